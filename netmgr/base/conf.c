@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* netmgr.conf by libinih; one table of sections, keys and readers. */
+
+#include "base/conf.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <ini.h>
+#include <stdio.h>
+
+#include "base/fd.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/parse.h"
+
+/* A file of ours is small; the size of a network configuration bounds it as well. */
+#define CONF_SIZE_MAX CONFIG_SIZE_MAX
+#define ALLOW_USERS_MAX 32
+
+void conf_init(Conf *c) {
+        *c = (Conf) {
+                .workers = WORKERS_DEFAULT,
+                .queue_max = QUEUE_MAX_DEFAULT,
+                .log_level = LOG_INFO,
+                .add_timeout_sec = ADD_TIMEOUT_SEC_DEFAULT,
+                .cooldown_sec = COOLDOWN_SEC_DEFAULT,
+        };
+}
+
+void conf_clear(Conf *c) {
+        for (char **u = c->allow_users; u && *u; u++)
+                free(*u);
+        free(c->allow_users);
+        *c = (Conf) { 0 };
+}
+
+typedef struct Reader {
+        const char *file;
+        Conf *conf;
+        Error *error;
+        int r;
+} Reader;
+
+static int number(const char *value, uint32_t min, uint32_t max, uint32_t *ret, const char *key, Error *e) {
+        if (parse_u32(value, min, max, ret) < 0)
+                return error_setf(e, ERROR_INVALID_ARGUMENT, "%s=: wanted a number from %u to %u, found \"%.64s\"", key,
+                                  min, max, value);
+        return 0;
+}
+
+static int read_users(const char *value, Conf *c, Error *e) {
+        _cleanup_free_ char *copy = strdup(value);
+        char **users = new0(char *, ALLOW_USERS_MAX + 1);
+        char *save, *word;
+        size_t n = 0;
+
+        if (!copy || !users) {
+                free(users);
+                return error_oom(e);
+        }
+        for (word = strtok_r(copy, " \t", &save); word; word = strtok_r(NULL, " \t", &save)) {
+                if (n == ALLOW_USERS_MAX || !(users[n] = strdup(word))) {
+                        for (size_t i = 0; i < n; i++)
+                                free(users[i]);
+                        free(users);
+                        return error_setf(e, ERROR_INVALID_ARGUMENT, "AllowUsers=: more than %d users",
+                                          ALLOW_USERS_MAX);
+                }
+                n++;
+        }
+        for (char **u = c->allow_users; u && *u; u++)
+                free(*u);
+        free(c->allow_users);
+        c->allow_users = users;
+        return 0;
+}
+
+static int read_node_address(const char *value, Conf *c, Error *e) {
+        _cleanup_free_ char *copy = strdup(value);
+        InAddr a4 = { 0 }, a6 = { 0 }, a;
+        char *save, *word;
+
+        if (!copy)
+                return error_oom(e);
+        for (word = strtok_r(copy, " \t", &save); word; word = strtok_r(NULL, " \t", &save)) {
+                if (in_addr_parse(word, &a) < 0 || in_addr_is_multicast(&a) || in_addr_is_loopback(&a))
+                        return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                          "NodeAddress=: wanted an address of this host, found \"%.64s\"", word);
+                if (a.family == AF_INET)
+                        a4 = a;
+                else
+                        a6 = a;
+        }
+        c->node_address4 = a4;
+        c->node_address6 = a6;
+        return 0;
+}
+
+static int read_key(Conf *c, const char *section, const char *key, const char *value, Error *e) {
+        if (streq(section, "Manager") && streq(key, "Workers"))
+                return number(value, 1, WORKERS_MAX, &c->workers, key, e);
+        if (streq(section, "Manager") && streq(key, "QueueMax"))
+                return number(value, 1, 65536, &c->queue_max, key, e);
+        if (streq(section, "Manager") && streq(key, "LogLevel")) {
+                int level = log_level_from_string(value);
+                if (level < 0)
+                        return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                          "LogLevel=: wanted err, warning, notice, info or debug, found \"%.64s\"",
+                                          value);
+                c->log_level = level;
+                return 0;
+        }
+        if (streq(section, "Runtime") && streq(key, "AllowUsers"))
+                return read_users(value, c, e);
+        if (streq(section, "Runtime") && streq(key, "AddTimeoutSec"))
+                return number(value, 1, 600, &c->add_timeout_sec, key, e);
+        if (streq(section, "Addresses") && streq(key, "CooldownSec"))
+                return number(value, 0, 86400, &c->cooldown_sec, key, e);
+        if (streq(section, "Host") && streq(key, "NodeAddress"))
+                return read_node_address(value, c, e);
+        return error_setf(e, ERROR_UNKNOWN_OPTION, "[%.64s] %.64s=: unknown key, with value \"%.64s\"", section, key,
+                          value);
+}
+
+static int on_key(void *user, const char *section, const char *key, const char *value) {
+        Reader *reader = user;
+
+        if (reader->r >= 0)
+                reader->r = read_key(reader->conf, section, key, strempty(value), reader->error);
+        return reader->r >= 0;
+}
+
+static int load_file(int dirfd, const char *dir, const char *file, Conf *c, Error *e) {
+        _cleanup_free_ char *text = NULL;
+        Reader reader = { .conf = c, .error = e };
+
+        int r = file_read_full(dirfd, file, CONF_SIZE_MAX, &text, NULL);
+        if (r == -ENOENT)
+                return 0;
+        if (r < 0)
+                return error_set_errnof(e, ERROR_INVALID_ARGUMENT, r, "reading %s/%s", dir, file);
+        int line = ini_parse_string(text, on_key, &reader);
+        if (reader.r < 0) {
+                error_prefixf(e, "%s/%s:%d", dir, file, line > 0 ? line : 1);
+                return reader.r;
+        }
+        if (line != 0)
+                return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                  "%s/%s:%d: wanted \"[Section]\" or \"Key=value\" of at most %u bytes", dir, file,
+                                  line > 0 ? line : 1, CONF_LINE_MAX);
+        return 0;
+}
+
+static int is_conf(const struct dirent *d) {
+        size_t n = strlen(d->d_name);
+        return d->d_name[0] != '.' && n > 5 && streq(d->d_name + n - 5, ".conf");
+}
+
+static int load_directory(const char *dir, Conf *c, Error *e) {
+        _cleanup_free_ char *path = strf("%s/netmgr.conf.d", dir);
+        _cleanup_close_ int fd = -EBADF;
+        struct dirent **list = NULL;
+        int r = 0;
+
+        if (!path)
+                return error_oom(e);
+        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return errno == ENOENT ? 0 : error_set_errnof(e, ERROR_INVALID_ARGUMENT, errno, "opening %s", path);
+        int n = scandirat(fd, ".", &list, is_conf, alphasort);
+        if (n < 0)
+                return error_set_errnof(e, ERROR_INVALID_ARGUMENT, errno, "listing %s", path);
+        if (n > (int) CONFIG_FILES_MAX)
+                r = error_setf(e, ERROR_INVALID_ARGUMENT, "%s: %d files, at most %u", path, n, CONFIG_FILES_MAX);
+        for (int i = 0; i < n; i++) {
+                if (r >= 0)
+                        r = load_file(fd, path, list[i]->d_name, c, e);
+                free(list[i]);
+        }
+        free(list);
+        return r;
+}
+
+int conf_load(const char *dir, Conf *ret, Error *e) {
+        _cleanup_close_ int fd = -EBADF;
+        Conf c;
+
+        conf_init(&c);
+        fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0 && errno != ENOENT)
+                return error_set_errnof(e, ERROR_INVALID_ARGUMENT, errno, "opening %s", dir);
+        int r = fd < 0 ? 0 : load_file(fd, dir, "netmgr.conf", &c, e);
+        if (r >= 0)
+                r = load_directory(dir, &c, e);
+        if (r < 0) {
+                conf_clear(&c);
+                return r;
+        }
+        conf_clear(ret);
+        *ret = c;
+        return 0;
+}

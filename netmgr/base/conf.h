@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * netmgr.conf and netmgr.conf.d: ini files with systemd habits, read by libinih. Unknown sections
+ * and keys are errors that name file, line and key. Files of conf.d are read in the order of their
+ * names, later values win.
+ */
+
+#include "base/error.h"
+#include "base/inaddr.h"
+
+typedef struct Conf {
+        uint32_t workers;        /* [Manager] Workers= 1..WORKERS_MAX */
+        uint32_t queue_max;      /* [Manager] QueueMax= 1..65536 */
+        int log_level;           /* [Manager] LogLevel= syslog priority */
+        char **allow_users;      /* [Runtime] AllowUsers= names or uids, NULL-terminated; owned */
+        uint32_t add_timeout_sec;/* [Runtime] AddTimeoutSec= 1..600 */
+        uint32_t cooldown_sec;   /* [Addresses] CooldownSec= 0..86400 */
+        InAddr node_address4;    /* [Host] NodeAddress= one or two addresses, white space between */
+        InAddr node_address6;
+} Conf;
+
+/* Fills in the defaults. */
+void conf_init(Conf *c);
+void conf_clear(Conf *c);
+/* Reads DIR/netmgr.conf and DIR/netmgr.conf.d/ *.conf on top of the defaults. Missing files are
+ * fine. On failure *ret is untouched. */
+int conf_load(const char *dir, Conf *ret, Error *e);

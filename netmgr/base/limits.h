@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Every limit of netmgr on what others can send or make it hold, each with its reason. All input
+ * is hostile: nothing below may be exceeded by a client, a file or a kernel reply, and each limit
+ * is reached by a test.
+ */
+
+/* stdin of the plugin, Config of a D-Bus call, one file of networks.d. The largest configuration
+ * seen in the field (annotations of a pod are part of it) is below 300 kB. */
+#define CONFIG_SIZE_MAX (1024U * 1024U)
+
+/* Nesting of JSON. A CNI configuration with prevResult needs 8; json-c recurses on free. */
+#define JSON_DEPTH_MAX 32
+
+/* Elements of any one JSON array or object that we walk: bounds quadratic duplicate checks. */
+#define JSON_ELEMENTS_MAX 4096U
+
+/* Container IDs of all runtimes are 64 hex digits or a UUID; the id becomes a D-Bus path label. */
+#define CONTAINER_ID_MAX 128U
+
+/* Network names become bridge names (hashed), D-Bus path labels and file names: NAME_MAX less
+ * ".conflist" would allow 246; nobody reads that. */
+#define NETWORK_NAME_MAX 128U
+
+/* The kernel's IFNAMSIZ - 1. */
+#define IFNAME_LEN_MAX 15U
+
+/* CNI_ARGS and CNI_PATH: the kernel allows 128 KiB for one string of the environment. */
+#define CNI_ARGS_MAX 16384U
+#define CNI_PATH_MAX 16384U
+
+/* Pairs in CNI_ARGS; runtimes send 5 to 7. */
+#define CNI_ARGS_PAIRS_MAX 64U
+
+/* A netns path: PATH_MAX. */
+#define NETNS_PATH_MAX 4096U
+
+/* Range sets of one network (= addresses of one interface) and ranges of one set. */
+#define RANGE_SETS_MAX 16U
+#define RANGES_PER_SET_MAX 64U
+#define EXCLUDES_MAX 256U
+
+/* Routes of one network. */
+#define ROUTES_MAX 128U
+
+/* Name servers, search domains, resolver options: resolv.conf itself stops at 3, 6+256 bytes. */
+#define DNS_ENTRIES_MAX 32U
+
+/* Networks known at once (files, D-Bus and inline ones together). */
+#define NETWORKS_MAX 1024U
+
+/* Attachments at once on the node: Kubernetes nodes reach 500; 4,000 is the design goal. */
+#define ATTACHMENTS_MAX 65536U
+
+/* Interfaces of one sandbox. */
+#define ATTACHMENTS_PER_SANDBOX_MAX 64U
+
+/* Operations under way at once, when netmgr.conf says nothing; beyond it "try again later". */
+#define QUEUE_MAX_DEFAULT 1024U
+
+/* Worker threads; RTNL serialises the kernel's part, more only adds contention (measured). */
+#define WORKERS_DEFAULT 4U
+#define WORKERS_MAX 16U
+
+/* Reapers: each waits 30 to 60 ms in the kernel for one batch of links. */
+#define REAPERS 3U
+/* Links deleted in one message. */
+#define REAP_BATCH_MAX 64U
+
+/* Seconds that a released address rests before it is given out again. */
+#define COOLDOWN_SEC_DEFAULT 30U
+
+/* Seconds after which an ADD gives up and undoes itself. */
+#define ADD_TIMEOUT_SEC_DEFAULT 30U
+
+/* Connections on the private socket at once: one per plugin process under way. */
+#define RUNTIME_CONNECTIONS_MAX 2048U
+
+/* Files read from networks.d and netmgr.conf.d. */
+#define CONFIG_FILES_MAX 1024U
+
+/* One line of netmgr.conf (libinih's own limit is lower by default). */
+#define CONF_LINE_MAX 4096U
+
+/* Rows of the event table kept; the oldest go first. */
+#define EVENTS_MAX 100000U
+
+/* Milliseconds that a worker waits for netmgr-nsd or for a netlink acknowledgement. */
+#define NSD_TIMEOUT_MS 5000U
+#define NETLINK_TIMEOUT_MS 10000U
+
+/* Bytes of one netlink reply datagram; the kernel's dumps use at most 32 KiB. */
+#define NETLINK_BUFFER_SIZE 65536U
