@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The schema and its migrations. Migration N brings user_version from N-1 to N, inside one
+ * transaction; a migration that was released is never changed.
+ *
+ * Addresses are kept as readable text: a person with sqlite3 is a user too. Unsigned 64-bit values
+ * (cookie, ids, inode) are the bit patterns of INTEGER.
+ */
+
+#include "store/store-internal.h"
+
+static const char *const migrations[STORE_SCHEMA_VERSION] = {
+        /* 1 */
+        "CREATE TABLE network ("
+        " name TEXT PRIMARY KEY NOT NULL, kind TEXT NOT NULL, source TEXT NOT NULL,"
+        " config TEXT NOT NULL, hash TEXT NOT NULL, bridge TEXT, bridge_created INTEGER NOT NULL,"
+        " bridge_mac BLOB NOT NULL, mtu INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+
+        "CREATE TABLE sandbox ("
+        " id TEXT PRIMARY KEY NOT NULL, runtime TEXT NOT NULL,"
+        " pod_namespace TEXT, pod_name TEXT, pod_uid TEXT, labels TEXT,"
+        " netns_path TEXT NOT NULL, netns_cookie INTEGER NOT NULL, netns_dev INTEGER NOT NULL,"
+        " netns_ino INTEGER NOT NULL, boot_id TEXT NOT NULL, state TEXT NOT NULL"
+        ") STRICT, WITHOUT ROWID;"
+
+        "CREATE TABLE attachment ("
+        " id INTEGER PRIMARY KEY NOT NULL,"
+        " network TEXT NOT NULL REFERENCES network (name),"
+        " sandbox TEXT NOT NULL REFERENCES sandbox (id),"
+        " ifname TEXT NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL,"
+        " request TEXT NOT NULL, result TEXT, host_ifname TEXT, host_ifindex INTEGER NOT NULL,"
+        " host_mac BLOB NOT NULL, mac BLOB NOT NULL, mtu INTEGER NOT NULL, policy_group INTEGER NOT NULL,"
+        " config_hash TEXT NOT NULL, plan TEXT NOT NULL, created_usec INTEGER NOT NULL,"
+        " UNIQUE (network, sandbox, ifname)) STRICT;"
+        "CREATE INDEX attachment_sandbox ON attachment (sandbox);"
+
+        /* attachment is NULL once released: the row outlives its holder while it cools down. */
+        "CREATE TABLE address ("
+        " pool TEXT NOT NULL, address TEXT NOT NULL, prefix INTEGER NOT NULL, gateway TEXT,"
+        " attachment INTEGER REFERENCES attachment (id),"
+        " network TEXT NOT NULL, sandbox TEXT NOT NULL, ifname TEXT NOT NULL,"
+        " set_index INTEGER NOT NULL, released_usec INTEGER NOT NULL,"
+        " PRIMARY KEY (pool, address)) STRICT, WITHOUT ROWID;"
+        "CREATE INDEX address_attachment ON address (attachment);"
+
+        "CREATE TABLE cursor ("
+        " network TEXT NOT NULL, set_index INTEGER NOT NULL, address TEXT NOT NULL,"
+        " PRIMARY KEY (network, set_index)) STRICT, WITHOUT ROWID;"
+
+        "CREATE TABLE sequence (name TEXT PRIMARY KEY NOT NULL, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+
+        "CREATE TABLE event ("
+        " seq INTEGER PRIMARY KEY AUTOINCREMENT, usec INTEGER NOT NULL, op TEXT NOT NULL,"
+        " network TEXT, sandbox TEXT, ifname TEXT, addresses TEXT, reason TEXT) STRICT;",
+};
+
+static int get_number(Store *s, const char *sql, int64_t *ret, Error *e) {
+        sqlite3_stmt *stmt = NULL;
+        int code = sqlite3_prepare_v2(s->db, sql, -1, &stmt, NULL);
+
+        if (code == SQLITE_OK)
+                code = sqlite3_step(stmt);
+        if (code == SQLITE_ROW)
+                *ret = sqlite3_column_int64(stmt, 0);
+        sqlite3_finalize(stmt);
+        return code == SQLITE_ROW ? 0 : store_error(s, code, sql, e);
+}
+
+static int run_script(Store *s, const char *sql, const char *what, Error *e) {
+        int code = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
+        return code == SQLITE_OK ? 0 : store_error(s, code, what, e);
+}
+
+static int migrate(Store *s, int64_t version, Error *e) {
+        /* PRAGMA takes no bound values; the number is the compiler's, not a client's. */
+        char pragma[64];
+
+        int r = run_script(s, "BEGIN IMMEDIATE", "beginning a migration", e);
+        for (; r >= 0 && version < STORE_SCHEMA_VERSION; version++)
+                r = run_script(s, migrations[version], "migrating the schema", e);
+        sqlite3_snprintf(sizeof(pragma), pragma, "PRAGMA user_version=%d", STORE_SCHEMA_VERSION);
+        if (r >= 0)
+                r = run_script(s, pragma, "setting the schema version", e);
+        sqlite3_snprintf(sizeof(pragma), pragma, "PRAGMA application_id=%d", STORE_APPLICATION_ID);
+        if (r >= 0)
+                r = run_script(s, pragma, "marking the ledger", e);
+        if (r >= 0)
+                r = run_script(s, "COMMIT", "ending a migration", e);
+        if (r < 0)
+                (void) sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+        return r;
+}
+
+int schema_prepare(Store *s, Error *e) {
+        int64_t application = 0, version = 0, tables = 0;
+
+        int r = get_number(s, "PRAGMA application_id", &application, e);
+        if (r >= 0)
+                r = get_number(s, "PRAGMA user_version", &version, e);
+        if (r >= 0)
+                r = get_number(s, "SELECT count(*) FROM sqlite_schema", &tables, e);
+        if (r < 0)
+                return r;
+        /* A database of somebody else is no ledger, whatever it holds. */
+        if (tables > 0 && application != STORE_APPLICATION_ID)
+                return error_setf(e, ERROR_LEDGER, "%s is a database, but not netmgr's", s->path);
+        if (version > STORE_SCHEMA_VERSION) {
+                (void) error_setf(e, ERROR_LEDGER, "%s has schema version %lld, this netmgrd knows %d; "
+                                  "install the newer netmgr again, or move the file away", s->path,
+                                  (long long) version, STORE_SCHEMA_VERSION);
+                return -EPROTONOSUPPORT;
+        }
+        return version < STORE_SCHEMA_VERSION ? migrate(s, version, e) : 0;
+}

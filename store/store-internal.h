@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Between the files of the store: the handle, cached statements, binding and reading. */
+
+#include <sqlite3.h>
+
+#include "store/store.h"
+
+/* Statements are prepared once and kept. */
+typedef enum StoreStmt {
+        STMT_BEGIN,
+        STMT_COMMIT,
+        STMT_ROLLBACK,
+        STMT_LOAD_NETWORKS,
+        STMT_PUT_NETWORK,
+        STMT_DELETE_NETWORK,
+        STMT_LOAD_SANDBOXES,
+        STMT_PUT_SANDBOX,
+        STMT_DELETE_SANDBOX,
+        STMT_LOAD_ATTACHMENTS,
+        STMT_PUT_ATTACHMENT,
+        STMT_PUT_SEQUENCE,
+        STMT_SET_STATE,
+        STMT_DELETE_ATTACHMENT,
+        STMT_LAST_ID,
+        STMT_LOAD_ADDRESSES,
+        STMT_PUT_ADDRESS,
+        STMT_ADDRESS_HOLDER,
+        STMT_RELEASE_ADDRESSES,
+        STMT_DELETE_ADDRESS,
+        STMT_LOAD_CURSORS,
+        STMT_PUT_CURSOR,
+        STMT_DELETE_CURSORS,
+        STMT_ADD_EVENT,
+        STMT_TRIM_EVENTS,
+        _STMT_MAX,
+} StoreStmt;
+
+struct Store {
+        sqlite3 *db;
+        char *path;
+        int lock_fd; /* DIR/netmgr.lock, locked as long as the store is open */
+        sqlite3_stmt *stmts[_STMT_MAX];
+};
+
+/* Errors: fills *e with what, the path and SQLite's words; the code becomes an errno. */
+int store_error(Store *s, int code, const char *what, Error *e);
+
+/* The cached statement, reset and without bindings. NULL with *e filled. */
+sqlite3_stmt *store_stmt(Store *s, StoreStmt which, Error *e);
+/* Resets on leaving the scope, so that no statement keeps the database busy. */
+static inline void stmt_resetp(sqlite3_stmt **stmt) {
+        if (*stmt) {
+                sqlite3_reset(*stmt);
+                sqlite3_clear_bindings(*stmt);
+        }
+}
+#define _cleanup_stmt_ _cleanup_(stmt_resetp)
+
+/* Runs a statement that returns no rows. */
+int store_run(Store *s, sqlite3_stmt *stmt, const char *what, Error *e);
+
+static inline void bind_text(sqlite3_stmt *stmt, int at, const char *text) {
+        if (text)
+                sqlite3_bind_text(stmt, at, text, -1, SQLITE_STATIC);
+        else
+                sqlite3_bind_null(stmt, at);
+}
+/* 64-bit values without sign are stored as the bit pattern of SQLite's signed integers. */
+static inline void bind_u64(sqlite3_stmt *stmt, int at, uint64_t v) {
+        sqlite3_bind_int64(stmt, at, (sqlite3_int64) v);
+}
+static inline uint64_t column_u64(sqlite3_stmt *stmt, int at) {
+        return (uint64_t) sqlite3_column_int64(stmt, at);
+}
+/* Copies the text (NULL stays NULL); false: out of memory. */
+bool column_text(sqlite3_stmt *stmt, int at, char **ret);
+/* A text that must be an address. */
+int column_addr(sqlite3_stmt *stmt, int at, InAddr *ret);
+
+/* Makes or migrates the schema. */
+int schema_prepare(Store *s, Error *e);
+#define STORE_APPLICATION_ID 0x4e4d4752 /* "NMGR" */
+
+/* Walks a SELECT: read() fills the row from the statement, cb gets it, clear() ends it. */
+#define STORE_WALK(s, which, Type, read, clear, what)                                              \
+        do {                                                                                       \
+                _cleanup_stmt_ sqlite3_stmt *stmt = store_stmt((s), (which), e);                   \
+                int code, r = 0;                                                                   \
+                if (!stmt)                                                                         \
+                        return -EUCLEAN;                                                           \
+                while (r >= 0 && (code = sqlite3_step(stmt)) == SQLITE_ROW) {                      \
+                        Type row = { 0 };                                                          \
+                        r = read(stmt, &row);                                                      \
+                        if (r == -ENOMEM)                                                          \
+                                (void) error_oom(e);                                               \
+                        else if (r < 0)                                                            \
+                                (void) error_setf(e, ERROR_LEDGER, "%s: a row of %s is malformed", \
+                                                  (s)->path, (what));                              \
+                        else                                                                       \
+                                r = cb(&row, userdata);                                            \
+                        clear(&row);                                                               \
+                }                                                                                  \
+                if (r >= 0 && code != SQLITE_DONE)                                                 \
+                        return store_error((s), code, "reading " what, e);                         \
+                return r;                                                                          \
+        } while (false)

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Opening, closing, transactions, statements of the ledger. */
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/parse.h"
+#include "store/store-internal.h"
+
+static const char *const sql[_STMT_MAX] = {
+        [STMT_BEGIN] = "BEGIN IMMEDIATE",
+        [STMT_COMMIT] = "COMMIT",
+        [STMT_ROLLBACK] = "ROLLBACK",
+        [STMT_LOAD_NETWORKS] = "SELECT name, kind, source, config, hash, bridge, bridge_created, bridge_mac, mtu"
+                               " FROM network ORDER BY name",
+        [STMT_PUT_NETWORK] = "INSERT INTO network VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+                             " ON CONFLICT (name) DO UPDATE SET kind = ?2, source = ?3, config = ?4, hash = ?5,"
+                             " bridge = ?6, bridge_created = ?7, bridge_mac = ?8, mtu = ?9",
+        [STMT_DELETE_NETWORK] = "DELETE FROM network WHERE name = ?1",
+        [STMT_LOAD_SANDBOXES] = "SELECT id, runtime, pod_namespace, pod_name, pod_uid, labels, netns_path,"
+                                " netns_cookie, netns_dev, netns_ino, boot_id, state FROM sandbox ORDER BY id",
+        [STMT_PUT_SANDBOX] = "INSERT INTO sandbox VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+                             " ON CONFLICT (id) DO UPDATE SET runtime = ?2, pod_namespace = ?3, pod_name = ?4,"
+                             " pod_uid = ?5, labels = ?6, netns_path = ?7, netns_cookie = ?8, netns_dev = ?9,"
+                             " netns_ino = ?10, boot_id = ?11, state = ?12",
+        [STMT_DELETE_SANDBOX] = "DELETE FROM sandbox WHERE id = ?1",
+        [STMT_LOAD_ATTACHMENTS] = "SELECT id, network, sandbox, ifname, kind, state, request, result, host_ifname,"
+                                  " host_ifindex, host_mac, mac, mtu, policy_group, config_hash, plan, created_usec"
+                                  " FROM attachment ORDER BY id",
+        [STMT_PUT_ATTACHMENT] = "INSERT INTO attachment VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,"
+                                " ?13, ?14, ?15, ?16, ?17)"
+                                " ON CONFLICT (id) DO UPDATE SET state = ?6, request = ?7, result = ?8,"
+                                " host_ifname = ?9, host_ifindex = ?10, host_mac = ?11, mac = ?12, mtu = ?13,"
+                                " policy_group = ?14, config_hash = ?15, plan = ?16",
+        [STMT_PUT_SEQUENCE] = "INSERT INTO sequence VALUES ('attachment', ?1)"
+                              " ON CONFLICT (name) DO UPDATE SET value = max(value, ?1)",
+        [STMT_SET_STATE] = "UPDATE attachment SET state = ?2, host_ifindex = ?3, result = coalesce(?4, result)"
+                           " WHERE id = ?1",
+        [STMT_DELETE_ATTACHMENT] = "DELETE FROM attachment WHERE id = ?1",
+        [STMT_LAST_ID] = "SELECT max((SELECT coalesce(max(value), 0) FROM sequence WHERE name = 'attachment'),"
+                         " (SELECT coalesce(max(id), 0) FROM attachment))",
+        [STMT_LOAD_ADDRESSES] = "SELECT attachment, pool, address, prefix, gateway, network, sandbox, ifname,"
+                                " set_index, released_usec FROM address"
+                                " ORDER BY released_usec, attachment, set_index, pool, address",
+        [STMT_PUT_ADDRESS] = "INSERT INTO address VALUES (?2, ?3, ?4, ?5, ?1, ?6, ?7, ?8, ?9, ?10)"
+                             " ON CONFLICT (pool, address) DO UPDATE SET prefix = ?4, gateway = ?5,"
+                             " attachment = ?1, network = ?6, sandbox = ?7, ifname = ?8, set_index = ?9,"
+                             " released_usec = ?10 WHERE attachment IS NULL OR attachment = ?1",
+        [STMT_ADDRESS_HOLDER] = "SELECT network, sandbox, ifname FROM address WHERE pool = ?1 AND address = ?2",
+        [STMT_RELEASE_ADDRESSES] = "UPDATE address SET attachment = NULL, released_usec = ?2 WHERE attachment = ?1",
+        [STMT_DELETE_ADDRESS] = "DELETE FROM address WHERE pool = ?1 AND address = ?2",
+        [STMT_LOAD_CURSORS] = "SELECT network, set_index, address FROM cursor ORDER BY network, set_index",
+        [STMT_PUT_CURSOR] = "INSERT INTO cursor VALUES (?1, ?2, ?3)"
+                            " ON CONFLICT (network, set_index) DO UPDATE SET address = ?3",
+        [STMT_DELETE_CURSORS] = "DELETE FROM cursor WHERE network = ?1",
+        [STMT_ADD_EVENT] = "INSERT INTO event (usec, op, network, sandbox, ifname, addresses, reason)"
+                           " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        [STMT_TRIM_EVENTS] = "DELETE FROM event WHERE seq <= ?1",
+};
+
+static int code_errno(int code) {
+        switch (code & 0xff) {
+        case SQLITE_FULL:
+                return ENOSPC;
+        case SQLITE_READONLY:
+        case SQLITE_PERM:
+                return EROFS;
+        case SQLITE_CORRUPT:
+        case SQLITE_NOTADB:
+                return EUCLEAN;
+        case SQLITE_BUSY:
+        case SQLITE_LOCKED:
+                return EBUSY;
+        case SQLITE_NOMEM:
+                return ENOMEM;
+        case SQLITE_CONSTRAINT:
+                return EEXIST;
+        case SQLITE_CANTOPEN:
+                return ENOENT;
+        default:
+                return EIO;
+        }
+}
+
+int store_error(Store *s, int code, const char *what, Error *e) {
+        (void) error_setf(e, ERROR_LEDGER, "ledger %s: %s: %s", s->path, what,
+                          s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(code));
+        return -code_errno(code);
+}
+
+sqlite3_stmt *store_stmt(Store *s, StoreStmt which, Error *e) {
+        if (!s->stmts[which]) {
+                int code = sqlite3_prepare_v3(s->db, sql[which], -1, SQLITE_PREPARE_PERSISTENT, &s->stmts[which], NULL);
+                if (code != SQLITE_OK) {
+                        (void) store_error(s, code, sql[which], e);
+                        return NULL;
+                }
+        }
+        return s->stmts[which];
+}
+
+int store_run(Store *s, sqlite3_stmt *stmt, const char *what, Error *e) {
+        int code = sqlite3_step(stmt);
+        if (code == SQLITE_DONE)
+                return 0;
+        /* The words belong to the statement until it is reset. */
+        return store_error(s, code, what, e);
+}
+
+static int run_plain(Store *s, StoreStmt which, Error *e) {
+        _cleanup_stmt_ sqlite3_stmt *stmt = store_stmt(s, which, e);
+        return stmt ? store_run(s, stmt, sql[which], e) : -EUCLEAN;
+}
+
+int store_begin(Store *s, Error *e) {
+        return run_plain(s, STMT_BEGIN, e);
+}
+
+int store_commit(Store *s, Error *e) {
+        return run_plain(s, STMT_COMMIT, e);
+}
+
+void store_rollback(Store *s) {
+        if (!sqlite3_get_autocommit(s->db))
+                (void) run_plain(s, STMT_ROLLBACK, NULL);
+}
+
+int store_checkpoint(Store *s, Error *e) {
+        int code = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+        return code == SQLITE_OK || code == SQLITE_BUSY ? 0 : store_error(s, code, "checkpoint", e);
+}
+
+bool column_text(sqlite3_stmt *stmt, int at, char **ret) {
+        const unsigned char *text = sqlite3_column_text(stmt, at);
+        *ret = text ? strdup((const char *) text) : NULL;
+        return *ret || sqlite3_column_type(stmt, at) == SQLITE_NULL;
+}
+
+int column_addr(sqlite3_stmt *stmt, int at, InAddr *ret) {
+        const unsigned char *text = sqlite3_column_text(stmt, at);
+        return in_addr_parse((const char *) text, ret);
+}
+
+/* Everything but the lock; fails for a file that is no ledger. */
+static int open_database(Store *s, Error *e) {
+        static const char *const pragmas[] = {
+                "PRAGMA journal_mode=WAL",   "PRAGMA synchronous=NORMAL",    "PRAGMA foreign_keys=ON",
+                "PRAGMA trusted_schema=OFF", "PRAGMA wal_autocheckpoint=0", "PRAGMA temp_store=MEMORY",
+                "PRAGMA cache_size=-512",    "PRAGMA cell_size_check=ON",
+        };
+        sqlite3_stmt *check = NULL;
+        _cleanup_close_ int fd = open(s->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+        if (fd < 0)
+                return error_set_errnof(e, ERROR_LEDGER, errno, "opening the ledger %s", s->path);
+        int code = sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+        if (code == SQLITE_OK)
+                code = sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+        if (code == SQLITE_OK)
+                code = sqlite3_busy_timeout(s->db, 1000);
+        if (code != SQLITE_OK)
+                return store_error(s, code, "opening", e);
+        for (size_t i = 0; i < ELEMENTSOF(pragmas); i++) {
+                code = sqlite3_exec(s->db, pragmas[i], NULL, NULL, NULL);
+                if (code != SQLITE_OK)
+                        return store_error(s, code, pragmas[i], e);
+        }
+        code = sqlite3_prepare_v2(s->db, "PRAGMA quick_check(1)", -1, &check, NULL);
+        if (code == SQLITE_OK)
+                code = sqlite3_step(check);
+        bool sound = code == SQLITE_ROW && streq((const char *) sqlite3_column_text(check, 0), "ok");
+        if (code != SQLITE_ROW)
+                (void) store_error(s, code, "checking", e);
+        else if (!sound)
+                (void) error_setf(e, ERROR_LEDGER, "ledger %s is damaged: %s", s->path, sqlite3_column_text(check, 0));
+        sqlite3_finalize(check);
+        if (!sound)
+                return -EUCLEAN;
+        return schema_prepare(s, e);
+}
+
+static void close_database(Store *s) {
+        for (int i = 0; i < _STMT_MAX; i++) {
+                sqlite3_finalize(s->stmts[i]);
+                s->stmts[i] = NULL;
+        }
+        sqlite3_close(s->db);
+        s->db = NULL;
+}
+
+/* Never deletes: a person may want to look, or to carry addresses over. */
+static int set_aside(Store *s, char **ret, Error *e) {
+        static const char *const suffixes[] = { "", "-wal", "-shm" };
+        _cleanup_free_ char *aside = strf("%s.damaged-%lld", s->path, (long long) time(NULL));
+
+        if (!aside)
+                return error_oom(e);
+        for (size_t i = 0; i < ELEMENTSOF(suffixes); i++) {
+                _cleanup_free_ char *from = strf("%s%s", s->path, suffixes[i]), *to = strf("%s%s", aside, suffixes[i]);
+                if (!from || !to)
+                        return error_oom(e);
+                if (rename(from, to) < 0 && errno != ENOENT)
+                        return error_set_errnof(e, ERROR_LEDGER, errno, "setting the damaged ledger %s aside", from);
+        }
+        *ret = TAKE_PTR(aside);
+        return 0;
+}
+
+static int take_lock(Store *s, const char *dir, Error *e) {
+        _cleanup_free_ char *path = strf("%s/netmgr.lock", dir);
+
+        if (!path)
+                return error_oom(e);
+        s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (s->lock_fd < 0)
+                return error_set_errnof(e, ERROR_LEDGER, errno, "opening %s", path);
+        if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+                if (errno == EWOULDBLOCK)
+                        return error_set_errnof(e, ERROR_LEDGER, EBUSY,
+                                                "another netmgrd has the ledger in %s; stop it, or use --state-dir", dir);
+                return error_set_errnof(e, ERROR_LEDGER, errno, "locking %s", path);
+        }
+        return 0;
+}
+
+int store_open(const char *dir, Store **ret, char **ret_set_aside, Error *e) {
+        _cleanup_(store_closep) Store *s = new0(Store, 1);
+        _cleanup_error_ Error damage = ERROR_NULL;
+        _cleanup_free_ char *aside = NULL;
+
+        if (!s)
+                return error_oom(e);
+        s->lock_fd = -EBADF;
+        s->path = strf("%s/netmgr.db", dir);
+        if (!s->path)
+                return error_oom(e);
+        int r = take_lock(s, dir, e);
+        if (r < 0)
+                return r;
+
+        r = open_database(s, &damage);
+        if (r == -EUCLEAN) {
+                close_database(s);
+                r = set_aside(s, &aside, e);
+                if (r < 0)
+                        return r;
+                r = open_database(s, e);
+        } else if (r < 0)
+                (void) error_setf(e, damage.kind, "%s", error_message(&damage));
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(s);
+        *ret_set_aside = TAKE_PTR(aside);
+        return 0;
+}
+
+Store *store_close(Store *s) {
+        if (!s)
+                return NULL;
+        if (s->db)
+                (void) sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+        close_database(s);
+        safe_close(s->lock_fd);
+        free(s->path);
+        free(s);
+        return NULL;
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The ledger: netmgr.db, SQLite in WAL mode, STRICT tables, one writer. Rows are plain value
+ * structs; the store knows nothing of the Manager. Every function returns 0 or a negative errno
+ * with *e filled (ERROR_LEDGER).
+ *
+ * Threads: a Store is used by one thread at a time. netmgrd loads with it before the threads start
+ * and then gives it to the committer for good.
+ *
+ * What survives a crash: every committed transaction (daemon crash: all; power loss: synchronous=
+ * NORMAL may lose the last ones, whose kernel objects are gone too, see doc/design.md).
+ */
+
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "base/inaddr.h"
+
+typedef struct Store Store;
+
+#define STORE_SCHEMA_VERSION 1
+
+/*
+ * Opens or creates DIR/netmgr.db (0600), migrates, checks it (quick_check). A damaged database or
+ * one that is no ledger is renamed to netmgr.db.damaged-TIME with its -wal and reported through
+ * *ret_set_aside (owned path, or NULL), and a new one is made. A ledger of a newer schema version is
+ * refused (-EPROTONOSUPPORT) and left alone. DIR is never created here.
+ */
+int store_open(const char *dir, Store **ret, char **ret_set_aside, Error *e);
+Store *store_close(Store *s); /* accepts NULL, returns NULL; checkpoints */
+DEFINE_CLEANUP(Store *, store_close)
+
+/* A transaction rolls back unless committed. Not nested. */
+int store_begin(Store *s, Error *e);
+int store_commit(Store *s, Error *e);
+void store_rollback(Store *s);
+/* Passive checkpoint of the WAL; called off the request path. */
+int store_checkpoint(Store *s, Error *e);
+
+typedef struct NetworkRow {
+        char *name;
+        char *kind;
+        char *source;   /* "file", "config", "dbus" */
+        char *config;   /* exact bytes of the configuration, NUL-terminated */
+        char *hash;     /* 16 hex digits of the part that describes the network */
+        char *bridge;   /* bridge kind: the bridge's name; else NULL */
+        bool bridge_created; /* the bridge was made by us (and goes with the network) */
+        uint8_t bridge_mac[6];
+        uint32_t mtu;   /* as decided, bytes; 0: not decided yet */
+} NetworkRow;
+
+typedef struct SandboxRow {
+        char *id;
+        char *runtime;  /* "" unknown, "containerd", "cri-o", "podman" */
+        char *pod_namespace, *pod_name, *pod_uid; /* NULL: unknown */
+        char *labels;   /* JSON object text, NULL: unknown */
+        char *netns_path;     /* as the runtime said it; proves nothing */
+        uint64_t netns_cookie; /* SO_NETNS_COOKIE; with boot_id the identity */
+        uint64_t netns_dev, netns_ino; /* pre-filter only */
+        char *boot_id;
+        char *state;    /* "ready" */
+} SandboxRow;
+
+typedef struct AttachmentRow {
+        uint64_t id;    /* never used twice; host ends are named after it */
+        char *network, *sandbox, *ifname; /* the key */
+        char *kind;
+        char *state;    /* planned wiring up releasing failed */
+        char *request;  /* exact bytes of the request's configuration */
+        char *result;   /* CNI result 1.1.0 JSON, NULL before up */
+        char *host_ifname; /* NULL: no host end (loopback) */
+        uint32_t host_ifindex; /* 0: unknown */
+        uint8_t host_mac[6], mac[6];
+        uint32_t mtu;
+        uint32_t group; /* policy group, 0: none */
+        char *config_hash;
+        char *plan;     /* JSON of what else the kernel objects derive from: routes, flags, dns */
+        uint64_t created_usec; /* CLOCK_REALTIME */
+} AttachmentRow;
+
+typedef struct AddressRow {
+        uint64_t attachment; /* id; 0 once released */
+        char *pool;     /* "host" or the network's name: address unique per pool */
+        InPrefix address; /* with the interface's prefix length */
+        InAddr gateway;
+        char *network, *sandbox, *ifname; /* last holder, kept while it cools down */
+        uint32_t set_index; /* range set it came from */
+        uint64_t released_usec; /* CLOCK_REALTIME, 0: held */
+} AddressRow;
+
+/* Where round robin stands, one per (network, set). */
+typedef struct CursorRow {
+        char *network;
+        uint32_t set_index;
+        InAddr address;
+} CursorRow;
+
+void network_row_clear(NetworkRow *r);
+void sandbox_row_clear(SandboxRow *r);
+void attachment_row_clear(AttachmentRow *r);
+void address_row_clear(AddressRow *r);
+void cursor_row_clear(CursorRow *r);
+
+/* Loading: the callback gets a row that it may take fields from (TAKE_PTR); cleared afterwards.
+ * A negative return ends the walk and is returned. Ordered by key, attachments and addresses by id. */
+int store_load_networks(Store *s, int (*cb)(NetworkRow *row, void *userdata), void *userdata, Error *e);
+int store_load_sandboxes(Store *s, int (*cb)(SandboxRow *row, void *userdata), void *userdata, Error *e);
+int store_load_attachments(Store *s, int (*cb)(AttachmentRow *row, void *userdata), void *userdata, Error *e);
+int store_load_addresses(Store *s, int (*cb)(AddressRow *row, void *userdata), void *userdata, Error *e);
+int store_load_cursors(Store *s, int (*cb)(CursorRow *row, void *userdata), void *userdata, Error *e);
+/* Highest attachment id ever given out (sequence kept in the ledger even after rows are gone). */
+int store_load_last_id(Store *s, uint64_t *ret, Error *e);
+
+/* Writing, inside a transaction. put = insert or replace by key. Foreign keys are on: a sandbox
+ * and a network must exist before an attachment, an attachment before a held address. */
+int store_put_network(Store *s, const NetworkRow *row, Error *e);
+int store_delete_network(Store *s, const char *name, Error *e);
+int store_put_sandbox(Store *s, const SandboxRow *row, Error *e);
+int store_delete_sandbox(Store *s, const char *id, Error *e);
+int store_put_attachment(Store *s, const AttachmentRow *row, Error *e);
+/* Only what changes on the way up or down; result may be NULL to keep it. */
+int store_set_attachment_state(Store *s, uint64_t id, const char *state, uint32_t host_ifindex,
+                               const char *result, Error *e);
+int store_delete_attachment(Store *s, uint64_t id, Error *e);
+int store_put_address(Store *s, const AddressRow *row, Error *e); /* -EEXIST when (pool, address) is held */
+/* All addresses of the attachment: attachment 0, released_usec set. */
+int store_release_addresses(Store *s, uint64_t attachment, uint64_t released_usec, Error *e);
+/* Forgets released rows (cooled down, or undone before anybody saw them). */
+int store_delete_address(Store *s, const char *pool, const InAddr *address, Error *e);
+int store_put_cursor(Store *s, const CursorRow *row, Error *e);
+int store_delete_cursors(Store *s, const char *network, Error *e);
+
+/* Audit trail: who had which address when and why it ended. Trimmed to EVENTS_MAX. */
+typedef struct EventRow {
+        uint64_t usec; /* CLOCK_REALTIME */
+        const char *op;      /* "add", "del", "gc", "add-failed", "reboot", … */
+        const char *network, *sandbox, *ifname; /* NULL allowed */
+        const char *addresses; /* "10.97.0.2/32,fd97::2/128", NULL allowed */
+        const char *reason;    /* NULL allowed */
+} EventRow;
+int store_add_event(Store *s, const EventRow *row, Error *e);
