@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The way to netmgrd: its private socket, peer to peer, so that no bus daemon stands between a
+ * runtime and its network. Where there is no such socket the call goes to the system bus, which can
+ * start netmgrd.
+ *
+ * When NETMGR_RUNTIME_DIR chooses an instance, the system bus belongs to that instance only if the
+ * environment chooses it too; otherwise a stopped second instance would hand its work to the first.
+ *
+ * The runtime decides how long it waits and kills us when it has waited enough; netmgrd undoes or
+ * finishes what is under way. So our own timeout is longer than any of netmgrd's.
+ */
+
+#include "cri/cni/call.h"
+
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <systemd/sd-bus.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+#define RUNTIME_DIR_DEFAULT "/run/netmgr"
+#define RUNTIME_SOCKET      "runtime.sock"
+
+#define BUS_NAME          "org.netmgr1"
+#define RUNTIME_PATH      "/org/netmgr1"
+#define RUNTIME_INTERFACE "org.netmgr1.Runtime"
+
+#define CALL_TIMEOUT_USEC (600ULL * 1000 * 1000)
+/* To get past a full backlog of the socket. */
+#define CONNECT_TIMEOUT_SEC 60
+
+static inline void bus_closep(sd_bus **bus) {
+        if (*bus)
+                sd_bus_close_unref(*bus);
+}
+static inline void message_unrefp(sd_bus_message **m) {
+        if (*m)
+                sd_bus_message_unref(*m);
+}
+
+/* ---- connection ------------------------------------------------------------------------------ */
+
+typedef struct Connection {
+        sd_bus *bus;             /* owned */
+        const char *destination; /* NULL: peer to peer */
+        struct sockaddr_un address;
+} Connection;
+
+static void connection_clear(Connection *c) {
+        bus_closep(&c->bus);
+}
+
+/* For STATUS "netmgrd is down" is the answer; all other verbs can be tried again. */
+static int failure_unreachable(const Environment *env, const Connection *c, const char *why,
+                               Failure *f) {
+        return failure_setf(f,
+                            env->verb == VERB_STATUS ? CNI_CODE_NOT_AVAILABLE
+                                                     : error_cni_code(ERROR_TRY_AGAIN),
+                            "netmgrd is not running: no answer at %s (%s)", c->address.sun_path,
+                            why);
+}
+
+static int socket_address(struct sockaddr_un *ret, Failure *f) {
+        const char *dir = getenv("NETMGR_RUNTIME_DIR");
+        int n;
+
+        if (isempty(dir))
+                dir = RUNTIME_DIR_DEFAULT;
+        *ret = (struct sockaddr_un) { .sun_family = AF_UNIX };
+        n = snprintf(ret->sun_path, sizeof(ret->sun_path), "%s/" RUNTIME_SOCKET, dir);
+        if (dir[0] != '/' || n < 0 || (size_t) n >= sizeof(ret->sun_path))
+                return failure_setf(
+                                f, error_cni_code(ERROR_BAD_ENVIRONMENT),
+                                "NETMGR_RUNTIME_DIR: \"%.128s\" is not an absolute path of at most "
+                                "%zu bytes",
+                                dir, sizeof(ret->sun_path) - sizeof("/" RUNTIME_SOCKET));
+        return 0;
+}
+
+/*
+ * A connected socket, or a negative errno. Blocking until connected: sd-bus would connect without
+ * waiting and fail when the backlog of the daemon's socket is full for a moment.
+ */
+static int socket_connect(const struct sockaddr_un *address) {
+        const struct timeval timeout = { .tv_sec = CONNECT_TIMEOUT_SEC };
+        _cleanup_close_ int fd = -EBADF;
+
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd < 0)
+                return -errno;
+        (void) setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
+        while (connect(fd, (const struct sockaddr *) address, sizeof(*address)) < 0)
+                if (errno != EINTR)
+                        return -errno;
+        return TAKE_FD(fd);
+}
+
+static int connection_open_private(Connection *c) {
+        _cleanup_(bus_closep) sd_bus *bus = NULL;
+        _cleanup_close_ int fd = -EBADF;
+        int r;
+
+        fd = socket_connect(&c->address);
+        if (fd < 0)
+                return fd;
+        r = sd_bus_new(&bus);
+        if (r < 0)
+                return r;
+        r = sd_bus_set_fd(bus, fd, fd);
+        if (r < 0)
+                return r;
+        TAKE_FD(fd);
+        r = sd_bus_start(bus);
+        if (r < 0)
+                return r;
+        c->bus = TAKE_PTR(bus);
+        return 0;
+}
+
+static bool system_bus_is_ours(void) {
+        return isempty(getenv("NETMGR_RUNTIME_DIR")) || !isempty(getenv("DBUS_SYSTEM_BUS_ADDRESS"));
+}
+
+static int connection_open(const Environment *env, Connection *c, Failure *f) {
+        int r;
+
+        if (socket_address(&c->address, f) < 0)
+                return -1;
+        r = connection_open_private(c);
+        if (r >= 0)
+                return 0;
+        if ((r == -ENOENT || r == -ECONNREFUSED) && system_bus_is_ours() &&
+            sd_bus_open_system(&c->bus) >= 0) {
+                c->destination = BUS_NAME;
+                return 0;
+        }
+        if (r == -EACCES || r == -EPERM)
+                return failure_setf(f, error_cni_code(ERROR_ACCESS_DENIED),
+                                    "cannot connect to netmgrd at %s: %s", c->address.sun_path,
+                                    strerror(-r));
+        return failure_unreachable(env, c, strerror(-r), f);
+}
+
+/* ---- request --------------------------------------------------------------------------------- */
+
+static int append_string(sd_bus_message *m, const char *key, const char *value) {
+        return value ? sd_bus_message_append(m, "{sv}", key, "s", value) : 0;
+}
+
+static int append_fd(sd_bus_message *m, const char *key, int fd) {
+        return fd >= 0 ? sd_bus_message_append(m, "{sv}", key, "h", fd) : 0;
+}
+
+static int request_new(const Connection *c, const Environment *env, const char *program,
+                       const char *config, sd_bus_message **ret) {
+        _cleanup_(message_unrefp) sd_bus_message *m = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_call(c->bus, &m, c->destination, RUNTIME_PATH,
+                                           RUNTIME_INTERFACE, verb_to_method(env->verb));
+        if (r < 0)
+                return r;
+        if ((r = sd_bus_message_open_container(m, 'a', "{sv}")) < 0 ||
+            (r = append_string(m, "Type", program)) < 0 ||
+            (r = append_string(m, "ContainerId", env->container_id)) < 0 ||
+            (r = append_string(m, "IfName", env->ifname)) < 0 ||
+            (r = append_string(m, "NetnsPath", env->netns_path)) < 0 ||
+            (r = append_fd(m, "Netns", env->netns_fd)) < 0 ||
+            (r = append_fd(m, "HostNetns", env->host_netns_fd)) < 0 ||
+            (r = append_string(m, "Args", env->args)) < 0 ||
+            (r = append_string(m, "Path", env->path)) < 0 ||
+            (r = append_string(m, "Config", config)) < 0 ||
+            (r = sd_bus_message_close_container(m)) < 0)
+                return r;
+        *ret = TAKE_PTR(m);
+        return 0;
+}
+
+/* ---- answer ---------------------------------------------------------------------------------- */
+
+static bool has_prefix(const char *s, const char *prefix) {
+        return strncmp(s, prefix, strlen(prefix)) == 0;
+}
+
+/* What a bus says when nobody owns the name and it could not be started. */
+static bool error_is_unreachable(const char *name) {
+        return streq(name, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
+               streq(name, SD_BUS_ERROR_NAME_HAS_NO_OWNER) || streq(name, SD_BUS_ERROR_NO_SERVER) ||
+               has_prefix(name, "org.freedesktop.DBus.Error.Spawn.") ||
+               has_prefix(name, "org.freedesktop.systemd1.");
+}
+
+/* The connection broke while we waited, ours to netmgrd or netmgrd's to the bus. */
+static bool error_is_lost(int r, const char *name) {
+        return r == -ECONNRESET || r == -ENOTCONN || r == -EPIPE || r == -ETIMEDOUT ||
+               r == -ESHUTDOWN || streq(name, SD_BUS_ERROR_NO_REPLY) ||
+               streq(name, SD_BUS_ERROR_DISCONNECTED) || streq(name, SD_BUS_ERROR_TIMEOUT);
+}
+
+static int failure_call(const Environment *env, const Connection *c, int r,
+                        const sd_bus_error *error, Failure *f) {
+        const char *name = strempty(error->name), *message = strempty(error->message);
+        ErrorKind kind = error_kind_from_dbus_name(name);
+
+        if (has_prefix(name, "org.netmgr1."))
+                return failure_setf(f, error_cni_code(kind), "%s", message);
+        if (error_is_lost(r, name))
+                return failure_setf(
+                                f,
+                                env->verb == VERB_STATUS ? CNI_CODE_NOT_AVAILABLE
+                                                         : error_cni_code(ERROR_TRY_AGAIN),
+                                "netmgrd at %s went away before it answered (%s), so the outcome "
+                                "is unknown; call %s%s",
+                                c->address.sun_path, strerror(-r),
+                                env->verb == VERB_ADD ? "" : verb_to_string(env->verb),
+                                env->verb == VERB_ADD ? "DEL, then ADD again" : " again");
+        if (error_is_unreachable(name))
+                return failure_unreachable(env, c, isempty(message) ? strerror(-r) : message, f);
+        if (streq(name, SD_BUS_ERROR_LIMITS_EXCEEDED))
+                return failure_setf(f, error_cni_code(ERROR_TRY_AGAIN), "%s", message);
+        if (streq(name, SD_BUS_ERROR_UNKNOWN_METHOD) ||
+            streq(name, SD_BUS_ERROR_UNKNOWN_INTERFACE) || streq(name, SD_BUS_ERROR_UNKNOWN_OBJECT))
+                return failure_setf(f, error_cni_code(ERROR_INTERNAL),
+                                    "netmgrd does not know the method " RUNTIME_INTERFACE
+                                    ".%s: this plugin and netmgrd are of different versions (%s)",
+                                    verb_to_method(env->verb), message);
+        if (kind == ERROR_INTERNAL)
+                return failure_setf(f, error_cni_code(kind), "netmgrd refused %s: %s (%s)",
+                                    verb_to_string(env->verb),
+                                    isempty(message) ? strerror(-r) : message, name);
+        return failure_setf(f, error_cni_code(kind), "%s", message);
+}
+
+int runtime_call(const Environment *env, const char *program, const char *config, char **ret,
+                 Failure *f) {
+        _cleanup_(connection_clear) Connection c = { 0 };
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_(message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+        const char *text;
+        int r;
+
+        if (connection_open(env, &c, f) < 0)
+                return -1;
+        r = request_new(&c, env, program, config, &m);
+        if (r < 0)
+                return failure_setf(f, error_cni_code(error_kind_from_errno(r)),
+                                    "cannot write the request to netmgrd: %s", strerror(-r));
+        r = sd_bus_call(c.bus, m, CALL_TIMEOUT_USEC, &error, &reply);
+        if (r < 0)
+                return failure_call(env, &c, r, &error, f);
+        r = sd_bus_message_read(reply, "s", &text);
+        if (r < 0)
+                return failure_setf(f, error_cni_code(ERROR_INTERNAL),
+                                    "netmgrd answered %s with something that is not a string: %s",
+                                    verb_to_string(env->verb), strerror(-r));
+        *ret = strdup(text);
+        if (!*ret)
+                return failure_setf(f, error_cni_code(ERROR_NO_MEMORY), "out of memory");
+        return 0;
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * netmgr, the CNI plugin: one verb of the CNI specification becomes one method call to netmgrd. A
+ * runtime executes it once or more for every sandbox, so it does nothing that netmgrd can do: it
+ * checks what must be answerable with netmgrd down (environment, stdin, name and version, in the
+ * order of the reference implementation), opens the namespaces, calls, prints.
+ *
+ * stdout carries exactly one JSON text, or nothing for verbs without a result. stderr stays silent:
+ * libcni mixes it into its own errors. The process keeps no state; it may be killed at any moment.
+ */
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/json.h"
+#include "base/limits.h"
+#include "base/parse.h"
+#include "base/version.h"
+#include "cri/cni/call.h"
+#include "cri/netconf.h"
+#include "cri/result.h"
+
+/* ---- output ---------------------------------------------------------------------------------- */
+
+/* Prints the text and a newline; the exit status. */
+static int print_text(const char *text) {
+        _cleanup_free_ char *line = strf("%s\n", text);
+        int r;
+
+        if (!line)
+                r = -ENOMEM;
+        else
+                r = fd_write_all(STDOUT_FILENO, line, strlen(line));
+        if (r < 0) {
+                fprintf(stderr, "netmgr: cannot write to stdout: %s\n", strerror(-r));
+                return EXIT_FAILURE;
+        }
+        return EXIT_SUCCESS;
+}
+
+/* version: of the configuration, NULL while it is not known. */
+static int print_failure(const char *version, const Failure *f) {
+        _cleanup_free_ char *text = NULL;
+
+        if (!f->msg || cni_error_to_json(version, f->code, f->msg, f->details, &text) < 0)
+                (void) print_text("{\"code\":11,\"msg\":\"out of memory\"}");
+        else
+                (void) print_text(text);
+        return EXIT_FAILURE;
+}
+
+static int print_versions(void) {
+        _cleanup_json_ json_object *o = json_object_new_object(), *list = json_object_new_array();
+        _cleanup_free_ char *text = NULL;
+        const char *newest = NULL;
+
+        for (const char *const *v = cni_versions; *v; v++) {
+                newest = *v;
+                if (!list || json_append(list, json_object_new_string(*v)) < 0)
+                        return EXIT_FAILURE;
+        }
+        if (!o || json_add_string(o, "cniVersion", newest) < 0 ||
+            json_add(o, "supportedVersions", TAKE_PTR(list)) < 0 || !(text = json_to_text(o)))
+                return EXIT_FAILURE;
+        return print_text(text);
+}
+
+/* What a person sees who starts the program by hand. */
+static int print_about(FILE *f) {
+        fprintf(f,
+                "netmgr %s: CNI plugin of netmgrd, executed by container runtimes\n"
+                "CNI protocol versions supported: %s\n"
+                "Look inside with netmgrctl; a file in /etc/cni/net.d points a runtime here:\n"
+                "{\"type\": \"netmgr\", \"network\": NAME}.\n",
+                netmgr_version, cni_versions_text);
+        return EXIT_SUCCESS;
+}
+
+/* ---- configuration --------------------------------------------------------------------------- */
+
+/* The little that has to be known of stdin before netmgrd is asked. */
+typedef struct Envelope {
+        char *cni_version; /* owned; NULL until known to be supported */
+        char *name;        /* owned */
+} Envelope;
+
+static void envelope_clear(Envelope *v) {
+        free(v->cni_version);
+        free(v->name);
+}
+
+static const JsonField envelope_fields[] = {
+        { "cniVersion", json_read_string, offsetof(Envelope, cni_version), 0 },
+        { "name", json_read_string, offsetof(Envelope, name), 0 },
+        {},
+};
+
+static int config_read(char **ret, size_t *ret_size, Failure *f) {
+        int r;
+
+        r = fd_read_full(STDIN_FILENO, CONFIG_SIZE_MAX, ret, ret_size);
+        if (r == -E2BIG)
+                return failure_setf(f, error_cni_code(ERROR_DECODE),
+                                    "the network configuration on stdin is larger than %u bytes",
+                                    CONFIG_SIZE_MAX);
+        if (r < 0)
+                return failure_setf(f, CNI_CODE_IO_FAILURE, "error reading from stdin: %s",
+                                    strerror(-r));
+        return 0;
+}
+
+static int check_name(const Envelope *v, Failure *f) {
+        if (isempty(v->name))
+                return failure_setf(f, error_cni_code(ERROR_INVALID_ARGUMENT),
+                                    "missing network name: the configuration has no \"name\"");
+        if (!cni_id_is_valid(v->name, NETWORK_NAME_MAX))
+                return failure_setf(
+                                f, error_cni_code(ERROR_INVALID_ARGUMENT),
+                                "\"name\": \"%.64s\" is not a network name: wanted are a letter or "
+                                "digit, then letters, digits, '_', '.' or '-', at most %u in all",
+                                v->name, NETWORK_NAME_MAX);
+        return 0;
+}
+
+static int check_version(const char *version, Verb verb, Failure *f) {
+        if (!cni_version_is_supported(version)) {
+                (void) failure_setf(f, error_cni_code(ERROR_INCOMPATIBLE_VERSION),
+                                    "incompatible CNI versions");
+                f->details = strf("config is \"%.64s\", plugin supports [%s]", version,
+                                  cni_versions_text);
+                return -1;
+        }
+        if (cni_version_compare(version, verb_min_version(verb)) < 0) {
+                (void) failure_setf(f, error_cni_code(ERROR_INCOMPATIBLE_VERSION),
+                                    "config version does not allow %s", verb_to_string(verb));
+                f->details = strf("config is \"%s\", %s needs %s or newer", version,
+                                  verb_to_string(verb), verb_min_version(verb));
+                return -1;
+        }
+        return 0;
+}
+
+static int config_check(const char *config, size_t size, Verb verb, Envelope *v, Failure *f) {
+        _cleanup_json_ json_object *top = NULL;
+        _cleanup_error_ Error e = ERROR_NULL;
+
+        if (json_parse(config, size, "network configuration on stdin", &top, &e) < 0)
+                return failure_set_error(f, &e);
+        if (!json_object_is_type(top, json_type_object))
+                return failure_setf(f, error_cni_code(ERROR_DECODE),
+                                    "the network configuration on stdin is not a JSON object: %s",
+                                    JSON_SHORT(top));
+        if (json_read_object(top, "", envelope_fields, JSON_UNKNOWN_IGNORE, v, &e) < 0)
+                return failure_set_error(f, &e);
+        if (check_name(v, f) < 0)
+                return -1;
+        if (isempty(v->cni_version)) {
+                free(v->cni_version);
+                v->cni_version = strdup(CNI_VERSION_DEFAULT);
+                if (!v->cni_version)
+                        return failure_setf(f, error_cni_code(ERROR_NO_MEMORY), "out of memory");
+        }
+        return check_version(v->cni_version, verb, f);
+}
+
+/* ---- main ------------------------------------------------------------------------------------ */
+
+/*
+ * Descriptors 0 to 2 must be taken before we open anything: with stdout closed by the caller, the
+ * socket to netmgrd would become stdout. The stand-in is open for nothing, so that reading or
+ * writing it fails and is reported.
+ */
+static int take_standard_fds(void) {
+        int fd;
+
+        do {
+                fd = open("/dev/null", O_PATH | O_CLOEXEC);
+                if (fd < 0)
+                        return -errno;
+        } while (fd <= STDERR_FILENO);
+        safe_close(fd);
+        return 0;
+}
+
+static const char *program_name(const char *argv0) {
+        const char *slash = argv0 ? strrchr(argv0, '/') : NULL;
+        const char *name = slash ? slash + 1 : argv0;
+
+        return isempty(name) || !text_is_clean(name, strlen(name)) ? "netmgr" : name;
+}
+
+static int run_verb(const char *program) {
+        _cleanup_(environment_clear) Environment env = ENVIRONMENT_NULL;
+        _cleanup_(envelope_clear) Envelope envelope = { 0 };
+        _cleanup_failure_ Failure f = { 0 };
+        _cleanup_free_ char *config = NULL, *result = NULL;
+        const char *version;
+        size_t size;
+
+        if (environment_read(&env, &f) < 0)
+                return print_failure(NULL, &f);
+        if (env.verb == VERB_VERSION)
+                return print_versions();
+        if (config_read(&config, &size, &f) < 0)
+                return print_failure(NULL, &f);
+        if (config_check(config, size, env.verb, &envelope, &f) < 0) {
+                version = cni_version_is_supported(envelope.cni_version) ? envelope.cni_version
+                                                                         : NULL;
+                return print_failure(version, &f);
+        }
+        if (environment_open_netns(&env, &f) < 0 ||
+            runtime_call(&env, program, config, &result, &f) < 0)
+                return print_failure(envelope.cni_version, &f);
+        return isempty(result) ? EXIT_SUCCESS : print_text(result);
+}
+
+int main(int argc, char **argv) {
+        if (take_standard_fds() < 0)
+                return EXIT_FAILURE;
+        /* A runtime that no longer listens is a write error, not a signal. */
+        (void) signal(SIGPIPE, SIG_IGN);
+
+        if (argc >= 2 && streq(argv[1], "--version")) {
+                version_print("netmgr", argc >= 3 && streq(argv[2], "--json"));
+                return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+        }
+        if (argc >= 2 && streq(argv[1], "--help"))
+                return print_about(stdout);
+        if (isempty(getenv("CNI_COMMAND")))
+                return print_about(stderr);
+        return run_verb(program_name(argc > 0 ? argv[0] : NULL));
+}

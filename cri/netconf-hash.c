@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The hash that tells whether two configurations describe the same network. It is taken over what
+ * was understood, not over the text: order and case of keys, white space, defaults written out and
+ * "isGateway" beside "isDefaultGateway" make no difference. A field with its default value adds
+ * nothing, so fields that later versions bring do not change the hash of what exists.
+ */
+
+#include <stdio.h>
+
+#include "base/hash.h"
+#include "cri/netconf-internal.h"
+
+/* Length first, so that no text can look like the next field. */
+static void put_text(FILE *f, const char *field, const char *text) {
+        if (text)
+                fprintf(f, "%s=%zu:%s\n", field, strlen(text), text);
+}
+
+static void put_number(FILE *f, const char *field, int64_t value, int64_t unset) {
+        if (value != unset)
+                fprintf(f, "%s=%lld\n", field, (long long) value);
+}
+
+static void put_texts(FILE *f, const char *field, char **texts) {
+        for (char **t = texts; t && *t; t++)
+                put_text(f, field, *t);
+}
+
+static void put_range(FILE *f, const NetRange *range) {
+        fprintf(f, "range=%s %s-%s gw %s\n", IN_PREFIX_STR(&range->subnet),
+                IN_ADDR_STR(&range->start), IN_ADDR_STR(&range->end), IN_ADDR_STR(&range->gateway));
+        for (size_t i = 0; i < range->n_excludes; i++)
+                fprintf(f, "exclude=%s\n", IN_PREFIX_STR(&range->excludes[i]));
+}
+
+static void put_route(FILE *f, const NetRoute *route) {
+        fprintf(f, "route=%s\n", IN_PREFIX_STR(&route->dst));
+        if (in_addr_is_set(&route->gw))
+                fprintf(f, "gw=%s\n", IN_ADDR_STR(&route->gw));
+        put_number(f, "mtu", route->mtu, 0);
+        put_number(f, "advmss", route->advmss, 0);
+        put_number(f, "priority", route->priority, 0);
+        put_number(f, "table", route->table, -1);
+        put_number(f, "scope", route->scope, -1);
+}
+
+static void put_network(FILE *f, const NetConf *c) {
+        put_text(f, "network", c->network);
+        if (c->network)
+                return;
+        put_text(f, "kind", net_kind_to_string(c->kind));
+        put_number(f, "mtu", c->mtu, 0);
+        put_text(f, "bridge", c->bridge);
+        put_number(f, "isGateway", c->is_gateway, 0);
+        put_number(f, "isDefaultGateway", c->is_default_gateway, 0);
+        put_number(f, "hairpinMode", c->hairpin, 0);
+        put_number(f, "promiscMode", c->promisc, 0);
+        put_number(f, "forceAddress", c->force_address, 0);
+        put_text(f, "ipam", c->ipam_type);
+        for (size_t i = 0; i < c->n_sets; i++) {
+                fputs("set\n", f);
+                for (size_t j = 0; j < c->sets[i].n_ranges; j++)
+                        put_range(f, &c->sets[i].ranges[j]);
+        }
+        for (size_t i = 0; i < c->n_routes; i++)
+                put_route(f, &c->routes[i]);
+        put_texts(f, "nameserver", c->dns.nameservers);
+        put_text(f, "domain", c->dns.domain);
+        put_texts(f, "search", c->dns.search);
+        put_texts(f, "option", c->dns.options);
+}
+
+int netconf_hash(const NetConf *c, uint64_t *ret) {
+        _cleanup_free_ char *text = NULL;
+        size_t size = 0;
+        FILE *f;
+        bool failed;
+
+        f = open_memstream(&text, &size);
+        if (!f)
+                return -ENOMEM;
+        put_network(f, c);
+        failed = ferror(f);
+        if (fclose(f) != 0 || failed)
+                return -ENOMEM;
+        *ret = hash64(text, size);
+        return 0;
+}

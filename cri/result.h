@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * CNI results and errors: one plain struct, written out in the form of any specification version
+ * from 0.1.0 to 1.1.0. Source: CNI specification, section "Result", and the conversions of libcni.
+ */
+
+#include "base/error.h"
+#include "base/inaddr.h"
+#include "cri/netconf.h"
+
+/* "0.1.0" .. "1.1.0", oldest first, NULL-terminated. */
+extern const char *const cni_versions[];
+/* The same for sentences: "0.1.0, 0.2.0, …". */
+extern const char cni_versions_text[];
+/* What a configuration means that names no version (specification, section 1). */
+#define CNI_VERSION_DEFAULT "0.1.0"
+bool cni_version_is_supported(const char *version); /* NULL: no */
+/* <0, 0, >0 as a is older, the same, newer; both supported. */
+int cni_version_compare(const char *a, const char *b);
+
+typedef struct CniInterface {
+        const char *name;    /* borrowed, as everything in a CniResult */
+        MacAddr mac;
+        uint32_t mtu;        /* 0: unknown */
+        const char *sandbox; /* CNI_NETNS verbatim; NULL on the host's side */
+        bool has_mac;
+} CniInterface;
+
+typedef struct CniIp {
+        InPrefix address;
+        InAddr gateway;      /* AF_UNSPEC: none */
+        int interface;       /* index into interfaces, -1: none */
+} CniIp;
+
+typedef struct CniResult {
+        const CniInterface *interfaces;
+        size_t n_interfaces;
+        const CniIp *ips;
+        size_t n_ips;
+        const NetRoute *routes;
+        size_t n_routes;
+        const NetDns *dns; /* may be NULL */
+} CniResult;
+
+/*
+ * JSON of the result in the given version. ERROR_INVALID_ARGUMENT when the version cannot express
+ * it (0.1.0 and 0.2.0 without any address).
+ */
+int cni_result_to_json(const CniResult *result, const char *version, char **ret, Error *e);
+
+/* What CHECK needs from prevResult (any version; `version` is the configuration's): its addresses
+ * and the interface names with a sandbox. Owned arrays. */
+typedef struct CniPrevResult {
+        InPrefix *ips;
+        size_t n_ips;
+        struct {
+                char *name, *sandbox; /* owned; sandbox NULL: host side */
+                MacAddr mac;
+                bool has_mac;
+        } *interfaces;
+        size_t n_interfaces;
+} CniPrevResult;
+int cni_prev_result_parse(json_object *o, const char *version, CniPrevResult *ret, Error *e);
+void cni_prev_result_clear(CniPrevResult *r);
+
+/* {"cniVersion":…,"code":…,"msg":…,"details":…}; version and details may be NULL. */
+int cni_error_to_json(const char *version, unsigned code, const char *msg, const char *details,
+                      char **ret);

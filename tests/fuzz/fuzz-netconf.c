@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * stdin of the plugin, in every way that netmgrd reads it. Beyond not crashing: an accepted
+ * configuration holds what its readers promise, and a refused one is explained. The same bytes also
+ * serve as CNI_ARGS.
+ */
+
+#include "base/parse.h"
+#include "cri/result.h"
+#include "fuzz-invariants.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require_netconf(const NetConf *c) {
+        require(cni_version_is_supported(c->cni_version));
+        require(!c->name || cni_id_is_valid(c->name, NETWORK_NAME_MAX));
+        require(net_kind_to_string(c->kind) != NULL);
+        require_sets(c->sets, c->n_sets);
+        require_sets(c->runtime_sets, c->n_runtime_sets);
+        require(c->n_routes <= ROUTES_MAX && c->n_requested <= RANGE_SETS_MAX);
+        require(!c->is_default_gateway || c->is_gateway);
+        require(!(c->hairpin && c->promisc));
+        require(c->network == NULL || c->n_sets == 0);
+        for (size_t i = 0; i < c->n_valid_attachments; i++)
+                require(c->has_valid_attachments &&
+                        cni_id_is_valid(c->valid_attachments[i].container_id, CONTAINER_ID_MAX) &&
+                        ifname_is_valid(c->valid_attachments[i].ifname));
+}
+
+static void fuzz_prev_result(const NetConf *c) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        CniPrevResult p;
+
+        if (c->prev_result && cni_prev_result_parse(c->prev_result, c->cni_version, &p, &e) >= 0)
+                cni_prev_result_clear(&p);
+}
+
+static void fuzz_parse(const char *text, size_t size,
+                       int (*parse)(const char *text, size_t size, NetConf **ret, Error *e)) {
+        _cleanup_(netconf_freep) NetConf *c = NULL;
+        _cleanup_error_ Error e = ERROR_NULL;
+        int r = parse(text, size, &c, &e);
+
+        require_answer(r, c, &e);
+        if (r < 0)
+                return;
+        require_netconf(c);
+        fuzz_prev_result(c);
+}
+
+static int parse_list(const char *text, size_t size, NetConf **ret, Error *e) {
+        return netconf_parse_list(text, size, NULL, ret, e);
+}
+
+static void fuzz_args(const char *text, size_t size) {
+        _cleanup_free_ char *s = strndup(text, size);
+        _cleanup_error_ Error e = ERROR_NULL;
+        CniArgs a;
+
+        require(s != NULL);
+        if (cni_args_parse(s, &a, &e) < 0) {
+                require(error_is_set(&e));
+                return;
+        }
+        require(a.n_ips <= ELEMENTSOF(a.ips));
+        cni_args_clear(&a);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+        const char *text = (const char *) data;
+
+        fuzz_parse(text, size, netconf_parse);
+        fuzz_parse(text, size, netconf_parse_envelope);
+        fuzz_parse(text, size, parse_list);
+        fuzz_args(text, size);
+        return 0;
+}
