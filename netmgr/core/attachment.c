@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The attachment object: its maps, its row, its leases. */
+
+#include "core/attachment.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/hash.h"
+#include "base/limits.h"
+#include "base/parse.h"
+
+static const char *const state_names[_ATTACHMENT_STATE_MAX] = {
+        [ATTACHMENT_PLANNED] = "planned",
+        [ATTACHMENT_WIRING] = "wiring",
+        [ATTACHMENT_UP] = "up",
+        [ATTACHMENT_RELEASING] = "releasing",
+};
+
+const char *attachment_state_to_string(AttachmentState state) {
+        return state >= 0 && state < _ATTACHMENT_STATE_MAX ? state_names[state] : "unknown";
+}
+
+AttachmentState attachment_state_from_string(const char *s) {
+        for (int i = 0; i < _ATTACHMENT_STATE_MAX; i++)
+                if (streq(state_names[i], s))
+                        return i;
+        return _ATTACHMENT_STATE_INVALID;
+}
+
+Attachment *attachment_find(const Manager *m, const char *sandbox, const char *ifname) {
+        const Sandbox *s = sandbox_find(m, sandbox);
+        Attachment *a;
+
+        if (s)
+                LIST_FOREACH (a, &s->attachments, Attachment, by_sandbox)
+                        if (streq(a->spec.ifname, ifname))
+                                return a;
+        return NULL;
+}
+
+bool attachment_is_of(const Attachment *a, const char *cni_name) {
+        return streq_ptr(a->spec.cni_name, cni_name) || streq(a->network->name, cni_name);
+}
+
+/* The one place that links an attachment to its sandbox, network and the Manager's maps. */
+static int attachment_link(Attachment *a, Network *n, Sandbox *s) {
+        Manager *m = a->manager;
+
+        int r = map_put_u64(m->attachments, a->spec.id, a);
+        if (r < 0)
+                return r;
+        if (a->spec.host_ifname[0]) {
+                r = map_put_str(m->host_ends, a->spec.host_ifname, a);
+                if (r < 0) {
+                        map_remove_u64(m->attachments, a->spec.id);
+                        return r;
+                }
+        }
+        a->network = n;
+        n->n_attachments++;
+        a->sandbox = s;
+        list_append(&s->attachments, &a->by_sandbox);
+        s->n_attachments++;
+        return 0;
+}
+
+int attachment_new(Manager *m, Network *n, Sandbox *s, const char *ifname, Attachment **ret) {
+        Attachment *a = new0(Attachment, 1);
+        if (!a)
+                return -ENOMEM;
+
+        a->manager = m;
+        list_init(&a->waiters);
+        a->state = ATTACHMENT_PLANNED;
+        a->spec.id = ++m->last_id;
+        a->spec.kind = n->conf->kind;
+        a->created_usec = now_realtime();
+        snprintf(a->spec.ifname, sizeof(a->spec.ifname), "%s", ifname);
+        if (n->conf->kind != NET_KIND_LOOPBACK)
+                snprintf(a->spec.host_ifname, sizeof(a->spec.host_ifname), "nmg%" PRIx64, a->spec.id);
+        hash_format(n->conf->hash, a->config_hash);
+
+        int r = attachment_link(a, n, s);
+        if (r < 0) {
+                free(a);
+                return r;
+        }
+        *ret = a;
+        return 0;
+}
+
+static void wake_waiters(Attachment *a) {
+        List all;
+
+        /* A woken waiter may make the attachment busy again, or free it. */
+        list_init(&all);
+        while (!list_is_empty(&a->waiters)) {
+                List *first = a->waiters.next;
+                list_unlink(first);
+                list_append(&all, first);
+        }
+        while (!list_is_empty(&all)) {
+                AttachmentWaiter *w = list_entry(all.next, AttachmentWaiter, list);
+                list_unlink(&w->list);
+                w->idle(w);
+        }
+}
+
+void attachment_set_idle(Attachment *a) {
+        a->busy = false;
+        wake_waiters(a);
+}
+
+Attachment *attachment_free(Attachment *a) {
+        if (!a)
+                return NULL;
+
+        Manager *m = a->manager;
+        if (a->announced && m->observer.attachment_removed)
+                m->observer.attachment_removed(a, m->observer.userdata);
+        map_remove_u64(m->attachments, a->spec.id);
+        if (a->spec.host_ifname[0])
+                map_remove_str(m->host_ends, a->spec.host_ifname);
+        if (a->sandbox) {
+                list_unlink(&a->by_sandbox);
+                a->sandbox->n_attachments--;
+                a->network->n_attachments--;
+        }
+        Sandbox *s = a->sandbox;
+        Network *n = a->network;
+        a->sandbox = NULL;
+        a->network = NULL;
+        wake_waiters(a);
+
+        spec_clear(&a->spec);
+        free(a->leases);
+        free(a->request);
+        free(a->result);
+        free(a);
+        if (s)
+                sandbox_release_if_unused(s);
+        if (n)
+                network_release_if_unused(n);
+        return NULL;
+}
+
+void attachment_set_state(Attachment *a, AttachmentState state) {
+        const ManagerObserver *o = &a->manager->observer;
+
+        if (a->state == state && a->announced)
+                return;
+        a->state = state;
+        if (state == ATTACHMENT_UP && !a->announced) {
+                if (!a->sandbox->announced) {
+                        a->sandbox->announced = true;
+                        if (o->sandbox_added)
+                                o->sandbox_added(a->sandbox, o->userdata);
+                }
+                a->announced = true;
+                if (o->attachment_added)
+                        o->attachment_added(a, o->userdata);
+        }
+        if (a->announced && o->attachment_changed)
+                o->attachment_changed(a, o->userdata);
+}
+
+void attachment_to_row(const Attachment *a, char *plan, AttachmentRow *ret) {
+        *ret = (AttachmentRow) {
+                .id = a->spec.id,
+                .network = a->network->name,
+                .sandbox = a->sandbox->id,
+                .ifname = (char *) a->spec.ifname,
+                .kind = (char *) net_kind_to_string(a->spec.kind),
+                .state = (char *) attachment_state_to_string(a->state),
+                .request = a->request,
+                .result = a->result,
+                .host_ifname = a->spec.host_ifname[0] ? (char *) a->spec.host_ifname : NULL,
+                .host_ifindex = a->host_ifindex,
+                .mtu = a->spec.mtu,
+                .config_hash = (char *) a->config_hash,
+                .plan = plan,
+                .created_usec = a->created_usec,
+        };
+        memcpy(ret->host_mac, a->spec.host_mac.bytes, sizeof(ret->host_mac));
+        memcpy(ret->mac, a->spec.mac.bytes, sizeof(ret->mac));
+}
+
+static int load_spec(Attachment *a, const AttachmentRow *row, Error *e) {
+        a->spec.id = row->id;
+        a->spec.kind = net_kind_from_string(row->kind);
+        a->state = attachment_state_from_string(row->state);
+        if (a->spec.kind < 0 || a->state < 0)
+                return error_setf(e, ERROR_LEDGER,
+                                  "attachment %" PRIu64 ": unknown kind \"%s\" or state \"%s\"", row->id,
+                                  row->kind, row->state);
+        snprintf(a->spec.ifname, sizeof(a->spec.ifname), "%s", row->ifname);
+        snprintf(a->spec.host_ifname, sizeof(a->spec.host_ifname), "%s", strempty(row->host_ifname));
+        snprintf(a->config_hash, sizeof(a->config_hash), "%s", strempty(row->config_hash));
+        memcpy(a->spec.host_mac.bytes, row->host_mac, sizeof(row->host_mac));
+        memcpy(a->spec.mac.bytes, row->mac, sizeof(row->mac));
+        a->spec.mtu = row->mtu;
+        a->host_ifindex = row->host_ifindex;
+        a->created_usec = row->created_usec;
+        return spec_from_json(row->plan, &a->spec, e);
+}
+
+int attachment_load(Manager *m, AttachmentRow *row, Error *e) {
+        Network *n = network_find(m, row->network);
+        Sandbox *s = sandbox_find(m, row->sandbox);
+        if (!n || !s)
+                return error_setf(e, ERROR_LEDGER, "attachment %" PRIu64 " has no network or sandbox", row->id);
+
+        Attachment *a = new0(Attachment, 1);
+        if (!a)
+                return error_oom(e);
+        a->manager = m;
+        list_init(&a->waiters);
+        int r = load_spec(a, row, e);
+        if (r >= 0)
+                r = attachment_link(a, n, s);
+        if (r < 0) {
+                spec_clear(&a->spec);
+                free(a);
+                return r;
+        }
+        a->request = TAKE_PTR(row->request);
+        a->result = TAKE_PTR(row->result);
+        a->announced = s->announced = a->state == ATTACHMENT_UP;
+        return 0;
+}
+
+int attachment_load_address(Manager *m, const AddressRow *row) {
+        LeaseHolder h = { .attachment = row->attachment, .network = row->network,
+                          .sandbox = row->sandbox, .ifname = row->ifname };
+        Attachment *a = row->attachment ? map_get_u64(m->attachments, row->attachment) : NULL;
+        Lease *l;
+
+        int r = ipam_load_lease(m->ipam, row->pool, &row->address, row->set_index, &h, row->released_usec, &l);
+        if (r < 0 || !a)
+                return r;
+
+        Lease **leases = reallocarray(a->leases, a->n_leases + 1, sizeof(Lease *));
+        if (!leases)
+                return -ENOMEM;
+        a->leases = leases;
+        a->leases[a->n_leases++] = l;
+
+        SpecAddress *more = reallocarray(a->spec.addresses, a->spec.n_addresses + 1, sizeof(SpecAddress));
+        if (!more)
+                return -ENOMEM;
+        a->spec.addresses = more;
+        more[a->spec.n_addresses++] = (SpecAddress) { .address = row->address, .gateway = row->gateway };
+        return 0;
+}
+
+void attachment_release_leases(Attachment *a, uint64_t now_usec) {
+        for (size_t i = 0; i < a->n_leases; i++)
+                ipam_release(a->manager->ipam, a->leases[i], now_usec);
+        a->n_leases = 0;
+}
+
+void attachment_forget_leases(Attachment *a) {
+        for (size_t i = 0; i < a->n_leases; i++)
+                ipam_forget(a->manager->ipam, a->leases[i]);
+        a->n_leases = 0;
+}
+
+char *attachment_addresses_text(const Attachment *a) {
+        char *all = strdup("");
+
+        for (size_t i = 0; all && i < a->spec.n_addresses; i++) {
+                char *more = strf("%s%s%s", all, i ? "," : "", IN_PREFIX_STR(&a->spec.addresses[i].address));
+                free(all);
+                all = more;
+        }
+        return all;
+}

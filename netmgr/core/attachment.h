@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * One interface of one sandbox on one network: planned -> wiring -> up -> releasing -> gone. The row
+ * is committed before the kernel is touched and holds all that is needed to undo it.
+ *
+ * At most one operation works on an attachment at a time; a DEL that comes meanwhile waits for it.
+ */
+
+#include "core/manager.h"
+#include "core/network.h"
+#include "core/sandbox.h"
+#include "core/spec.h"
+
+typedef enum AttachmentState {
+        ATTACHMENT_PLANNED,
+        ATTACHMENT_WIRING,
+        ATTACHMENT_UP,
+        ATTACHMENT_RELEASING,
+        _ATTACHMENT_STATE_MAX,
+        _ATTACHMENT_STATE_INVALID = -EINVAL,
+} AttachmentState;
+const char *attachment_state_to_string(AttachmentState state);
+AttachmentState attachment_state_from_string(const char *s);
+
+struct Attachment {
+        Manager *manager;
+        Network *network;
+        Sandbox *sandbox;
+        AttachmentState state;
+        AttachmentSpec spec;
+        Lease **leases; /* owned array; leases belong to the Ipam */
+        size_t n_leases;
+        char *request;  /* exact bytes of the configuration */
+        char *result;   /* CNI result 1.1.0, NULL before up */
+        char config_hash[17];
+        uint64_t created_usec;
+        uint32_t host_ifindex;
+        bool lost;      /* the host end vanished: the sandbox died, or somebody deleted it */
+        bool announced; /* the observer knows it */
+        bool busy;      /* an operation works on it */
+        struct Release *releasing; /* waits for the link to be gone (op-del.c); borrowed */
+        List waiters;   /* AttachmentWaiter: DELs that came while it was busy */
+        List by_sandbox;
+};
+
+typedef struct AttachmentWaiter {
+        List list;
+        void (*idle)(struct AttachmentWaiter *w); /* the attachment may be gone by then: look again */
+} AttachmentWaiter;
+
+/* Finds by interface; the interface is unique in the sandbox. */
+Attachment *attachment_find(const Manager *m, const char *sandbox, const char *ifname);
+/* True when CNI knows it by this network name. */
+bool attachment_is_of(const Attachment *a, const char *cni_name);
+
+/* Makes it with the next id and puts it into all maps. */
+int attachment_new(Manager *m, Network *n, Sandbox *s, const char *ifname, Attachment **ret);
+/* Takes it out of all maps; wakes its waiters; tells the observer. */
+Attachment *attachment_free(Attachment *a);
+DEFINE_CLEANUP(Attachment *, attachment_free)
+
+void attachment_set_state(Attachment *a, AttachmentState state);
+/* Ends an operation: wakes who waits. */
+void attachment_set_idle(Attachment *a);
+
+/* Rows that borrow the attachment's strings; plan and hash from the caller. */
+void attachment_to_row(const Attachment *a, char *plan, AttachmentRow *ret);
+int attachment_load(Manager *m, AttachmentRow *row, Error *e);
+/* A held address of a loaded attachment. */
+int attachment_load_address(Manager *m, const AddressRow *row);
+
+/* Ends the leases: rest period, or (nobody saw them) none. */
+void attachment_release_leases(Attachment *a, uint64_t now_usec);
+void attachment_forget_leases(Attachment *a);
+
+/* "10.97.0.2/32,fd97::2/128"; owned by caller, NULL when out of memory. */
+char *attachment_addresses_text(const Attachment *a);

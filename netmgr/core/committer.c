@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The committer's thread. The WAL is checkpointed here too, after the answers are posted, once
+ * enough has been written: an fsync then delays the next group but never one that is answered.
+ */
+
+#include "core/committer.h"
+
+#include "base/log.h"
+
+/* Commits in one transaction: bounds how long the first of a group waits for the last. */
+#define GROUP_MAX 256
+
+/* Commits between two checkpoints: about 4 MiB of WAL at 2 kB each. */
+#define CHECKPOINT_EVERY 2000
+
+struct Committer {
+        TaskQueue queue;
+        Mailbox *mailbox; /* borrowed */
+        Store *store;     /* the thread's alone once it runs */
+        pthread_t thread;
+        bool started;
+        unsigned since_checkpoint;
+};
+
+static int commit_group(Store *store, List *group, Error *e) {
+        int r = store_begin(store, e);
+        if (r < 0)
+                return r;
+        for (List *p = group->next; p != group; p = p->next) {
+                Commit *c = (Commit *) list_entry(p, Task, list);
+                r = c->write(c, store, e);
+                if (r < 0) {
+                        store_rollback(store);
+                        return r;
+                }
+        }
+        r = store_commit(store, e);
+        if (r < 0)
+                store_rollback(store);
+        return r;
+}
+
+static void commit_all(Committer *c, List *group, size_t n) {
+        _cleanup_error_ Error error = ERROR_NULL;
+        int r = commit_group(c->store, group, &error);
+
+        while (!list_is_empty(group)) {
+                Task *t = list_entry(group->next, Task, list);
+                list_unlink(&t->list);
+                t->r = r;
+                if (r < 0) {
+                        if (n == 1) {
+                                t->error = error;
+                                error = ERROR_NULL;
+                        } else {
+                                List one;
+                                list_init(&one);
+                                list_append(&one, &t->list);
+                                t->r = commit_group(c->store, &one, &t->error);
+                                list_unlink(&t->list);
+                        }
+                }
+                mailbox_post(c->mailbox, t);
+        }
+}
+
+static void checkpoint(Committer *c) {
+        _cleanup_error_ Error error = ERROR_NULL;
+
+        c->since_checkpoint = 0;
+        if (store_checkpoint(c->store, &error) < 0)
+                log_warning("ledger: checkpoint: %s", error_message(&error));
+}
+
+static void *committer_main(void *arg) {
+        Committer *c = arg;
+        List group;
+        size_t n;
+
+        while ((n = task_queue_take(&c->queue, GROUP_MAX, &group)) > 0) {
+                commit_all(c, &group, n);
+                c->since_checkpoint += n;
+                if (c->since_checkpoint >= CHECKPOINT_EVERY)
+                        checkpoint(c);
+        }
+        return NULL;
+}
+
+int committer_new(Mailbox *mailbox, Store *store, Committer **ret) {
+        _cleanup_free_ Committer *c = new0(Committer, 1);
+        if (!c)
+                return -ENOMEM;
+
+        int r = task_queue_init(&c->queue);
+        if (r < 0)
+                return r;
+        c->mailbox = mailbox;
+        c->store = store;
+        r = thread_start(&c->thread, committer_main, c, "committer");
+        if (r < 0) {
+                task_queue_destroy(&c->queue);
+                return r;
+        }
+        c->started = true;
+        *ret = TAKE_PTR(c);
+        return 0;
+}
+
+Committer *committer_free(Committer *c) {
+        List rest;
+
+        if (!c)
+                return NULL;
+        task_queue_stop(&c->queue);
+        pthread_join(c->thread, NULL);
+
+        /* What still waits is written here; nobody listens for the outcome any more. */
+        list_init(&rest);
+        while (!list_is_empty(&c->queue.tasks)) {
+                List *first = c->queue.tasks.next;
+                list_unlink(first);
+                list_append(&rest, first);
+        }
+        if (!list_is_empty(&rest)) {
+                _cleanup_error_ Error error = ERROR_NULL;
+                if (commit_group(c->store, &rest, &error) < 0)
+                        log_error("ledger: last commit before the stop: %s", error_message(&error));
+        }
+        store_close(c->store);
+        task_queue_destroy(&c->queue);
+        free(c);
+        return NULL;
+}
+
+void committer_submit(Committer *c, Commit *commit) {
+        commit->task.r = 0;
+        commit->task.error = ERROR_NULL;
+        task_queue_put(&c->queue, &commit->task);
+}

@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The address pools; see ipam.h for the order and who owns what. */
+
+#include "core/ipam.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/limits.h"
+#include "base/map.h"
+#include "base/parse.h"
+
+typedef struct Cursor {
+        char *network;
+        InAddr address;
+} Cursor;
+
+struct Ipam {
+        Map *leases;  /* pool NUL family address -> Lease */
+        Map *cursors; /* network NUL set index -> Cursor */
+        List cooling; /* released leases, oldest first */
+        uint64_t cooldown_usec;
+};
+
+/* Room for a pool name (a network name at most) and what follows it. */
+#define KEY_MAX (NETWORK_NAME_MAX + 1 + 1 + 16)
+
+static size_t lease_key(const char *pool, const InAddr *a, char buf[static KEY_MAX]) {
+        size_t n = strnlen(pool, NETWORK_NAME_MAX);
+
+        memcpy(buf, pool, n);
+        buf[n++] = '\0';
+        buf[n++] = a->family == AF_INET ? 4 : 6;
+        memcpy(buf + n, a->bytes, family_bytes(a->family));
+        return n + family_bytes(a->family);
+}
+
+static size_t cursor_key(const char *network, unsigned set_index, char buf[static KEY_MAX]) {
+        size_t n = strnlen(network, NETWORK_NAME_MAX);
+
+        memcpy(buf, network, n);
+        buf[n++] = '\0';
+        memcpy(buf + n, &set_index, sizeof(set_index));
+        return n + sizeof(set_index);
+}
+
+static Lease *lease_find(const Ipam *ipam, const char *pool, const InAddr *a) {
+        char key[KEY_MAX];
+        return map_get(ipam->leases, key, lease_key(pool, a, key));
+}
+
+Lease *lease_free(Lease *l) {
+        if (!l)
+                return NULL;
+        free(l->pool);
+        free(l->network);
+        free(l->sandbox);
+        free(l->ifname);
+        free(l);
+        return NULL;
+}
+DEFINE_CLEANUP(Lease *, lease_free)
+
+int ipam_new(uint64_t cooldown_usec, Ipam **ret) {
+        _cleanup_(ipam_freep) Ipam *ipam = new0(Ipam, 1);
+        if (!ipam)
+                return -ENOMEM;
+        list_init(&ipam->cooling);
+        ipam->cooldown_usec = cooldown_usec;
+        ipam->leases = map_new();
+        ipam->cursors = map_new();
+        if (!ipam->leases || !ipam->cursors)
+                return -ENOMEM;
+        *ret = TAKE_PTR(ipam);
+        return 0;
+}
+
+Ipam *ipam_free(Ipam *ipam) {
+        Lease *l;
+        Cursor *c;
+
+        if (!ipam)
+                return NULL;
+        if (ipam->leases)
+                MAP_FOREACH (l, ipam->leases)
+                        lease_free(l);
+        if (ipam->cursors)
+                MAP_FOREACH (c, ipam->cursors) {
+                        free(c->network);
+                        free(c);
+                }
+        map_free(ipam->leases);
+        map_free(ipam->cursors);
+        free(ipam);
+        return NULL;
+}
+
+void ipam_set_cooldown(Ipam *ipam, uint64_t usec) {
+        ipam->cooldown_usec = usec;
+}
+
+static int lease_set_holder(Lease *l, const LeaseHolder *h) {
+        _cleanup_free_ char *network = strdup(h->network), *sandbox = strdup(h->sandbox),
+                            *ifname = strdup(h->ifname);
+        if (!network || !sandbox || !ifname)
+                return -ENOMEM;
+        free(l->network);
+        free(l->sandbox);
+        free(l->ifname);
+        l->network = TAKE_PTR(network);
+        l->sandbox = TAKE_PTR(sandbox);
+        l->ifname = TAKE_PTR(ifname);
+        l->attachment = h->attachment;
+        return 0;
+}
+
+static int lease_add(Ipam *ipam, const char *pool, const InAddr *a, const LeaseHolder *h, Lease **ret) {
+        _cleanup_(lease_freep) Lease *l = new0(Lease, 1);
+        char key[KEY_MAX];
+
+        if (!l || !(l->pool = strdup(pool)))
+                return -ENOMEM;
+        l->address = *a;
+        int r = lease_set_holder(l, h);
+        if (r < 0)
+                return r;
+        r = map_put(ipam->leases, key, lease_key(pool, a, key), l);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(l);
+        return 0;
+}
+
+static void lease_remove(Ipam *ipam, Lease *l) {
+        char key[KEY_MAX];
+
+        list_unlink(&l->cooling);
+        map_remove(ipam->leases, key, lease_key(l->pool, &l->address, key));
+}
+
+void ipam_release(Ipam *ipam, Lease *l, uint64_t now_usec) {
+        if (l->released_usec)
+                return;
+        l->attachment = 0;
+        l->released_usec = now_usec;
+        list_append(&ipam->cooling, &l->cooling);
+}
+
+void ipam_forget(Ipam *ipam, Lease *l) {
+        lease_remove(ipam, l);
+        lease_free(l);
+}
+
+/* A clock that was set back must not keep addresses resting for ever: a release time in the future
+ * counts as rested. */
+static bool lease_is_rested(const Ipam *ipam, const Lease *l, uint64_t now_usec) {
+        return l->released_usec > now_usec || now_usec - l->released_usec >= ipam->cooldown_usec;
+}
+
+Lease *ipam_pop_rested(Ipam *ipam, uint64_t now_usec) {
+        Lease *l = list_first(&ipam->cooling, Lease, cooling);
+
+        if (!l || !lease_is_rested(ipam, l, now_usec))
+                return NULL;
+        lease_remove(ipam, l);
+        return l;
+}
+
+int ipam_load_lease(Ipam *ipam, const char *pool, const InPrefix *address, unsigned set_index,
+                    const LeaseHolder *holder, uint64_t released_usec, Lease **ret) {
+        Lease *l;
+        int r = lease_add(ipam, pool, &address->address, holder, &l);
+        if (r < 0)
+                return r;
+        l->prefix_length = address->length;
+        l->set_index = set_index;
+        if (released_usec)
+                ipam_release(ipam, l, released_usec);
+        if (ret)
+                *ret = l;
+        return 0;
+}
+
+int ipam_load_cursor(Ipam *ipam, const char *network, unsigned set_index, const InAddr *address) {
+        char key[KEY_MAX];
+        size_t n = cursor_key(network, set_index, key);
+        Cursor *c = map_get(ipam->cursors, key, n);
+
+        if (!c) {
+                c = new0(Cursor, 1);
+                if (!c || !(c->network = strdup(network))) {
+                        free(c);
+                        return -ENOMEM;
+                }
+                int r = map_put(ipam->cursors, key, n, c);
+                if (r < 0) {
+                        free(c->network);
+                        free(c);
+                        return r;
+                }
+        }
+        c->address = *address;
+        return 0;
+}
+
+InAddr ipam_cursor(const Ipam *ipam, const char *network, unsigned set_index) {
+        char key[KEY_MAX];
+        const Cursor *c = map_get(ipam->cursors, key, cursor_key(network, set_index, key));
+        return c ? c->address : (InAddr) { .family = AF_UNSPEC };
+}
+
+void ipam_forget_cursors(Ipam *ipam, const char *network) {
+        for (unsigned i = 0; i < RANGE_SETS_MAX * 2; i++) {
+                char key[KEY_MAX];
+                Cursor *c = map_remove(ipam->cursors, key, cursor_key(network, i, key));
+                if (c) {
+                        free(c->network);
+                        free(c);
+                }
+        }
+}
+
+void ipam_visit(const Ipam *ipam, IpamVisit visit, void *userdata) {
+        Lease *l;
+        MAP_FOREACH (l, ipam->leases)
+                visit(l, userdata);
+}
+
+/* The exclude that covers the address, or NULL. */
+static const InPrefix *range_exclude(const NetRange *range, const InAddr *a) {
+        for (size_t i = 0; i < range->n_excludes; i++)
+                if (in_prefix_contains(&range->excludes[i], a))
+                        return &range->excludes[i];
+        return NULL;
+}
+
+bool range_offers(const NetRange *range, const InAddr *a) {
+        return a->family == range->start.family && in_addr_compare(a, &range->start) >= 0 &&
+               in_addr_compare(a, &range->end) <= 0 && !in_addr_equal(a, &range->gateway) &&
+               !range_exclude(range, a);
+}
+
+uint64_t range_set_capacity(const NetRangeSet *set) {
+        uint64_t sum = 0;
+
+        for (size_t i = 0; i < set->n_ranges; i++) {
+                const NetRange *r = &set->ranges[i];
+                uint64_t n = in_addr_span(&r->start, &r->end);
+
+                /* The gateway is skipped, unless an exclude covers it anyway; excludes may lie
+                 * partly outside the range, but do not overlap each other. */
+                if (n && n != UINT64_MAX && in_addr_compare(&r->gateway, &r->start) >= 0 &&
+                    in_addr_compare(&r->gateway, &r->end) <= 0 && !range_exclude(r, &r->gateway))
+                        n--;
+                for (size_t x = 0; x < r->n_excludes && n != UINT64_MAX; x++) {
+                        InAddr first = in_prefix_first(&r->excludes[x]),
+                               last = in_prefix_last(&r->excludes[x]);
+                        if (in_addr_compare(&first, &r->start) < 0)
+                                first = r->start;
+                        if (in_addr_compare(&last, &r->end) > 0)
+                                last = r->end;
+                        uint64_t gone = in_addr_span(&first, &last);
+                        n = gone < n ? n - gone : 0;
+                }
+                sum = sum + n < sum ? UINT64_MAX : sum + n;
+        }
+        return sum;
+}
+
+/* Words for a set: "10.97.0.2-10.97.255.254, fd97::2-…". */
+static char *set_describe(const NetRangeSet *set) {
+        _cleanup_free_ char *all = strdup("");
+
+        for (size_t i = 0; all && i < set->n_ranges; i++) {
+                char *more = strf("%s%s%s-%s", all, i ? ", " : "", IN_ADDR_STR(&set->ranges[i].start),
+                                  IN_ADDR_STR(&set->ranges[i].end));
+                free(all);
+                all = more;
+        }
+        return TAKE_PTR(all);
+}
+
+struct Usage {
+        const char *pool;
+        const NetRangeSet *set;
+        uint64_t held;
+};
+
+static void count_held(const Lease *l, void *userdata) {
+        struct Usage *u = userdata;
+
+        if (l->released_usec || !streq(l->pool, u->pool))
+                return;
+        for (size_t i = 0; i < u->set->n_ranges; i++)
+                if (range_offers(&u->set->ranges[i], &l->address)) {
+                        u->held++;
+                        return;
+                }
+}
+
+uint64_t ipam_count_held(const Ipam *ipam, const char *pool, const NetRangeSet *set) {
+        struct Usage u = { .pool = pool, .set = set };
+        ipam_visit(ipam, count_held, &u);
+        return u.held;
+}
+
+static int exhausted(const Ipam *ipam, const char *pool, const NetRangeSet *set, Error *e) {
+        _cleanup_free_ char *words = set_describe(set);
+
+        return error_setf(e, ERROR_RANGE_EXHAUSTED,
+                          "no free address in range %s: %" PRIu64 " of %" PRIu64
+                          " in use; delete sandboxes or enlarge the range",
+                          strempty(words), ipam_count_held(ipam, pool, set), range_set_capacity(set));
+}
+
+/* The next address of the set after `a` in its order, wrapping round; excluded stretches are jumped
+ * over in one step. `a` may be AF_UNSPEC or outside: then the very first. */
+static InAddr set_next(const NetRangeSet *set, const InAddr *a) {
+        size_t i;
+
+        for (i = 0; i < set->n_ranges; i++) {
+                const NetRange *r = &set->ranges[i];
+                if (a->family == r->start.family && in_addr_compare(a, &r->start) >= 0 &&
+                    in_addr_compare(a, &r->end) <= 0)
+                        break;
+        }
+        if (i == set->n_ranges)
+                return set->ranges[0].start;
+
+        const InPrefix *x = range_exclude(&set->ranges[i], a);
+        InAddr from = x ? in_prefix_last(x) : *a, next;
+        if (in_addr_add(&from, 1, &next) && in_addr_compare(&next, &set->ranges[i].end) <= 0)
+                return next;
+        return set->ranges[(i + 1) % set->n_ranges].start;
+}
+
+static const NetRange *set_offers(const NetRangeSet *set, const InAddr *a) {
+        for (size_t i = 0; i < set->n_ranges; i++)
+                if (range_offers(&set->ranges[i], a))
+                        return &set->ranges[i];
+        return NULL;
+}
+
+/* Round robin: the next address that nobody holds and none rests on. Ends after one full turn. */
+static bool find_fresh(const Ipam *ipam, const char *pool, const NetRangeSet *set, InAddr cursor,
+                       InAddr *ret) {
+        InAddr first = set_next(set, &cursor), a = first;
+
+        do {
+                if (set_offers(set, &a) && !lease_find(ipam, pool, &a)) {
+                        *ret = a;
+                        return true;
+                }
+                a = set_next(set, &a);
+        } while (!in_addr_equal(&a, &first));
+        return false;
+}
+
+static Lease *find_longest_released(const Ipam *ipam, const char *pool, const NetRangeSet *set) {
+        Lease *l;
+
+        LIST_FOREACH (l, &ipam->cooling, Lease, cooling)
+                if (streq(l->pool, pool) && set_offers(set, &l->address))
+                        return l;
+        return NULL;
+}
+
+static int check_requested(const Ipam *ipam, const char *pool, const NetRangeSet *set,
+                           const InAddr *a, Error *e) {
+        if (!set_offers(set, a)) {
+                _cleanup_free_ char *words = set_describe(set);
+                for (size_t i = 0; i < set->n_ranges; i++)
+                        if (in_addr_equal(a, &set->ranges[i].gateway))
+                                return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                                  "requested address %s is the gateway of its range; "
+                                                  "choose another one of %s",
+                                                  IN_ADDR_STR(a), strempty(words));
+                return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                  "requested address %s is not offered by range %s", IN_ADDR_STR(a),
+                                  strempty(words));
+        }
+        const Lease *l = lease_find(ipam, pool, a);
+        if (l && !l->released_usec)
+                return error_setf(e, ERROR_ADDRESS_IN_USE,
+                                  "requested address %s is held by interface %s of sandbox %s on "
+                                  "network %s",
+                                  IN_ADDR_STR(a), l->ifname, l->sandbox, l->network);
+        return 0;
+}
+
+int ipam_allocate(Ipam *ipam, const char *pool, unsigned set_index, const NetRangeSet *set,
+                  const InAddr *requested, const LeaseHolder *holder, IpamGrant *ret, Error *e) {
+        InAddr address = { .family = AF_UNSPEC };
+        Lease *l = NULL;
+        int r;
+
+        if (requested) {
+                r = check_requested(ipam, pool, set, requested, e);
+                if (r < 0)
+                        return r;
+                address = *requested;
+        } else if (!find_fresh(ipam, pool, set, ipam_cursor(ipam, holder->network, set_index), &address)) {
+                l = find_longest_released(ipam, pool, set);
+                if (!l)
+                        return exhausted(ipam, pool, set, e);
+                address = l->address;
+        }
+
+        l = lease_find(ipam, pool, &address);
+        r = l ? lease_set_holder(l, holder) : lease_add(ipam, pool, &address, holder, &l);
+        if (r < 0)
+                return error_oom(e);
+        list_unlink(&l->cooling);
+        l->released_usec = 0;
+        l->set_index = set_index;
+        if (!requested) {
+                r = ipam_load_cursor(ipam, holder->network, set_index, &address);
+                if (r < 0) {
+                        ipam_release(ipam, l, 1);
+                        return error_oom(e);
+                }
+        }
+        *ret = (IpamGrant) { .lease = l, .range = set_offers(set, &address) };
+        return 0;
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The Manager: making, starting, reloading, ending. See manager.h for what it owns. */
+
+#include "core/manager.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "core/attachment.h"
+#include "core/network.h"
+#include "core/operation.h"
+#include "core/recover.h"
+#include "core/sandbox.h"
+
+uint64_t now_realtime(void) {
+        struct timespec ts;
+        clock_gettime(CLOCK_REALTIME, &ts);
+        return (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
+}
+
+void manager_set_health(Manager *m, HealthBit bit, const char *sentence) {
+        unsigned mask = 1U << bit, before = m->health;
+
+        if (streq_ptr(m->health_text[bit], sentence))
+                return;
+        free(m->health_text[bit]);
+        m->health_text[bit] = sentence ? strdup(sentence) : NULL;
+        m->health = sentence ? before | mask : before & ~mask;
+        if (sentence)
+                log_warning("degraded: %s", sentence);
+        else
+                log_notice("health: recovered");
+        if (m->observer.health_changed)
+                m->observer.health_changed(m->observer.userdata);
+}
+
+static int read_identity(Manager *m, Error *e) {
+        _cleanup_free_ char *boot_id = NULL;
+        _cleanup_close_ int fd = -EBADF;
+        size_t size;
+
+        int r = file_read_full(AT_FDCWD, "/proc/sys/kernel/random/boot_id", sizeof(m->boot_id) - 1, &boot_id,
+                               &size);
+        if (r < 0)
+                return error_set_errnof(e, ERROR_INTERNAL, r, "reading the boot id");
+        boot_id[strcspn(boot_id, "\n")] = '\0';
+        memcpy(m->boot_id, boot_id, strlen(boot_id) + 1);
+
+        fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                return error_set_errnof(e, ERROR_INTERNAL, errno, "opening the own network namespace");
+        r = fd_is_netns(fd, &m->netns_dev, &m->netns_ino);
+        if (r < 0)
+                return error_set_errnof(e, ERROR_INTERNAL, r, "identifying the own network namespace");
+        return 0;
+}
+
+int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Error *e) {
+        _cleanup_(manager_freep) Manager *m = new0(Manager, 1);
+        if (!m)
+                return error_oom(e);
+
+        m->event = event;
+        m->kernel = params->kernel;
+        m->inotify_fd = -EBADF;
+        conf_init(&m->conf);
+        m->state_dir = strdup(params->state_dir);
+        m->config_dir = strdup(params->config_dir);
+        m->nsd_socket = strdup(params->nsd_socket);
+        m->networks = map_new();
+        m->sandboxes = map_new();
+        m->attachments = map_new();
+        m->host_ends = map_new();
+        if (!m->state_dir || !m->config_dir || !m->nsd_socket || !m->networks || !m->sandboxes ||
+            !m->attachments || !m->host_ends)
+                return error_oom(e);
+
+        int r = conf_load(m->config_dir, &m->conf, e);
+        if (r < 0)
+                return r; /* At start a broken netmgr.conf is an error; on reload the old one stays. */
+        log_set_level(m->conf.log_level);
+        r = ipam_new((uint64_t) m->conf.cooldown_sec * 1000000U, &m->ipam);
+        if (r < 0)
+                return error_oom(e);
+        r = read_identity(m, e);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(m);
+        return 0;
+}
+
+static void on_link_deleted(uint32_t ifindex _unused_, const char *name, void *userdata) {
+        Manager *m = userdata;
+        Attachment *a = map_get_str(m->host_ends, name);
+        Network *n;
+
+        if (a)
+                attachment_link_gone(a);
+        else if (strncmp(name, "nmg", 3) != 0)
+                MAP_FOREACH (n, m->networks)
+                        if (streq(n->bridge, name))
+                                network_forget_ready(n);
+}
+
+/* Notifications were dropped: ask for every host end that we wait for or believe in. */
+static void on_monitor_lost(void *userdata) {
+        Manager *m = userdata;
+        _cleanup_(map_freep) Map *present = map_new();
+        NlDump d = { 0 };
+        Attachment *a;
+        Network *n;
+
+        log_notice("link notifications were lost; looking at all links");
+        if (!present || kernel_dump(m->nl, NL_DUMP_LINKS, &d) < 0)
+                return;
+        for (size_t i = 0; i < d.n_links; i++)
+                (void) map_put_str(present, d.links[i].name, m);
+        kernel_dump_clear(&d);
+        MAP_FOREACH (a, m->host_ends)
+                if (!map_get_str(present, a->spec.host_ifname) && a->state != ATTACHMENT_PLANNED &&
+                    a->state != ATTACHMENT_WIRING)
+                        attachment_link_gone(a);
+        MAP_FOREACH (n, m->networks)
+                if (n->bridge[0] && !map_get_str(present, n->bridge))
+                        network_forget_ready(n);
+}
+
+static int start_netlink(Manager *m, Error *e) {
+        static const NlMonitorCallbacks callbacks = { .link_deleted = on_link_deleted, .lost = on_monitor_lost };
+        _cleanup_close_ int fd = kernel_open_fd();
+        if (fd < 0)
+                return error_set_errnof(e, ERROR_KERNEL, fd, "opening a rtnetlink socket");
+        int r = kernel_socket_from_fd(m->kernel, fd, &m->nl);
+        if (r < 0)
+                return error_set_errnof(e, ERROR_KERNEL, r, "opening a rtnetlink socket");
+        TAKE_FD(fd);
+        r = nl_monitor_new(m->event, &callbacks, m, &m->monitor);
+        return r < 0 ? error_set_errnof(e, ERROR_KERNEL, r, "watching links") : 0;
+}
+
+int manager_start(Manager *m, Error *e) {
+        _cleanup_(store_closep) Store *store = NULL;
+        _cleanup_free_ char *set_aside = NULL;
+
+        int r = store_open(m->state_dir, &store, &set_aside, e);
+        if (r < 0)
+                return r;
+        if (set_aside) {
+                _cleanup_free_ char *text = strf("the ledger was damaged; it is set aside as %s and a new one "
+                                                 "begun", set_aside);
+                if (text)
+                        manager_set_health(m, HEALTH_LEDGER_RESET, text);
+        }
+        r = start_netlink(m, e);
+        if (r < 0)
+                return r;
+        r = manager_recover(m, store, e);
+        if (r < 0)
+                return r;
+
+        r = mailbox_new(m->event, &m->mailbox);
+        if (r >= 0)
+                r = committer_new(m->mailbox, store, &m->committer);
+        if (r >= 0) {
+                TAKE_PTR(store);
+                r = workers_new(m->mailbox, m->kernel, m->nsd_socket, m->conf.workers, &m->workers);
+        }
+        if (r >= 0)
+                r = reaper_new(m->mailbox, m->kernel, &m->reaper);
+        if (r < 0)
+                return error_set_errnof(e, ERROR_INTERNAL, r, "starting the threads");
+
+        (void) network_files_load(m, NULL); /* Broken files are in Health and in the log. */
+        r = network_files_watch(m, e);
+        if (r < 0)
+                return r;
+        manager_finish_recovery(m);
+        return 0;
+}
+
+int manager_reload(Manager *m, Error *e) {
+        _cleanup_error_ Error error = ERROR_NULL;
+        Conf conf = { 0 };
+
+        conf_init(&conf);
+        int r = conf_load(m->config_dir, &conf, &error);
+        if (r < 0)
+                conf_clear(&conf);
+        else {
+                conf_clear(&m->conf);
+                m->conf = conf;
+                log_set_level(m->conf.log_level);
+                ipam_set_cooldown(m->ipam, (uint64_t) m->conf.cooldown_sec * 1000000U);
+        }
+        manager_set_health(m, HEALTH_CONF, r < 0 ? error_message(&error) : NULL);
+
+        if (m->inotify_source == NULL) {
+                m->inotify_fd = safe_close(m->inotify_fd);
+                (void) network_files_watch(m, NULL);
+        }
+        int n = network_files_load(m, r < 0 ? NULL : e);
+        if (r < 0)
+                return error_setf(e, error.kind, "%s", error_message(&error));
+        return n;
+}
+
+Manager *manager_free(Manager *m) {
+        if (!m)
+                return NULL;
+
+        /* The datapath stays. Threads end first: nothing may touch the objects after. */
+        m->workers = workers_free(m->workers);
+        m->reaper = reaper_free(m->reaper);
+        m->committer = committer_free(m->committer);
+        mailbox_free(m->mailbox);
+        nl_monitor_free(m->monitor);
+        kernel_socket_free(m->nl);
+        sd_event_source_disable_unref(m->inotify_source);
+        safe_close(m->inotify_fd);
+
+        m->observer = (ManagerObserver) { 0 };
+        manager_forget_objects(m);
+        map_free(m->networks);
+        map_free(m->sandboxes);
+        map_free(m->attachments);
+        map_free(m->host_ends);
+        ipam_free(m->ipam);
+        conf_clear(&m->conf);
+        for (int i = 0; i < _HEALTH_MAX; i++)
+                free(m->health_text[i]);
+        free(m->state_dir);
+        free(m->config_dir);
+        free(m->nsd_socket);
+        free(m);
+        return NULL;
+}

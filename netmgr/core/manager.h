@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The Manager owns every object of the daemon: networks, sandboxes, attachments, leases, threads.
+ * All of it belongs to the event loop; threads see only the tasks that they are handed.
+ *
+ * What survives a crash is the ledger; manager_start() builds the rest from it.
+ */
+
+#include <sys/types.h>
+#include <systemd/sd-event.h>
+
+#include "base/conf.h"
+#include "base/error.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "core/committer.h"
+#include "core/ipam.h"
+#include "core/reaper.h"
+#include "core/workers.h"
+#include "nl/monitor.h"
+#include "nl/nl.h"
+
+typedef struct Manager Manager;
+typedef struct Network Network;
+typedef struct Sandbox Sandbox;
+typedef struct Attachment Attachment;
+
+/* How the D-Bus face hears of changes without core knowing of D-Bus. Objects are still (or already)
+ * in the Manager's maps while the call runs. Any member may be NULL. */
+typedef struct ManagerObserver {
+        void (*sandbox_added)(Sandbox *s, void *userdata);
+        void (*sandbox_removed)(Sandbox *s, void *userdata);
+        void (*attachment_added)(Attachment *a, void *userdata);
+        void (*attachment_removed)(Attachment *a, void *userdata);
+        void (*attachment_changed)(Attachment *a, void *userdata);
+        void (*network_added)(Network *n, void *userdata);
+        void (*network_removed)(Network *n, void *userdata);
+        void (*health_changed)(void *userdata);
+        void *userdata;
+} ManagerObserver;
+
+/* Reasons for "degraded", one bit each; manager_health_reason() has the sentences. */
+typedef enum HealthBit {
+        HEALTH_NSD,          /* netmgr-nsd cannot be reached */
+        HEALTH_LEDGER,       /* the last write failed */
+        HEALTH_LEDGER_RESET, /* a damaged ledger was set aside at start */
+        HEALTH_NETWORKS,     /* a file of networks.d is broken */
+        HEALTH_CONF,         /* netmgr.conf is broken; the last good one is in force */
+        _HEALTH_MAX,
+} HealthBit;
+
+struct Manager {
+        sd_event *event; /* borrowed */
+        Conf conf;
+        char *state_dir, *config_dir, *nsd_socket; /* owned */
+        char boot_id[40];
+        dev_t netns_dev; /* of the host's netns, which stays open as long as we live in it */
+        ino_t netns_ino;
+
+        Kernel *kernel;
+        NlSocket *nl;        /* the loop's own socket: short questions only */
+        NlMonitor *monitor;
+        Mailbox *mailbox;
+        Workers *workers;
+        Reaper *reaper;
+        Committer *committer;
+
+        Map *networks;       /* name -> Network */
+        Map *sandboxes;      /* id -> Sandbox */
+        Map *attachments;    /* id -> Attachment */
+        Map *host_ends;      /* host ifname -> Attachment */
+        Ipam *ipam;
+        uint64_t last_id;    /* highest attachment id ever */
+
+        unsigned n_operations; /* under way; at most conf.queue_max */
+        unsigned health;       /* 1 << HealthBit */
+        char *health_text[_HEALTH_MAX]; /* owned; the sentence that goes with the bit */
+
+        sd_event_source *inotify_source;
+        int inotify_fd;
+
+        ManagerObserver observer;
+};
+
+typedef struct ManagerParams {
+        const char *state_dir, *config_dir, *nsd_socket; /* copied */
+        Kernel *kernel; /* borrowed */
+} ManagerParams;
+
+int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Error *e);
+/* Opens the ledger, loads and repairs, reads networks.d, starts the threads. */
+int manager_start(Manager *m, Error *e);
+Manager *manager_free(Manager *m);
+DEFINE_CLEANUP(Manager *, manager_free)
+
+/* Reads netmgr.conf and networks.d again. Broken files are reported in Health and in *e (the first
+ * of them); what is good is taken over all the same. */
+int manager_reload(Manager *m, Error *e);
+
+void manager_set_health(Manager *m, HealthBit bit, const char *sentence); /* NULL: well again */
+static inline bool manager_is_degraded(const Manager *m) {
+        return m->health != 0;
+}
+
+/* CLOCK_REALTIME in microseconds. */
+uint64_t now_realtime(void);

@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The kernel side of a network, made at its first attachment and after it went away: first a look
+ * (MTU, node addresses, overlap with the host's routes, is the bridge there), then the row, then
+ * what is missing: bridge, gateway addresses, forwarding. Each step may be repeated.
+ */
+
+#include <errno.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <stdio.h>
+
+#include "base/limits.h"
+#include "core/network-internal.h"
+#include "core/wire.h"
+
+/* MTU when there is no default route. */
+#define MTU_DEFAULT 1500
+
+typedef struct EnsureJob {
+        Job job;
+        Manager *manager;
+        char network[NETWORK_NAME_MAX + 1];
+        /* what is wanted; copies */
+        NetKind kind;
+        char bridge[16];
+        MacAddr bridge_mac;
+        bool bridge_created, is_gateway, promisc, force_address;
+        uint32_t mtu;
+        InPrefix *subnets, *gateways; /* owned */
+        size_t n_subnets, n_gateways;
+        bool inet, inet6;
+        /* what was found */
+        bool bridge_exists;
+        uint32_t bridge_ifindex;
+        InAddr node4, node6;
+} EnsureJob;
+
+static void ensure_job_free(EnsureJob *j) {
+        error_clear(&j->job.task.error);
+        free(j->subnets);
+        free(j->gateways);
+        free(j);
+}
+
+static const NlLink *link_by_index(const NlDump *d, uint32_t ifindex) {
+        for (size_t i = 0; i < d->n_links; i++)
+                if (d->links[i].ifindex == ifindex)
+                        return &d->links[i];
+        return NULL;
+}
+
+/* A host route to addresses that we are about to give out means that somebody else has them. The
+ * default route and our own links do not count. */
+static int check_routes(const EnsureJob *j, const NlDump *d, Error *e) {
+        for (size_t i = 0; i < d->n_routes; i++) {
+                const NlRoute *route = &d->routes[i];
+                const NlLink *link = link_by_index(d, route->ifindex);
+
+                if (route->dst.length == 0 || (link && (strncmp(link->name, "nmg", 3) == 0 ||
+                                                        streq(link->name, j->bridge))))
+                        continue;
+                for (size_t k = 0; k < j->n_subnets; k++)
+                        if (in_prefix_overlaps(&route->dst, &j->subnets[k]))
+                                return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                                  "subnet %s of network %s overlaps the host's route to %s "
+                                                  "by %s; choose a range of its own",
+                                                  IN_PREFIX_STR(&j->subnets[k]), j->network,
+                                                  IN_PREFIX_STR(&route->dst), link ? link->name : "no link");
+        }
+        return 0;
+}
+
+static void find_default(EnsureJob *j, NlSocket *s, const NlDump *d) {
+        static const char *const far[] = { "203.0.113.1", "2001:db8::1" };
+
+        for (size_t i = 0; i < ELEMENTSOF(far); i++) {
+                InAddr dst, source = { .family = AF_UNSPEC };
+                uint32_t ifindex = 0;
+
+                /* Only looked up: documentation addresses match nothing but the default route. */
+                if (in_addr_parse(far[i], &dst) < 0 || kernel_get_route(s, &dst, &ifindex, &source) < 0)
+                        continue;
+                InAddr *node = dst.family == AF_INET ? &j->node4 : &j->node6;
+                if (!in_addr_is_set(node))
+                        *node = source;
+                const NlLink *link = link_by_index(d, ifindex);
+                if (link && j->mtu == 0 && !(link->flags & IFF_LOOPBACK))
+                        j->mtu = link->mtu;
+        }
+        if (j->mtu == 0)
+                j->mtu = MTU_DEFAULT;
+}
+
+static int ensure_look(Job *job, WorkerContext *w, Error *e) {
+        EnsureJob *j = (EnsureJob *) job;
+        NlDump d = { 0 };
+        NlLink link;
+
+        int r = kernel_dump(w->host, NL_DUMP_LINKS | NL_DUMP_ROUTES, &d);
+        if (r < 0)
+                return error_set_errnof(e, ERROR_KERNEL, r, "listing the host's links and routes");
+        find_default(j, w->host, &d);
+        if (j->kind == NET_KIND_ROUTED || j->is_gateway)
+                r = check_routes(j, &d, e);
+        kernel_dump_clear(&d);
+        if (r < 0 || j->kind != NET_KIND_BRIDGE)
+                return r;
+
+        r = kernel_get_link(w->host, j->bridge, &link);
+        if (r == -ENODEV)
+                return 0;
+        if (r < 0)
+                return error_set_errnof(e, ERROR_KERNEL, r, "looking for bridge %s", j->bridge);
+        if (!streq(link.kind, "bridge"))
+                return error_setf(e, ERROR_EXISTS, "interface %s exists and is no bridge (kind \"%s\"); choose "
+                                  "another name with the key \"bridge\"", j->bridge, link.kind);
+        j->bridge_exists = true;
+        return 0;
+}
+
+/* The reference's rule: another address of the family on the bridge is an error, unless
+ * forceAddress, which removes it. */
+static int check_bridge_addresses(EnsureJob *j, WorkerContext *w, Error *e) {
+        NlDump d = { 0 };
+        int r = kernel_dump(w->host, NL_DUMP_ADDRS, &d);
+        if (r < 0)
+                return error_set_errnof(e, ERROR_KERNEL, r, "listing the host's addresses");
+
+        for (size_t i = 0; i < d.n_addrs && r >= 0; i++) {
+                const NlAddr *a = &d.addrs[i];
+                bool ours = false, family = false;
+
+                if (a->ifindex != j->bridge_ifindex || in_addr_is_link_local(&a->address.address))
+                        continue;
+                for (size_t k = 0; k < j->n_gateways; k++) {
+                        family |= j->gateways[k].address.family == a->address.address.family;
+                        ours |= j->gateways[k].length == a->address.length &&
+                                in_addr_equal(&j->gateways[k].address, &a->address.address);
+                }
+                if (ours || !family)
+                        continue;
+                if (!j->force_address) {
+                        r = error_setf(e, ERROR_EXISTS, "bridge %s has address %s, not the gateway of network %s; "
+                                       "remove it or set forceAddress", j->bridge, IN_PREFIX_STR(&a->address),
+                                       j->network);
+                        break;
+                }
+                NlOp del = { .type = NL_ADDR_DEL, .what = "remove the bridge's address" };
+                del.addr.ifindex = (int32_t) a->ifindex;
+                del.addr.address = a->address;
+                r = kernel_apply(w->host, &del, 1, &(NlApplied) { 0 });
+                if (r < 0)
+                        r = error_set_errnof(e, ERROR_KERNEL, r, "removing %s from bridge %s",
+                                             IN_PREFIX_STR(&a->address), j->bridge);
+        }
+        kernel_dump_clear(&d);
+        return r;
+}
+
+static int bridge_create(EnsureJob *j, WorkerContext *w, Error *e) {
+        NlOp op = { .type = NL_BRIDGE_ADD, .what = "create the bridge" };
+        NlLink link;
+
+        snprintf(op.bridge.name, sizeof(op.bridge.name), "%s", j->bridge);
+        op.bridge.mac = j->bridge_mac;
+        op.bridge.mtu = j->mtu;
+        if (!j->bridge_exists) {
+                int r = kernel_apply(w->host, &op, 1, &(NlApplied) { 0 });
+                if (r < 0 && r != -EEXIST)
+                        return error_set_errnof(e, ERROR_KERNEL, r, "creating bridge %s", j->bridge);
+        }
+        int r = kernel_get_link(w->host, j->bridge, &link);
+        if (r < 0)
+                return error_set_errnof(e, ERROR_KERNEL, r, "looking for bridge %s", j->bridge);
+        j->bridge_ifindex = link.ifindex;
+        j->bridge_mac = link.mac;
+        return 0;
+}
+
+static int bridge_setup(EnsureJob *j, WorkerContext *w, Error *e) {
+        PlanSysctl ra = { .value = "0", .optional = true };
+        NlOp set = { .type = NL_LINK_SET, .what = "set up the bridge" };
+
+        int r = bridge_create(j, w, e);
+        if (r < 0)
+                return r;
+        /* A router advertisement of a sandbox must not reconfigure the host (CVE-2020-10749). */
+        snprintf(ra.name, sizeof(ra.name), "ipv6/conf/%s/accept_ra", j->bridge);
+        r = host_sysctl_write(&ra, e);
+        if (r < 0)
+                return r;
+
+        snprintf(set.link.name, sizeof(set.link.name), "%s", j->bridge);
+        if (j->bridge_created) {
+                set.link.mask = NL_LINK_ADDRGEN_NONE;
+                r = kernel_apply(w->host, &set, 1, &(NlApplied) { 0 });
+        }
+        set.link.mask = NL_LINK_UP | (j->promisc ? NL_LINK_PROMISC : 0);
+        set.link.up = true;
+        set.link.promisc = true;
+        if (r >= 0)
+                r = kernel_apply(w->host, &set, 1, &(NlApplied) { 0 });
+        if (r < 0)
+                return error_set_errnof(e, ERROR_KERNEL, r, "raising bridge %s", j->bridge);
+
+        r = j->n_gateways > 0 ? check_bridge_addresses(j, w, e) : 0;
+        for (size_t i = 0; i < j->n_gateways && r >= 0; i++) {
+                NlOp add = { .type = NL_ADDR_ADD, .what = "add the gateway address" };
+                add.addr.ifindex = (int32_t) j->bridge_ifindex;
+                add.addr.address = j->gateways[i];
+                r = kernel_apply(w->host, &add, 1, &(NlApplied) { 0 });
+                if (r < 0)
+                        return error_set_errnof(e, ERROR_KERNEL, r, "adding %s to bridge %s",
+                                                IN_PREFIX_STR(&j->gateways[i]), j->bridge);
+        }
+        return r;
+}
+
+static int ensure_make(Job *job, WorkerContext *w, Error *e) {
+        EnsureJob *j = (EnsureJob *) job;
+        int r;
+
+        if (j->kind == NET_KIND_BRIDGE) {
+                r = bridge_setup(j, w, e);
+                if (r < 0)
+                        return r;
+        }
+        if (j->kind == NET_KIND_BRIDGE && !j->is_gateway)
+                return 0;
+        if (j->inet) {
+                r = host_sysctl_write(&(PlanSysctl) { .name = "ipv4/ip_forward", .value = "1" }, e);
+                if (r < 0)
+                        return r;
+        }
+        if (j->inet6) {
+                r = host_sysctl_write(&(PlanSysctl) { .name = "ipv6/conf/all/forwarding", .value = "1" }, e);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static void ensure_end(EnsureJob *j, int r, const Error *e) {
+        Network *n = network_find(j->manager, j->network);
+
+        if (n && r >= 0) {
+                n->bridge_ifindex = j->bridge_ifindex;
+                n->bridge_mac = j->bridge_mac;
+                n->node4 = j->node4;
+                n->node6 = j->node6;
+        }
+        if (n)
+                network_ensured(n, r, e);
+        ensure_job_free(j);
+}
+
+static void ensure_made(Task *task) {
+        ensure_end((EnsureJob *) task, task->r, &task->error);
+}
+
+/* The row says that the bridge is ours before the kernel has it. */
+static void ensure_stored(int r, const Error *e, void *userdata) {
+        EnsureJob *j = userdata;
+
+        if (r < 0) {
+                ensure_end(j, r, e);
+                return;
+        }
+        j->job.run = ensure_make;
+        j->job.task.deliver = ensure_made;
+        workers_submit(j->manager->workers, &j->job);
+}
+
+static void ensure_looked(Task *task) {
+        EnsureJob *j = (EnsureJob *) task;
+        Network *n = network_find(j->manager, j->network);
+        Error error = ERROR_NULL;
+
+        if (task->r < 0 || !n) {
+                ensure_end(j, task->r, &task->error);
+                return;
+        }
+        n->mtu = j->mtu;
+        if (n->conf->kind == NET_KIND_BRIDGE && !j->bridge_exists) {
+                n->bridge_created = j->bridge_created = true;
+                if (mac_is_zero(&n->bridge_mac))
+                        (void) mac_random(&n->bridge_mac);
+                j->bridge_mac = n->bridge_mac;
+        }
+        int r = network_store(n, ensure_stored, j);
+        if (r < 0)
+                ensure_end(j, error_oom(&error), &error);
+        error_clear(&error);
+}
+
+static int add_range(EnsureJob *j, const NetRange *range) {
+        InPrefix *s = reallocarray(j->subnets, j->n_subnets + 1, sizeof(*s));
+        if (!s)
+                return -ENOMEM;
+        j->subnets = s;
+        s[j->n_subnets++] = range->subnet;
+        if (range->subnet.address.family == AF_INET)
+                j->inet = true;
+        else
+                j->inet6 = true;
+        if (!j->is_gateway)
+                return 0;
+
+        InPrefix gw = { .address = range->gateway, .length = range->subnet.length };
+        for (size_t i = 0; i < j->n_gateways; i++)
+                if (in_addr_equal(&j->gateways[i].address, &gw.address))
+                        return 0;
+        InPrefix *g = reallocarray(j->gateways, j->n_gateways + 1, sizeof(*g));
+        if (!g)
+                return -ENOMEM;
+        j->gateways = g;
+        g[j->n_gateways++] = gw;
+        return 0;
+}
+
+static EnsureJob *ensure_job_new(const Network *n) {
+        EnsureJob *j = new0(EnsureJob, 1);
+        if (!j)
+                return NULL;
+
+        const NetConf *c = n->conf;
+        j->manager = n->manager;
+        j->kind = c->kind;
+        j->is_gateway = c->kind == NET_KIND_BRIDGE && c->is_gateway;
+        j->promisc = c->promisc;
+        j->force_address = c->force_address;
+        j->mtu = c->mtu ? c->mtu : n->mtu;
+        j->bridge_created = n->bridge_created;
+        j->bridge_mac = n->bridge_mac;
+        j->node4 = n->manager->conf.node_address4;
+        j->node6 = n->manager->conf.node_address6;
+        snprintf(j->network, sizeof(j->network), "%s", n->name);
+        memcpy(j->bridge, n->bridge, sizeof(j->bridge));
+        for (size_t i = 0; i < c->n_sets; i++)
+                for (size_t k = 0; k < c->sets[i].n_ranges; k++)
+                        if (add_range(j, &c->sets[i].ranges[k]) < 0) {
+                                ensure_job_free(j);
+                                return NULL;
+                        }
+        return j;
+}
+
+int network_ensure_start(Network *n, Error *e) {
+        Error error = ERROR_NULL;
+
+        n->state = NETWORK_ENSURING;
+        if (n->conf->kind == NET_KIND_LOOPBACK) {
+                /* Nothing in the kernel; the row goes first in the committer's queue. */
+                int r = n->stored ? 0 : network_store(n, NULL, NULL);
+                network_ensured(n, r < 0 ? error_oom(&error) : 0, &error);
+                error_clear(&error);
+                return 0;
+        }
+        EnsureJob *j = ensure_job_new(n);
+        if (!j) {
+                network_ensured(n, error_oom(&error), &error);
+                error_clear(&error);
+                return error_oom(e);
+        }
+        j->job.run = ensure_look;
+        j->job.task.deliver = ensure_looked;
+        workers_submit(n->manager->workers, &j->job);
+        return 0;
+}

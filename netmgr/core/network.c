@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The network object: sources, replacement, readiness, removal, its row. */
+
+#include "core/network.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/hash.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "core/network-internal.h"
+#include "core/spec.h"
+
+static const char *const source_names[_NETWORK_SOURCE_MAX] = {
+        [NETWORK_FILE] = "file",
+        [NETWORK_CONFIG] = "config",
+        [NETWORK_DBUS] = "dbus",
+};
+
+const char *network_source_to_string(NetworkSource source) {
+        return source >= 0 && source < _NETWORK_SOURCE_MAX ? source_names[source] : "unknown";
+}
+
+NetworkSource network_source_from_string(const char *s) {
+        for (int i = 0; i < _NETWORK_SOURCE_MAX; i++)
+                if (streq(source_names[i], s))
+                        return i;
+        return _NETWORK_SOURCE_INVALID;
+}
+
+Network *network_find(const Manager *m, const char *name) {
+        return map_get_str(m->networks, name);
+}
+
+bool network_is_host_routed(const NetConf *c) {
+        return c->kind == NET_KIND_ROUTED || (c->kind == NET_KIND_BRIDGE && c->is_gateway);
+}
+
+const char *network_pool(const Network *n) {
+        return network_is_host_routed(n->conf) ? IPAM_POOL_HOST : n->name;
+}
+
+Network *network_free(Network *n) {
+        if (!n)
+                return NULL;
+        if (n->name && network_find(n->manager, n->name) == n) {
+                if (n->manager->observer.network_removed)
+                        n->manager->observer.network_removed(n, n->manager->observer.userdata);
+                map_remove_str(n->manager->networks, n->name);
+        }
+        netconf_free(n->conf);
+        free(n->config);
+        free(n->name);
+        free(n);
+        return NULL;
+}
+
+/* "nmb-NAME", or with a hash of it when that is too long for the kernel. */
+static void derive_bridge_name(Network *n) {
+        char hash[HASH_STR_SIZE];
+
+        if (n->conf->bridge)
+                snprintf(n->bridge, sizeof(n->bridge), "%s", n->conf->bridge);
+        else if (strlen(n->name) + 4 <= IFNAME_LEN_MAX)
+                snprintf(n->bridge, sizeof(n->bridge), "nmb-%s", n->name);
+        else
+                snprintf(n->bridge, sizeof(n->bridge), "nmb-%.11s",
+                         hash_format(hash64(n->name, strlen(n->name)), hash));
+}
+
+static bool set_overlaps(const NetRange *a, const NetConf *other, const InPrefix **ret) {
+        for (size_t i = 0; i < other->n_sets; i++)
+                for (size_t j = 0; j < other->sets[i].n_ranges; j++) {
+                        *ret = &other->sets[i].ranges[j].subnet;
+                        if (in_prefix_overlaps(&a->subnet, *ret))
+                                return true;
+                }
+        return false;
+}
+
+static bool sets_overlap(const NetConf *x, const NetConf *y, const InPrefix **ret_x, const InPrefix **ret_y) {
+        for (size_t i = 0; i < x->n_sets; i++)
+                for (size_t j = 0; j < x->sets[i].n_ranges; j++) {
+                        *ret_x = &x->sets[i].ranges[j].subnet;
+                        if (set_overlaps(&x->sets[i].ranges[j], y, ret_y))
+                                return true;
+                }
+        return false;
+}
+
+/* Two networks that the host routes must not share an address: their routes would fight. */
+static int check_overlap(const Manager *m, const char *name, const NetConf *conf, Error *e) {
+        Network *other;
+
+        if (!network_is_host_routed(conf))
+                return 0;
+        MAP_FOREACH (other, m->networks) {
+                if (streq(other->name, name) || !network_is_host_routed(other->conf))
+                        continue;
+                const InPrefix *a, *b;
+                if (sets_overlap(conf, other->conf, &a, &b))
+                        return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                          "subnet %s of network %s overlaps subnet %s of network %s; "
+                                          "choose a range of its own",
+                                          IN_PREFIX_STR(a), name, IN_PREFIX_STR(b), other->name);
+        }
+        return 0;
+}
+
+static int check_kind(const NetConf *conf, Error *e) {
+        if (conf->kind != NET_KIND_ROUTED)
+                return 0;
+        for (size_t i = 0; i < conf->n_routes; i++) {
+                InAddr gw = routed_gateway(conf->routes[i].dst.address.family);
+                if (in_addr_is_set(&conf->routes[i].gw))
+                        return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                                  "ipam.routes[%zu].gw: a routed sandbox has one next hop, "
+                                                  "%s; found %s; leave gw out",
+                                                  i, IN_ADDR_STR(&gw), IN_ADDR_STR(&conf->routes[i].gw));
+        }
+        return 0;
+}
+
+/* May the configuration of this source take over the network as it is now? */
+static int check_replace(const Network *n, NetworkSource source, const NetConf *conf, Error *e) {
+        if (n->source != source && !n->gone && n->source != NETWORK_CONFIG)
+                return error_setf(e, ERROR_EXISTS,
+                                  "network %s is defined by %s already; %s", n->name,
+                                  n->source == NETWORK_FILE ? "a file of networks.d" : "AddNetwork",
+                                  source == NETWORK_CONFIG
+                                          ? "refer to it with the key \"network\", or choose another name"
+                                          : "remove it there first");
+        if (n->n_attachments == 0)
+                return 0;
+        if (conf->kind != n->conf->kind)
+                return error_setf(e, ERROR_IN_USE,
+                                  "network %s has %zu attachments of kind %s; kind %s can come after "
+                                  "they are deleted",
+                                  n->name, n->n_attachments, net_kind_to_string(n->conf->kind),
+                                  net_kind_to_string(conf->kind));
+        if (!streq_ptr(conf->bridge, n->conf->bridge))
+                return error_setf(e, ERROR_IN_USE,
+                                  "network %s has %zu attachments on bridge %s; another bridge can come "
+                                  "after they are deleted",
+                                  n->name, n->n_attachments, n->bridge);
+        return 0;
+}
+
+static int network_new(Manager *m, const char *name, Network **ret, Error *e) {
+        if (map_size(m->networks) >= NETWORKS_MAX)
+                return error_setf(e, ERROR_TRY_AGAIN, "there are %u networks already, the limit; remove some",
+                                  NETWORKS_MAX);
+        Network *n = new0(Network, 1);
+        if (!n)
+                return error_oom(e);
+        n->manager = m;
+        list_init(&n->waiters);
+        n->name = strdup(name);
+        if (!n->name || map_put_str(m->networks, name, n) < 0) {
+                free(n->name);
+                free(n);
+                return error_oom(e);
+        }
+        *ret = n;
+        return 0;
+}
+
+int network_set(Manager *m, const char *name, NetworkSource source, const char *config, NetConf *conf,
+                Network **ret, Error *e) {
+        Network *n = network_find(m, name);
+        _cleanup_free_ char *copy = NULL;
+        bool is_new = !n;
+
+        if (!cni_id_is_valid(name, NETWORK_NAME_MAX))
+                return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                  "network name: wanted at most %u of [A-Za-z0-9_.-], beginning with a "
+                                  "letter or digit",
+                                  NETWORK_NAME_MAX);
+        int r = check_kind(conf, e);
+        if (r >= 0)
+                r = check_overlap(m, name, conf, e);
+        if (r >= 0 && n)
+                r = check_replace(n, source, conf, e);
+        if (r < 0)
+                return r;
+        copy = strdup(config);
+        if (!copy)
+                return error_oom(e);
+        if (!n) {
+                r = network_new(m, name, &n, e);
+                if (r < 0)
+                        return r;
+        }
+
+        bool changed = is_new || n->conf->hash != conf->hash;
+        free(n->config);
+        n->config = TAKE_PTR(copy);
+        netconf_free(n->conf);
+        n->conf = conf;
+        n->source = source;
+        n->gone = false;
+        if (changed) {
+                n->stored = false;
+                if (n->state == NETWORK_READY)
+                        n->state = NETWORK_IDLE;
+                if (n->n_attachments == 0 && conf->kind == NET_KIND_BRIDGE && !n->bridge_created)
+                        derive_bridge_name(n);
+        }
+        if (is_new && m->observer.network_added)
+                m->observer.network_added(n, m->observer.userdata);
+        *ret = n;
+        return 0;
+}
+
+/* The last step of every removal. */
+static void network_drop(Network *n) {
+        if (n->stored)
+                (void) network_unstore(n->manager, n->name);
+        ipam_forget_cursors(n->manager->ipam, n->name);
+        network_free(n);
+}
+
+typedef struct BridgeReap {
+        Reap reap;
+        Manager *manager;
+        char network[NETWORK_NAME_MAX + 1];
+} BridgeReap;
+
+static void bridge_reaped(Task *task) {
+        BridgeReap *b = (BridgeReap *) task;
+        Network *n = network_find(b->manager, b->network);
+
+        if (n && n->state == NETWORK_REMOVING) {
+                n->state = NETWORK_IDLE;
+                n->bridge_created = false;
+                if (task->r < 0)
+                        log_ctx(LOG_WARNING, &(LogContext) { .network = n->name, .interface = n->bridge,
+                                                             .error = task->r },
+                                "deleting bridge %s: %s", n->bridge, strerror(-task->r));
+                if (n->n_attachments == 0 && list_is_empty(&n->waiters))
+                        network_drop(n);
+                else if (!list_is_empty(&n->waiters))
+                        (void) network_ensure_start(n, NULL);
+        }
+        error_clear(&task->error);
+        free(b);
+}
+
+static void network_take_down(Network *n) {
+        BridgeReap *b;
+
+        if (n->state == NETWORK_REMOVING || n->state == NETWORK_ENSURING)
+                return;
+        if (!n->bridge_created || !(b = new0(BridgeReap, 1))) {
+                network_drop(n);
+                return;
+        }
+        n->state = NETWORK_REMOVING;
+        b->manager = n->manager;
+        b->reap.task.deliver = bridge_reaped;
+        snprintf(b->network, sizeof(b->network), "%s", n->name);
+        snprintf(b->reap.name, sizeof(b->reap.name), "%s", n->bridge);
+        reaper_submit(n->manager->reaper, &b->reap);
+}
+
+void network_release_if_unused(Network *n) {
+        if (n->n_attachments == 0 && list_is_empty(&n->waiters) &&
+            (n->source == NETWORK_CONFIG || n->gone) && n->manager->reaper)
+                network_take_down(n);
+}
+
+int network_remove(Manager *m, const char *name, Error *e) {
+        Network *n = network_find(m, name);
+
+        if (!n || n->gone)
+                return error_setf(e, ERROR_NO_SUCH_NETWORK, "there is no network %s", name);
+        if (n->n_attachments > 0)
+                return error_setf(e, ERROR_IN_USE,
+                                  "network %s has %zu attachments; delete those sandboxes first", name,
+                                  n->n_attachments);
+        n->gone = true;
+        network_release_if_unused(n);
+        return 0;
+}
+
+void network_await(Network *n, NetworkWaiter *w) {
+        Error error = ERROR_NULL;
+
+        if (n->state == NETWORK_READY) {
+                w->ready(w, 0, &error);
+                return;
+        }
+        list_append(&n->waiters, &w->list);
+        if (n->state == NETWORK_IDLE)
+                (void) network_ensure_start(n, NULL);
+}
+
+void network_ensured(Network *n, int r, const Error *e) {
+        List all;
+
+        n->state = r < 0 ? NETWORK_IDLE : NETWORK_READY;
+        list_init(&all);
+        while (!list_is_empty(&n->waiters)) {
+                List *first = n->waiters.next;
+                list_unlink(first);
+                list_append(&all, first);
+        }
+        /* A waiter that gives up may drop the last attachment, and the network with it: `n` is not
+         * touched after the first call. */
+        if (list_is_empty(&all)) {
+                network_release_if_unused(n);
+                return;
+        }
+        while (!list_is_empty(&all)) {
+                NetworkWaiter *w = list_entry(all.next, NetworkWaiter, list);
+                list_unlink(&w->list);
+                w->ready(w, r, e);
+        }
+}
+
+void network_forget_ready(Network *n) {
+        if (n->state == NETWORK_READY)
+                n->state = NETWORK_IDLE;
+}
+
+void network_to_row(const Network *n, NetworkRow *ret) {
+        *ret = (NetworkRow) {
+                .name = n->name,
+                .kind = (char *) net_kind_to_string(n->conf->kind),
+                .source = (char *) network_source_to_string(n->source),
+                .config = n->config,
+                .bridge = n->bridge[0] ? (char *) n->bridge : NULL,
+                .bridge_created = n->bridge_created,
+                .mtu = n->mtu,
+        };
+        memcpy(ret->bridge_mac, n->bridge_mac.bytes, sizeof(ret->bridge_mac));
+}
+
+/* One write of the network table, with copies of what it writes. */
+typedef struct NetworkCommit {
+        Commit commit;
+        Manager *manager;
+        NetworkRow row; /* owned copy; only the name when it is a deletion */
+        bool remove;
+        NetworkStored stored;
+        void *userdata;
+} NetworkCommit;
+
+static int network_commit_write(Commit *c, Store *store, Error *e) {
+        NetworkCommit *nc = (NetworkCommit *) c;
+
+        if (!nc->remove)
+                return store_put_network(store, &nc->row, e);
+        int r = store_delete_cursors(store, nc->row.name, e);
+        return r < 0 ? r : store_delete_network(store, nc->row.name, e);
+}
+
+static void network_commit_delivered(Task *task) {
+        NetworkCommit *nc = (NetworkCommit *) task;
+
+        manager_set_health(nc->manager, HEALTH_LEDGER, task->r < 0 ? error_message(&task->error) : NULL);
+        if (nc->stored)
+                nc->stored(task->r, &task->error, nc->userdata);
+        error_clear(&task->error);
+        network_row_clear(&nc->row);
+        free(nc);
+}
+
+static int network_commit_new(Manager *m, const char *name, NetworkCommit **ret) {
+        NetworkCommit *nc = new0(NetworkCommit, 1);
+
+        if (!nc || !(nc->row.name = strdup(name))) {
+                free(nc);
+                return -ENOMEM;
+        }
+        nc->manager = m;
+        nc->commit.write = network_commit_write;
+        nc->commit.task.deliver = network_commit_delivered;
+        *ret = nc;
+        return 0;
+}
+
+int network_store(Network *n, NetworkStored stored, void *userdata) {
+        NetworkCommit *nc;
+        NetworkRow row;
+        char hash[HASH_STR_SIZE];
+
+        int r = network_commit_new(n->manager, n->name, &nc);
+        if (r < 0)
+                return r;
+        network_to_row(n, &row);
+        row.hash = (char *) hash_format(n->conf->hash, hash);
+        nc->row.bridge_created = row.bridge_created;
+        nc->row.mtu = row.mtu;
+        memcpy(nc->row.bridge_mac, row.bridge_mac, sizeof(row.bridge_mac));
+        nc->row.kind = strdup(row.kind);
+        nc->row.source = strdup(row.source);
+        nc->row.config = strdup(row.config);
+        nc->row.hash = strdup(row.hash);
+        nc->row.bridge = row.bridge ? strdup(row.bridge) : NULL;
+        if (!nc->row.kind || !nc->row.source || !nc->row.config || !nc->row.hash ||
+            (row.bridge && !nc->row.bridge)) {
+                network_row_clear(&nc->row);
+                free(nc);
+                return -ENOMEM;
+        }
+        nc->stored = stored;
+        nc->userdata = userdata;
+        n->stored = true;
+        committer_submit(n->manager->committer, &nc->commit);
+        return 0;
+}
+
+int network_unstore(Manager *m, const char *name) {
+        NetworkCommit *nc;
+        int r = network_commit_new(m, name, &nc);
+        if (r < 0)
+                return r;
+        nc->remove = true;
+        committer_submit(m->committer, &nc->commit);
+        return 0;
+}
+
+int network_load(Manager *m, const NetworkRow *row, Error *e) {
+        _cleanup_(netconf_freep) NetConf *conf = NULL;
+        Network *n;
+
+        NetworkSource source = network_source_from_string(row->source);
+        if (source < 0)
+                return error_setf(e, ERROR_LEDGER, "network %s: unknown source \"%s\"", row->name, row->source);
+        /* A conflist (file, D-Bus) or one plugin object (inline, D-Bus). */
+        int r = netconf_parse_list(row->config, strlen(row->config), NULL, &conf, NULL);
+        if (r < 0)
+                r = netconf_parse(row->config, strlen(row->config), &conf, e);
+        if (r < 0)
+                return r;
+        r = network_new(m, row->name, &n, e);
+        if (r < 0)
+                return r;
+        n->config = strdup(row->config);
+        if (!n->config) {
+                network_free(n);
+                return error_oom(e);
+        }
+        n->conf = TAKE_PTR(conf);
+        n->source = source;
+        /* A file has to show up again, else the network goes with its last attachment. */
+        n->gone = source == NETWORK_FILE;
+        snprintf(n->bridge, sizeof(n->bridge), "%s", strempty(row->bridge));
+        n->bridge_created = row->bridge_created;
+        memcpy(n->bridge_mac.bytes, row->bridge_mac, sizeof(row->bridge_mac));
+        n->mtu = row->mtu;
+        n->stored = true;
+        return 0;
+}
+
+struct Held {
+        const Network *network;
+        uint64_t n;
+};
+
+static void count_network_leases(const Lease *l, void *userdata) {
+        struct Held *h = userdata;
+        if (!l->released_usec && streq(l->network, h->network->name))
+                h->n++;
+}
+
+void network_usage(const Network *n, uint64_t *ret_used, uint64_t *ret_free) {
+        struct Held h = { .network = n };
+        uint64_t capacity = 0;
+
+        ipam_visit(n->manager->ipam, count_network_leases, &h);
+        for (size_t i = 0; i < n->conf->n_sets; i++) {
+                uint64_t c = range_set_capacity(&n->conf->sets[i]);
+                capacity = capacity + c < capacity ? UINT64_MAX : capacity + c;
+        }
+        *ret_used = h.n;
+        *ret_free = capacity == UINT64_MAX ? UINT64_MAX : capacity > h.n ? capacity - h.n : 0;
+}

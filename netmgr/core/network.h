@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * A network: its configuration, its address ranges and, for kind bridge, its bridge.
+ *
+ * Three sources: a file of networks.d, a D-Bus call, or the CNI configuration itself ("inline").
+ * Named networks live until they are removed, inline ones as long as they have attachments. The
+ * bridge goes with the network, if it was made by us.
+ */
+
+#include "core/manager.h"
+#include "cri/netconf.h"
+#include "store/store.h"
+
+typedef enum NetworkSource {
+        NETWORK_FILE,
+        NETWORK_CONFIG, /* inline in the CNI configuration */
+        NETWORK_DBUS,
+        _NETWORK_SOURCE_MAX,
+        _NETWORK_SOURCE_INVALID = -EINVAL,
+} NetworkSource;
+const char *network_source_to_string(NetworkSource source);
+NetworkSource network_source_from_string(const char *s);
+
+typedef enum NetworkState {
+        NETWORK_IDLE,     /* nothing of it is in the kernel, as far as we know */
+        NETWORK_ENSURING, /* a worker looks and creates */
+        NETWORK_READY,
+        NETWORK_REMOVING, /* the bridge is being deleted */
+} NetworkState;
+
+/* Someone who waits until the network is ready, or failed to become so. */
+typedef struct NetworkWaiter {
+        List list;
+        void (*ready)(struct NetworkWaiter *w, int r, const Error *e);
+} NetworkWaiter;
+
+struct Network {
+        Manager *manager;
+        char *name;
+        NetworkSource source;
+        char *config; /* exact bytes as given */
+        NetConf *conf;
+        NetworkState state;
+
+        char bridge[16];     /* kind bridge; else "" */
+        bool bridge_created; /* by us */
+        MacAddr bridge_mac;
+        uint32_t bridge_ifindex; /* while READY */
+        uint32_t mtu;        /* as decided, bytes; 0: not yet */
+        InAddr node4, node6; /* preferred source towards sandboxes, as found while READY */
+
+        bool stored;         /* its row is in the ledger */
+        bool gone;           /* removed while attachments last: an inline successor may replace it */
+        size_t n_attachments;
+        List waiters;        /* NetworkWaiter */
+};
+
+Network *network_find(const Manager *m, const char *name);
+
+/*
+ * Adds or changes a network. The configuration must be valid and must not overlap another network
+ * that the host routes. A changed configuration takes effect for new attachments; its kind and
+ * bridge may change only while there are none (ERROR_IN_USE).
+ */
+int network_set(Manager *m, const char *name, NetworkSource source, const char *config, NetConf *conf,
+                Network **ret, Error *e);
+/* ERROR_IN_USE while it has attachments, ERROR_NO_SUCH_NETWORK. */
+int network_remove(Manager *m, const char *name, Error *e);
+/* After the last attachment of an inline network; and the end of network_remove(). */
+void network_release_if_unused(Network *n);
+Network *network_free(Network *n);
+
+/* From the ledger, at start; inline networks keep living by their attachments. */
+int network_load(Manager *m, const NetworkRow *row, Error *e);
+
+/* Calls the waiter once the network is ready for attachments: at once, or later. */
+void network_await(Network *n, NetworkWaiter *w);
+/* The bridge vanished behind our back: look again at the next ADD. */
+void network_forget_ready(Network *n);
+
+/* Fills a row that borrows the network's strings. */
+void network_to_row(const Network *n, NetworkRow *ret);
+
+/* Address pool of its leases. */
+const char *network_pool(const Network *n);
+
+/* Held addresses, and how many are free (saturated). */
+void network_usage(const Network *n, uint64_t *ret_used, uint64_t *ret_free);
+
+/* CONFIG_DIR/networks.d: reads all files; broken ones are reported through Health and *e. */
+int network_files_load(Manager *m, Error *e);
+/* Watches the directory. */
+int network_files_watch(Manager *m, Error *e);

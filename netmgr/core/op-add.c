@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * ADD: parse and find the network; look into the sandbox's netns (worker); make the network ready;
+ * decide addresses; write the row (committer); wire (worker); write `up` (committer); answer.
+ *
+ * A failure undoes what was done, in reverse. After a crash the row `planned` tells what to undo.
+ */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/fd.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "core/op-add.h"
+
+static AddOp *add_of_commit(Task *task) {
+        return (AddOp *) ((char *) task - offsetof(AddOp, commit));
+}
+static AddOp *add_of_waiter(NetworkWaiter *w) {
+        return (AddOp *) ((char *) w - offsetof(AddOp, waiter));
+}
+
+static uint64_t now_monotonic(void) {
+        struct timespec ts;
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
+}
+
+static void add_free(AddOp *op) {
+        request_clear(&op->request);
+        cni_args_clear(&op->args);
+        netconf_free(op->conf);
+        kernel_socket_free(op->pod);
+        plan_clear(&op->plan);
+        error_clear(&op->error);
+        for (size_t i = 0; i < op->n_rested; i++)
+                lease_free(op->rested[i]);
+        free(op->plan_json);
+        free(op->answer);
+        free(op);
+}
+
+static void add_end(AddOp *op, int r, const Error *e) {
+        operation_end(op->manager);
+        op->done(r, e, r < 0 ? "" : op->answer, op->userdata);
+        add_free(op);
+}
+
+static int write_undo(Commit *c, Store *store, Error *e) {
+        AddOp *op = (AddOp *) ((char *) c - offsetof(AddOp, commit));
+        EventRow event = { .usec = now_realtime(), .op = "add-failed", .network = op->network_row.name,
+                           .sandbox = op->request.container_id, .ifname = op->request.ifname,
+                           .addresses = op->addresses, .reason = error_message(&op->error) };
+        int r = 0;
+
+        for (size_t i = 0; i < op->n_address_rows && r >= 0; i++)
+                r = store_delete_address(store, op->address_rows[i].pool, &op->address_rows[i].address.address, e);
+        if (r >= 0)
+                r = store_delete_attachment(store, op->id, e);
+        if (r >= 0 && op->drop_sandbox)
+                r = store_delete_sandbox(store, op->request.container_id, e);
+        return r < 0 ? r : store_add_event(store, &event, e);
+}
+
+static void add_drop_objects(AddOp *op) {
+        Attachment *a = TAKE_PTR(op->attachment);
+
+        if (!a)
+                return;
+        attachment_forget_leases(a);
+        attachment_free(a);
+}
+
+static void undo_written(Task *task) {
+        AddOp *op = add_of_commit(task);
+
+        if (task->r < 0)
+                manager_set_health(op->manager, HEALTH_LEDGER, error_message(&task->error));
+        error_clear(&task->error);
+        free(TAKE_PTR(op->addresses));
+        add_drop_objects(op);
+        add_end(op, op->r, &op->error);
+}
+
+/* Takes the sentence over. The kernel holds nothing of the attachment any more. */
+static void add_fail(AddOp *op, int r, Error *e) {
+        Attachment *a = op->attachment;
+
+        if (!error_is_set(e))
+                (void) error_set_errnof(e, error_kind_from_errno(r), r, "ADD");
+        op->r = r;
+        op->error = *e;
+        *e = ERROR_NULL;
+        log_ctx(LOG_ERR, &(LogContext) { .sandbox = op->request.container_id,
+                                         .network = a ? a->network->name : NULL,
+                                         .interface = op->request.ifname, .op = "add", .error = r },
+                "add: %s of %s: %s", op->request.ifname, op->request.container_id, error_message(&op->error));
+        if (!op->written) {
+                add_drop_objects(op);
+                add_end(op, op->r, &op->error);
+                return;
+        }
+        op->drop_sandbox = a->sandbox->n_attachments == 1;
+        if (op->drop_sandbox)
+                a->sandbox->stored = false;
+        op->commit.write = write_undo;
+        op->commit.task.deliver = undo_written;
+        committer_submit(op->manager->committer, &op->commit);
+}
+
+static bool add_is_late(AddOp *op) {
+        Error error = ERROR_NULL;
+
+        if (now_monotonic() < op->deadline)
+                return false;
+        int r = error_setf(&error, ERROR_TRY_AGAIN, "ADD took longer than AddTimeoutSec=%u; undone, try again",
+                           op->manager->conf.add_timeout_sec);
+        add_fail(op, r, &error);
+        return true;
+}
+
+/* --- 6. up ------------------------------------------------------------------------------------ */
+
+static int write_up(Commit *c, Store *store, Error *e) {
+        AddOp *op = (AddOp *) ((char *) c - offsetof(AddOp, commit));
+        EventRow event = { .usec = now_realtime(), .op = "add", .network = op->network_row.name,
+                           .sandbox = op->request.container_id, .ifname = op->request.ifname,
+                           .addresses = op->addresses };
+
+        int r = store_set_attachment_state(store, op->id, attachment_state_to_string(ATTACHMENT_UP),
+                                           op->applied.host_ifindex, op->result, e);
+        return r < 0 ? r : store_add_event(store, &event, e);
+}
+
+static void up_unwired(int r _unused_, const Error *e _unused_, void *userdata) {
+        AddOp *op = userdata;
+        add_end(op, op->r, &op->error);
+}
+
+static void up_written(Task *task) {
+        AddOp *op = add_of_commit(task);
+        Attachment *a = op->attachment;
+
+        manager_set_health(op->manager, HEALTH_LEDGER, task->r < 0 ? error_message(&task->error) : NULL);
+        free(TAKE_PTR(op->addresses));
+        if (task->r < 0) {
+                /* It works, but a crash would forget it: take it down as a DEL would. */
+                op->r = task->r;
+                op->error = task->error;
+                op->attachment = NULL;
+                free(TAKE_PTR(op->result));
+                attachment_release(a, "add-failed", "the ledger refused the row", up_unwired, op);
+                return;
+        }
+        a->result = TAKE_PTR(op->result);
+        a->host_ifindex = op->applied.host_ifindex;
+        op->attachment = NULL;
+        attachment_set_state(a, ATTACHMENT_UP);
+        log_ctx(LOG_INFO, &(LogContext) { .sandbox = a->sandbox->id, .network = a->network->name,
+                                          .interface = a->spec.ifname, .op = "add" },
+                "add: %s of %s on network %s", a->spec.ifname, a->sandbox->id, a->network->name);
+        add_end(op, 0, NULL);
+        attachment_set_idle(a);
+}
+
+/* --- 5. wire ----------------------------------------------------------------------------------- */
+
+static int wire_run(Job *job, WorkerContext *w, Error *e) {
+        AddOp *op = (AddOp *) job;
+
+        int r = wire_plan(w, &op->plan, op->request.netns_fd, op->pod, op->host_ifname, &op->applied, e);
+        if (r >= 0 && op->bridge_ifindex)
+                wire_announce(w, op->bridge_ifindex, op->spec);
+        /* Neither the socket nor the descriptor may outlive their use: they pin the namespace. */
+        op->pod = kernel_socket_free(op->pod);
+        op->request.netns_fd = safe_close(op->request.netns_fd);
+        return r;
+}
+
+static void wired(Task *task) {
+        AddOp *op = (AddOp *) task;
+
+        if (task->r < 0) {
+                add_fail(op, task->r, &task->error);
+                return;
+        }
+        op->addresses = attachment_addresses_text(op->attachment);
+        op->commit.write = write_up;
+        op->commit.task.deliver = up_written;
+        committer_submit(op->manager->committer, &op->commit);
+}
+
+/* --- 4. the row -------------------------------------------------------------------------------- */
+
+static int write_planned(Commit *c, Store *store, Error *e) {
+        AddOp *op = (AddOp *) ((char *) c - offsetof(AddOp, commit));
+        int r = 0;
+
+        for (size_t i = 0; i < op->n_rested && r >= 0; i++)
+                r = store_delete_address(store, op->rested[i]->pool, &op->rested[i]->address, e);
+        if (r >= 0 && op->put_sandbox)
+                r = store_put_sandbox(store, &op->sandbox_row, e);
+        if (r >= 0)
+                r = store_put_attachment(store, &op->attachment_row, e);
+        for (size_t i = 0; i < op->n_address_rows && r >= 0; i++)
+                r = store_put_address(store, &op->address_rows[i], e);
+        for (size_t i = 0; i < op->n_cursor_rows && r >= 0; i++)
+                r = store_put_cursor(store, &op->cursor_rows[i], e);
+        return r;
+}
+
+static void planned_written(Task *task) {
+        AddOp *op = add_of_commit(task);
+
+        manager_set_health(op->manager, HEALTH_LEDGER, task->r < 0 ? error_message(&task->error) : NULL);
+        if (task->r < 0) {
+                if (op->put_sandbox)
+                        op->attachment->sandbox->stored = false;
+                add_fail(op, task->r, &task->error);
+                return;
+        }
+        op->written = true;
+        if (add_is_late(op))
+                return;
+        attachment_set_state(op->attachment, ATTACHMENT_WIRING);
+        op->job.run = wire_run;
+        op->job.task.deliver = wired;
+        workers_submit(op->manager->workers, &op->job);
+}
+
+static void add_commit_planned(AddOp *op) {
+        Attachment *a = op->attachment;
+
+        op->id = a->spec.id;
+        op->put_sandbox = !a->sandbox->stored;
+        a->sandbox->stored = true;
+        sandbox_to_row(a->sandbox, &op->sandbox_row);
+        network_to_row(a->network, &op->network_row);
+        attachment_to_row(a, op->plan_json, &op->attachment_row);
+        for (Lease *l; op->n_rested < ELEMENTSOF(op->rested) &&
+                       (l = ipam_pop_rested(op->manager->ipam, now_realtime()));)
+                op->rested[op->n_rested++] = l;
+        op->commit.write = write_planned;
+        op->commit.task.deliver = planned_written;
+        committer_submit(op->manager->committer, &op->commit);
+}
+
+/* --- 3. the network is ready: decide everything ------------------------------------------------ */
+
+static void network_ready(NetworkWaiter *w, int r, const Error *e) {
+        AddOp *op = add_of_waiter(w);
+        Error error = ERROR_NULL;
+
+        if (r < 0) {
+                (void) error_setf(&error, e->kind, "%s", error_message(e));
+                add_fail(op, r, &error);
+                return;
+        }
+        if (add_is_late(op))
+                return;
+        r = add_decide(op, &error);
+        if (r < 0)
+                add_fail(op, r, &error);
+        else
+                add_commit_planned(op);
+}
+
+/* --- 2. look into the netns -------------------------------------------------------------------- */
+
+static int inspect_run(Job *job, WorkerContext *w, Error *e) {
+        AddOp *op = (AddOp *) job;
+        NlLink link;
+        dev_t dev;
+        ino_t ino;
+
+        int r = fd_is_netns(op->request.netns_fd, &dev, &ino);
+        if (r < 0)
+                return error_set_errnof(e, ERROR_INVALID_ARGUMENT, r, "Netns");
+        op->netns_dev = dev;
+        op->netns_ino = ino;
+        r = wire_open_netns(w, op->request.netns_fd, &op->pod, &op->netns_cookie, e);
+        if (r < 0 || op->loopback)
+                return r;
+        r = kernel_get_link(op->pod, op->request.ifname, &link);
+        if (r == -ENODEV)
+                return 0;
+        if (r < 0)
+                return error_set_errnof(e, ERROR_KERNEL, r, "looking for %s in the sandbox's netns",
+                                        op->request.ifname);
+        return error_setf(e, ERROR_EXISTS, "interface %s exists already in netns \"%.256s\"; DEL it, or choose "
+                          "another name", op->request.ifname, op->request.netns_path);
+}
+
+static void inspected(Task *task) {
+        AddOp *op = (AddOp *) task;
+        Sandbox *s = op->attachment->sandbox;
+
+        if (task->r == -error_errno(ERROR_TRY_AGAIN))
+                manager_set_health(op->manager, HEALTH_NSD, error_message(&task->error));
+        else
+                manager_set_health(op->manager, HEALTH_NSD, NULL);
+        if (task->r < 0) {
+                add_fail(op, task->r, &task->error);
+                return;
+        }
+        if (s->netns_cookie && s->netns_cookie != op->netns_cookie) {
+                int r = error_setf(&task->error, ERROR_EXISTS, "sandbox %s is known with another network "
+                                   "namespace (cookie %" PRIu64 ", now %" PRIu64 "); DEL its interfaces first",
+                                   s->id, s->netns_cookie, op->netns_cookie);
+                add_fail(op, r, &task->error);
+                return;
+        }
+        s->netns_cookie = op->netns_cookie;
+        s->netns_dev = op->netns_dev;
+        s->netns_ino = op->netns_ino;
+        if (add_is_late(op))
+                return;
+        op->waiter.ready = network_ready;
+        network_await(op->attachment->network, &op->waiter);
+}
+
+/* --- 1. parse and find ------------------------------------------------------------------------- */
+
+/* A sandbox that lost its interface without a DEL (its netns died) may come again by the same name:
+ * what is left of the old one goes first. */
+static void healed(int r, const Error *e, void *userdata) {
+        AddOp *op = userdata;
+        Error error = ERROR_NULL;
+
+        if (r < 0) {
+                (void) error_setf(&error, e->kind, "%s", error_message(e));
+                add_fail(op, r, &error);
+                return;
+        }
+        add_start(op);
+}
+
+void add_start(AddOp *op) {
+        Error error = ERROR_NULL;
+        Attachment *a = attachment_find(op->manager, op->request.container_id, op->request.ifname);
+
+        if (a && a->lost && !a->busy && a->state == ATTACHMENT_UP) {
+                attachment_release(a, "replaced", "its interface was gone when ADD came again", healed, op);
+                return;
+        }
+        int r = add_prepare(op, a, &error);
+        if (r < 0) {
+                add_fail(op, r, &error);
+                return;
+        }
+        op->attachment->busy = true;
+        op->job.run = inspect_run;
+        op->job.task.deliver = inspected;
+        workers_submit(op->manager->workers, &op->job);
+}
+
+void operation_add(Manager *m, Request *q, RequestDone done, void *userdata) {
+        Error error = ERROR_NULL;
+        AddOp *op = new0(AddOp, 1);
+
+        if (!op) {
+                request_clear(q);
+                done(error_oom(&error), &error, "", userdata);
+                error_clear(&error);
+                return;
+        }
+        *op = (AddOp) { .manager = m, .request = *q, .done = done, .userdata = userdata };
+        *q = (Request) { .netns_fd = -EBADF, .host_netns_fd = -EBADF };
+        op->deadline = now_monotonic() + (uint64_t) m->conf.add_timeout_sec * 1000000U;
+
+        int r = operation_begin(m, &error);
+        if (r < 0) {
+                op->done(r, &error, "", op->userdata);
+                error_clear(&error);
+                add_free(op);
+                return;
+        }
+        r = add_parse(op, &error);
+        if (r < 0)
+                add_fail(op, r, &error);
+        else
+                add_start(op);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * One ADD under way, shared by op-add.c (the chain of steps) and add-decide.c (what the attachment
+ * will be). Rows borrow their strings from the attachment and from this struct, which do not change
+ * while the committer has them.
+ */
+
+#include "base/limits.h"
+#include "core/operation.h"
+#include "core/plan.h"
+#include "core/wire.h"
+
+typedef struct AddOp {
+        Job job; /* first member */
+        Commit commit;
+        NetworkWaiter waiter;
+        Manager *manager;
+        Request request;
+        RequestDone done;
+        void *userdata;
+        uint64_t deadline; /* CLOCK_MONOTONIC, microseconds */
+
+        NetConf *conf; /* what the caller sent */
+        CniArgs args;
+        bool loopback;
+        Attachment *attachment; /* busy with us */
+
+        /* found in the netns */
+        NlSocket *pod;
+        uint64_t netns_cookie, netns_dev, netns_ino;
+
+        /* decided */
+        Plan plan;
+        const AttachmentSpec *spec; /* the attachment's */
+        char host_ifname[16];
+        uint32_t bridge_ifindex;
+        char *plan_json, *answer, *result;
+        uint64_t id;
+        bool put_sandbox, written, drop_sandbox;
+        SandboxRow sandbox_row;
+        NetworkRow network_row;
+        AttachmentRow attachment_row;
+        AddressRow address_rows[RANGE_SETS_MAX * 2];
+        CursorRow cursor_rows[RANGE_SETS_MAX * 2];
+        size_t n_address_rows, n_cursor_rows;
+        Lease *rested[16]; /* owned: out of the pool, their rows go with our commit */
+        size_t n_rested;
+
+        NlApplied applied;
+        char *addresses; /* owned while a commit needs it */
+        int r;           /* why it failed */
+        Error error;
+} AddOp;
+
+/* Reads configuration and arguments; checks ids, host and netns. */
+int add_parse(AddOp *op, Error *e);
+/* Finds or makes network, sandbox and attachment. existing: what has the name already, or NULL. */
+int add_prepare(AddOp *op, const Attachment *existing, Error *e);
+/* Addresses, routes, MACs, plan, rows, answer. Nothing is written yet. */
+int add_decide(AddOp *op, Error *e);
+/* The chain from its second link on. */
+void add_start(AddOp *op);

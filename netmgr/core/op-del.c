@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * DEL, and the release of an attachment on behalf of GC, recovery and repeated ADD.
+ *
+ * The row becomes `releasing` before the link is touched; a crash after that is finished at the next
+ * start. The answer waits for the kernel's word that the host end is gone (and with it, in the same
+ * instant, the interface in the sandbox), not for the RCU wait behind it. The final rows are written
+ * after the answer: if they are lost, recovery finds a `releasing` row whose link is gone.
+ */
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "core/operation.h"
+#include "cri/netconf.h"
+
+typedef struct Release Release;
+struct Release {
+        Reap reap;     /* first member: reap_delivered() casts back */
+        Commit commit; /* state `releasing`, then the end of the rows */
+        Manager *manager;
+        Attachment *attachment; /* NULL once it is gone */
+        ReleaseDone done;
+        void *userdata;
+        bool reaping, writing; /* who still has a part of us */
+        /* for the event trail; copies, the last write outlives the attachment */
+        const char *op, *reason;
+        uint64_t id, usec;
+        char *network, *sandbox, *ifname, *addresses;
+        bool drop_sandbox, drop_addresses;
+};
+
+#define RELEASE_OF_COMMIT(t) ((Release *) ((char *) (t) -offsetof(Release, commit)))
+
+static void release_maybe_free(Release *rel) {
+        if (rel->reaping || rel->writing || rel->attachment)
+                return;
+        free(rel->network);
+        free(rel->sandbox);
+        free(rel->ifname);
+        free(rel->addresses);
+        free(rel);
+}
+
+static int write_end(Commit *c, Store *store, Error *e) {
+        Release *rel = RELEASE_OF_COMMIT(c);
+        EventRow event = { .usec = rel->usec, .op = rel->op, .network = rel->network, .sandbox = rel->sandbox,
+                           .ifname = rel->ifname, .addresses = rel->addresses, .reason = rel->reason };
+
+        int r = store_release_addresses(store, rel->id, rel->usec, e);
+        if (r >= 0)
+                r = store_delete_attachment(store, rel->id, e);
+        if (r >= 0 && rel->drop_sandbox)
+                r = store_delete_sandbox(store, rel->sandbox, e);
+        if (r >= 0)
+                r = store_add_event(store, &event, e);
+        return r;
+}
+
+static void end_written(Task *task) {
+        Release *rel = RELEASE_OF_COMMIT(task);
+
+        manager_set_health(rel->manager, HEALTH_LEDGER, task->r < 0 ? error_message(&task->error) : NULL);
+        error_clear(&task->error);
+        rel->writing = false;
+        release_maybe_free(rel);
+}
+
+/* The interface is gone from both namespaces. */
+static void release_finish(Release *rel) {
+        Attachment *a = TAKE_PTR(rel->attachment);
+        Manager *m = rel->manager;
+
+        a->releasing = NULL;
+        rel->usec = now_realtime();
+        rel->addresses = attachment_addresses_text(a);
+        rel->drop_sandbox = a->sandbox->n_attachments == 1;
+        if (rel->drop_sandbox)
+                a->sandbox->stored = false;
+        attachment_release_leases(a, rel->usec);
+
+        rel->writing = true;
+        rel->commit.write = write_end;
+        rel->commit.task.deliver = end_written;
+        committer_submit(m->committer, &rel->commit);
+
+        log_ctx(LOG_INFO, &(LogContext) { .sandbox = rel->sandbox, .network = rel->network,
+                                          .interface = rel->ifname, .op = rel->op },
+                "%s: %s of %s released %s", rel->op, rel->ifname, rel->sandbox, strempty(rel->addresses));
+        attachment_free(a);
+        if (rel->done)
+                rel->done(0, NULL, rel->userdata);
+}
+
+static void release_failed(Release *rel, int r) {
+        Attachment *a = TAKE_PTR(rel->attachment);
+        _cleanup_error_ Error error = ERROR_NULL;
+
+        a->releasing = NULL;
+        r = error_set_errnof(&error, ERROR_KERNEL, r, "deleting %s", a->spec.host_ifname);
+        if (rel->done)
+                rel->done(r, &error, rel->userdata);
+        attachment_set_idle(a);
+}
+
+static void reap_delivered(Task *task) {
+        Release *rel = (Release *) task;
+        int r = task->r;
+
+        rel->reaping = false;
+        error_clear(&task->error);
+        if (rel->attachment && r < 0)
+                release_failed(rel, r);
+        else if (rel->attachment)
+                release_finish(rel);
+        release_maybe_free(rel);
+}
+
+void attachment_link_gone(Attachment *a) {
+        a->lost = true;
+        if (a->releasing)
+                release_finish(a->releasing);
+        else if (a->state == ATTACHMENT_UP)
+                log_ctx(LOG_INFO, &(LogContext) { .sandbox = a->sandbox->id, .network = a->network->name,
+                                                  .interface = a->spec.host_ifname },
+                        "%s is gone: its sandbox %s died, or somebody deleted it", a->spec.host_ifname,
+                        a->sandbox->id);
+}
+
+static int write_releasing(Commit *c, Store *store, Error *e) {
+        Release *rel = RELEASE_OF_COMMIT(c);
+        return store_set_attachment_state(store, rel->id, attachment_state_to_string(ATTACHMENT_RELEASING), 0,
+                                          NULL, e);
+}
+
+static void releasing_written(Task *task) {
+        Release *rel = RELEASE_OF_COMMIT(task);
+        Attachment *a = rel->attachment;
+
+        /* A ledger that cannot be written is no reason to keep a sandbox: go on, and say so. */
+        manager_set_health(rel->manager, HEALTH_LEDGER, task->r < 0 ? error_message(&task->error) : NULL);
+        error_clear(&task->error);
+        rel->writing = false;
+
+        if (!a->spec.host_ifname[0] || a->lost) {
+                release_finish(rel);
+                return;
+        }
+        a->releasing = rel;
+        rel->reaping = true;
+        rel->reap.task.deliver = reap_delivered;
+        snprintf(rel->reap.name, sizeof(rel->reap.name), "%s", a->spec.host_ifname);
+        reaper_submit(rel->manager->reaper, &rel->reap);
+}
+
+void attachment_release(Attachment *a, const char *op, const char *reason, ReleaseDone done, void *userdata) {
+        _cleanup_error_ Error error = ERROR_NULL;
+        Release *rel = new0(Release, 1);
+
+        if (!rel || !(rel->network = strdup(a->network->name)) || !(rel->sandbox = strdup(a->sandbox->id)) ||
+            !(rel->ifname = strdup(a->spec.ifname))) {
+                if (rel) {
+                        free(rel->network);
+                        free(rel->sandbox);
+                        free(rel);
+                }
+                if (done)
+                        done(error_oom(&error), &error, userdata);
+                return;
+        }
+        a->busy = true;
+        rel->manager = a->manager;
+        rel->attachment = a;
+        rel->done = done;
+        rel->userdata = userdata;
+        rel->op = op;
+        rel->reason = reason;
+        rel->id = a->spec.id;
+        attachment_set_state(a, ATTACHMENT_RELEASING);
+
+        rel->writing = true;
+        rel->commit.write = write_releasing;
+        rel->commit.task.deliver = releasing_written;
+        committer_submit(rel->manager->committer, &rel->commit);
+}
+
+typedef struct DelOp {
+        AttachmentWaiter waiter; /* first member */
+        Manager *manager;
+        Request request;
+        char *cni_name;
+        RequestDone done;
+        void *userdata;
+} DelOp;
+
+static void del_end(DelOp *op, int r, const Error *e) {
+        operation_end(op->manager);
+        op->done(r, e, "", op->userdata);
+        request_clear(&op->request);
+        free(op->cni_name);
+        free(op);
+}
+
+static void del_released(int r, const Error *e, void *userdata) {
+        del_end(userdata, r, e);
+}
+
+static void del_start(DelOp *op);
+
+static void del_woken(AttachmentWaiter *w) {
+        del_start((DelOp *) w);
+}
+
+/* Everything that exists for the key goes, whatever the configuration says now. */
+static void del_start(DelOp *op) {
+        Attachment *a = attachment_find(op->manager, op->request.container_id, op->request.ifname);
+
+        if (!a || !a->network || !attachment_is_of(a, op->cni_name)) {
+                del_end(op, 0, NULL);
+                return;
+        }
+        if (a->busy) {
+                op->waiter.idle = del_woken;
+                list_append(&a->waiters, &op->waiter.list);
+                return;
+        }
+        attachment_release(a, "del", NULL, del_released, op);
+}
+
+static int del_parse(DelOp *op, Error *e) {
+        _cleanup_(netconf_freep) NetConf *conf = NULL;
+
+        int r = netconf_parse_envelope(op->request.config, op->request.config_size, &conf, e);
+        if (r < 0)
+                return r;
+        if (!conf->name)
+                return error_setf(e, ERROR_INVALID_ARGUMENT, "name: wanted the network's name, found nothing");
+        op->cni_name = TAKE_PTR(conf->name);
+        return request_check_ids(&op->request, e);
+}
+
+void operation_del(Manager *m, Request *q, RequestDone done, void *userdata) {
+        _cleanup_error_ Error error = ERROR_NULL;
+        DelOp *op = new0(DelOp, 1);
+
+        if (!op) {
+                request_clear(q);
+                done(error_oom(&error), &error, "", userdata);
+                return;
+        }
+        *op = (DelOp) { .manager = m, .request = *q, .done = done, .userdata = userdata };
+        *q = (Request) { .netns_fd = -EBADF, .host_netns_fd = -EBADF };
+
+        /* The queue's limit does not hold for DEL: refusing it is what makes nodes leak. The number
+         * of attachments bounds it. */
+        m->n_operations++;
+        int r = request_check_host(m, &op->request, &error);
+        if (r >= 0)
+                r = del_parse(op, &error);
+        if (r < 0)
+                del_end(op, r, &error);
+        else
+                del_start(op);
+}

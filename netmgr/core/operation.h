@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The verbs of org.netmgr1.Runtime. Each is a chain of small steps on the loop, with jobs and commits
+ * between them; it ends with exactly one call of `done`, possibly before the starting function
+ * returns. A caller that goes away changes nothing: the operation runs to its end, since its row is
+ * in the ledger.
+ */
+
+#include "core/attachment.h"
+#include "core/manager.h"
+
+/* Strings are never NULL ("" when the caller sent nothing). */
+typedef struct Request {
+        char *type, *container_id, *ifname, *netns_path, *args, *path, *config; /* owned */
+        size_t config_size;
+        int netns_fd, host_netns_fd; /* owned; -EBADF: not sent */
+} Request;
+void request_clear(Request *q);
+
+/* result: the CNI result of an ADD, else "". e is filled when r < 0; both end with the call. */
+typedef void (*RequestDone)(int r, const Error *e, const char *result, void *userdata);
+
+/* All of them take over what *q owns. */
+void operation_add(Manager *m, Request *q, RequestDone done, void *userdata);
+void operation_del(Manager *m, Request *q, RequestDone done, void *userdata);
+void operation_check(Manager *m, Request *q, RequestDone done, void *userdata);
+void operation_gc(Manager *m, Request *q, RequestDone done, void *userdata);
+void operation_status(Manager *m, Request *q, RequestDone done, void *userdata);
+
+/* The caller must live in our network namespace. */
+int request_check_host(const Manager *m, const Request *q, Error *e);
+/* Container ID and interface name. */
+int request_check_ids(const Request *q, Error *e);
+/* The sandbox's netns descriptor: there, a netns, not the host's. */
+int request_check_netns(const Manager *m, const Request *q, Error *e);
+/* One more operation, or "try again later". Paired with operation_end(). */
+int operation_begin(Manager *m, Error *e);
+void operation_end(Manager *m);
+
+/* Releases an attachment that is not busy: cut, delete, forget. `done` hears of it once the interface
+ * is gone from both namespaces. op and reason go to the event trail; static strings. */
+typedef void (*ReleaseDone)(int r, const Error *e, void *userdata);
+void attachment_release(Attachment *a, const char *op, const char *reason, ReleaseDone done, void *userdata);
+/* The monitor saw the host end go. */
+void attachment_link_gone(Attachment *a);

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* From the specification to typed kernel operations; see plan.h. */
+
+#include "core/plan.h"
+
+#include <linux/rtnetlink.h>
+#include <stdio.h>
+
+/* Operations besides those per address and route: links, lo, neighbours, margins. */
+#define OPS_FIXED 8
+
+void plan_clear(Plan *p) {
+        free(p->host);
+        free(p->pod);
+        free(p->finish);
+        *p = (Plan) { 0 };
+}
+
+static NlOp *op_append(NlOp *ops, size_t *n, NlOpType type, const char *what) {
+        NlOp *op = &ops[(*n)++];
+        *op = (NlOp) { .type = type, .what = what };
+        return op;
+}
+
+static void link_set(NlOp *ops, size_t *n, const char *name, NlLinkMask mask, const char *what) {
+        NlOp *op = op_append(ops, n, NL_LINK_SET, what);
+
+        snprintf(op->link.name, sizeof(op->link.name), "%s", name);
+        op->link.mask = mask;
+        op->link.up = true;
+        op->link.hairpin = true;
+        /* Strict reverse path: a routed sandbox cannot send from another's IPv4 address. */
+        op->link.rp_filter = 1;
+}
+
+static void sysctl(PlanSysctl *list, size_t *n, const char *ifname, const char *key, const char *value,
+                   bool optional) {
+        PlanSysctl *s = &list[(*n)++];
+
+        snprintf(s->name, sizeof(s->name), "ipv6/conf/%s/%s", ifname, key);
+        s->value = value;
+        s->optional = optional;
+}
+
+/* A family that was not asked for is off: no link-local address, no router that a neighbour
+ * invents. One that was asked for takes nothing from router advertisements. */
+static void ipv6_sysctls(PlanSysctl *list, size_t *n, const char *ifname, bool want, bool reset) {
+        if (!want) {
+                sysctl(list, n, ifname, "disable_ipv6", "1", true);
+                return;
+        }
+        if (reset)
+                sysctl(list, n, ifname, "disable_ipv6", "0", false);
+        sysctl(list, n, ifname, "accept_ra", "0", false);
+}
+
+static void plan_host(const AttachmentSpec *s, uint32_t master_ifindex, Plan *p) {
+        NlOp *op = op_append(p->host, &p->n_host, NL_VETH_ADD, "create the veth pair");
+        NlLinkMask mask = NL_LINK_ADDRGEN_NONE;
+
+        snprintf(op->veth.name, sizeof(op->veth.name), "%s", s->host_ifname);
+        snprintf(op->veth.peer, sizeof(op->veth.peer), "%s", s->ifname);
+        op->veth.mac = s->host_mac;
+        op->veth.peer_mac = s->mac;
+        op->veth.mtu = s->mtu;
+        op->veth.master_ifindex = master_ifindex;
+        op->veth.peer_netns_fd = -EBADF; /* the executor's */
+
+        if (s->kind == NET_KIND_ROUTED) {
+                mask |= NL_LINK_IPV4_CONF;
+                ipv6_sysctls(p->host_sysctls, &p->n_host_sysctls, s->host_ifname,
+                             spec_has_family(s, AF_INET6), false);
+        }
+        if (s->hairpin)
+                mask |= NL_LINK_HAIRPIN;
+        link_set(p->host, &p->n_host, s->host_ifname, mask, "set up the host end");
+}
+
+static void plan_pod_route(const NetRoute *route, bool onlink, Plan *p) {
+        NlOp *op = op_append(p->pod, &p->n_pod, NL_ROUTE_ADD, "add the route");
+
+        op->route.ifindex = NL_POD_END;
+        op->route.dst = route->dst;
+        op->route.gw = route->gw;
+        op->route.onlink = onlink && in_addr_is_set(&route->gw);
+        op->route.mtu = route->mtu;
+        op->route.advmss = route->advmss;
+        op->route.priority = route->priority;
+        op->route.table = route->table > 0 ? (uint32_t) route->table : 0;
+        if (route->scope >= 0)
+                op->route.scope = (uint8_t) route->scope;
+        else
+                op->route.scope = in_addr_is_set(&route->gw) || route->dst.address.family == AF_INET6
+                                          ? RT_SCOPE_UNIVERSE
+                                          : RT_SCOPE_LINK;
+}
+
+static void plan_pod(const AttachmentSpec *s, Plan *p) {
+        bool routed = s->kind == NET_KIND_ROUTED;
+
+        link_set(p->pod, &p->n_pod, "lo", NL_LINK_UP, "raise lo");
+        if (s->kind == NET_KIND_LOOPBACK)
+                return;
+
+        ipv6_sysctls(p->pod_sysctls, &p->n_pod_sysctls, s->ifname, spec_has_family(s, AF_INET6), true);
+        /* Two messages: the mode must be there before the link goes up. */
+        link_set(p->pod, &p->n_pod, s->ifname, NL_LINK_ADDRGEN_NONE, "set up the interface");
+        link_set(p->pod, &p->n_pod, s->ifname, NL_LINK_UP, "raise the interface");
+
+        for (size_t i = 0; i < s->n_addresses; i++) {
+                NlOp *op = op_append(p->pod, &p->n_pod, NL_ADDR_ADD, "add the address");
+                op->addr.ifindex = NL_POD_END;
+                op->addr.address = s->addresses[i].address;
+        }
+        for (int f = 0; routed && f < 2; f++) {
+                int family = f ? AF_INET6 : AF_INET;
+                if (!spec_has_family(s, family))
+                        continue;
+                NlOp *op = op_append(p->pod, &p->n_pod, NL_NEIGH_ADD, "add the gateway's neighbour entry");
+                op->neigh.ifindex = NL_POD_END;
+                op->neigh.address = routed_gateway(family);
+                op->neigh.mac = s->host_mac;
+        }
+        for (size_t i = 0; i < s->n_routes; i++)
+                plan_pod_route(&s->routes[i], routed, p);
+}
+
+static void plan_finish(const AttachmentSpec *s, Plan *p) {
+        link_set(p->finish, &p->n_finish, s->host_ifname, NL_LINK_UP, "raise the host end");
+        if (s->kind != NET_KIND_ROUTED)
+                return;
+
+        if (spec_has_family(s, AF_INET6)) {
+                NlOp *op = op_append(p->finish, &p->n_finish, NL_ADDR_ADD, "add fe80::1 to the host end");
+                op->addr.ifindex = NL_HOST_END;
+                op->addr.address = (InPrefix) { .address = routed_gateway(AF_INET6), .length = 64 };
+                op->addr.scope = RT_SCOPE_LINK;
+        }
+        for (size_t i = 0; i < s->n_addresses; i++) {
+                const InAddr *a = &s->addresses[i].address.address;
+                NlOp *op = op_append(p->finish, &p->n_finish, NL_ROUTE_ADD, "add the host's route");
+
+                op->route.ifindex = NL_HOST_END;
+                op->route.dst = (InPrefix) { .address = *a, .length = family_bits(a->family) };
+                op->route.prefsrc = a->family == AF_INET ? s->node4 : s->node6;
+                op->route.scope = a->family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+
+                op = op_append(p->finish, &p->n_finish, NL_NEIGH_ADD, "add the sandbox's neighbour entry");
+                op->neigh.ifindex = NL_HOST_END;
+                op->neigh.address = *a;
+                op->neigh.mac = s->mac;
+        }
+}
+
+int plan_make(const AttachmentSpec *s, uint32_t master_ifindex, Plan *ret) {
+        size_t room = OPS_FIXED + 3 * s->n_addresses + s->n_routes;
+        Plan p = { .host = new0(NlOp, OPS_FIXED), .pod = new0(NlOp, room), .finish = new0(NlOp, room) };
+
+        if (!p.host || !p.pod || !p.finish) {
+                plan_clear(&p);
+                return -ENOMEM;
+        }
+        plan_pod(s, &p);
+        if (s->kind != NET_KIND_LOOPBACK) {
+                plan_host(s, master_ifindex, &p);
+                plan_finish(s, &p);
+        }
+        *ret = p;
+        return 0;
+}

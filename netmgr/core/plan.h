@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The plan of one attachment: which kernel objects in which order. A pure function of the
+ * specification, so that ADD carries it out, CHECK compares with it and repair repeats it.
+ *
+ *   host    in the host's netns, link down: nothing can pass yet
+ *   pod     in the sandbox's netns, by a socket that netmgr-nsd opened there
+ *   finish  in the host's netns: the host end is raised last ("closed until complete")
+ */
+
+#include "core/spec.h"
+#include "nl/nl.h"
+
+#define PLAN_SYSCTLS_MAX 4
+
+typedef struct PlanSysctl {
+        char name[96];      /* below /proc/sys/net: "ipv6/conf/eth0/accept_ra" */
+        const char *value;
+        bool optional;      /* a kernel without it (no IPv6) is as good */
+} PlanSysctl;
+
+typedef struct Plan {
+        NlOp *host, *pod, *finish; /* owned */
+        size_t n_host, n_pod, n_finish;
+        PlanSysctl pod_sysctls[PLAN_SYSCTLS_MAX]; /* before the pod's link goes up */
+        size_t n_pod_sysctls;
+        PlanSysctl host_sysctls[PLAN_SYSCTLS_MAX]; /* before the host end goes up */
+        size_t n_host_sysctls;
+} Plan;
+
+/* master_ifindex: the bridge's index now (it is no part of the row), 0 for other kinds. */
+int plan_make(const AttachmentSpec *s, uint32_t master_ifindex, Plan *ret);
+void plan_clear(Plan *p);

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The reaper threads. After a crash the rows `releasing` say what was in their hands. */
+
+#include "core/reaper.h"
+
+#include <stdio.h>
+
+#include "base/fd.h"
+#include "base/limits.h"
+
+typedef struct ReaperThread {
+        Reaper *reaper;
+        uint32_t group; /* one per thread, so that no thread deletes what another still collects */
+        NlSocket *host;
+        pthread_t thread;
+        bool started;
+} ReaperThread;
+
+struct Reaper {
+        TaskQueue queue;
+        Mailbox *mailbox; /* borrowed */
+        ReaperThread thread[REAPERS];
+};
+
+static int delete_one(NlSocket *host, const char *name) {
+        NlOp op = { .type = NL_LINK_DEL, .what = "delete the link" };
+
+        snprintf(op.link.name, sizeof(op.link.name), "%s", name);
+        int r = kernel_apply(host, &op, 1, &(NlApplied) { 0 });
+        return r == -ENODEV ? 0 : r;
+}
+
+/*
+ * All links of the batch in two messages. The first fails for links that are gone (ENODEV), which is
+ * as good as deleted; any other doubt is settled link by link.
+ */
+static void delete_group(ReaperThread *t, List *batch, size_t n) {
+        NlOp ops[REAP_BATCH_MAX] = { 0 };
+        NlOp del = { .type = NL_GROUP_DEL, .what = "delete the links", .group = t->group };
+        size_t i = 0;
+
+        for (List *p = batch->next; p != batch && i < n; p = p->next, i++) {
+                Reap *reap = (Reap *) list_entry(p, Task, list);
+                ops[i] = (NlOp) { .type = NL_LINK_SET, .what = "collect the link" };
+                ops[i].link.mask = NL_LINK_GROUP;
+                ops[i].link.group = t->group;
+                memcpy(ops[i].link.name, reap->name, sizeof(ops[i].link.name));
+        }
+        int r = kernel_apply(t->host, ops, i, &(NlApplied) { 0 });
+        int d = kernel_apply(t->host, &del, 1, &(NlApplied) { 0 });
+
+        bool sure = (r == 0 || r == -ENODEV) && (d == 0 || d == -ENODEV);
+        for (List *p = batch->next; p != batch; p = p->next) {
+                Reap *reap = (Reap *) list_entry(p, Task, list);
+                reap->task.r = sure ? 0 : delete_one(t->host, reap->name);
+        }
+}
+
+static void *reaper_main(void *arg) {
+        ReaperThread *t = arg;
+        List batch;
+        size_t n;
+
+        while ((n = task_queue_take(&t->reaper->queue, REAP_BATCH_MAX, &batch)) > 0) {
+                if (n == 1) {
+                        Reap *reap = (Reap *) list_entry(batch.next, Task, list);
+                        reap->task.r = delete_one(t->host, reap->name);
+                } else
+                        delete_group(t, &batch, n);
+
+                while (!list_is_empty(&batch)) {
+                        Task *task = list_entry(batch.next, Task, list);
+                        list_unlink(&task->list);
+                        mailbox_post(t->reaper->mailbox, task);
+                }
+        }
+        return NULL;
+}
+
+static int reaper_thread_start(ReaperThread *t, Reaper *reaper, Kernel *kernel, uint32_t group) {
+        _cleanup_close_ int fd = -EBADF;
+
+        t->reaper = reaper;
+        t->group = group;
+        fd = kernel_open_fd();
+        if (fd < 0)
+                return fd;
+        int r = kernel_socket_from_fd(kernel, fd, &t->host);
+        if (r < 0)
+                return r;
+        TAKE_FD(fd);
+        r = thread_start(&t->thread, reaper_main, t, "reaper");
+        if (r < 0)
+                return r;
+        t->started = true;
+        return 0;
+}
+
+int reaper_new(Mailbox *mailbox, Kernel *kernel, Reaper **ret) {
+        _cleanup_free_ Reaper *reaper = new0(Reaper, 1);
+        if (!reaper)
+                return -ENOMEM;
+
+        int r = task_queue_init(&reaper->queue);
+        if (r < 0)
+                return r;
+        reaper->mailbox = mailbox;
+        for (unsigned i = 0; i < REAPERS; i++) {
+                r = reaper_thread_start(&reaper->thread[i], reaper, kernel, REAP_GROUP_BASE + i);
+                if (r < 0) {
+                        reaper_free(TAKE_PTR(reaper));
+                        return r;
+                }
+        }
+        *ret = TAKE_PTR(reaper);
+        return 0;
+}
+
+Reaper *reaper_free(Reaper *reaper) {
+        if (!reaper)
+                return NULL;
+        task_queue_stop(&reaper->queue);
+        for (unsigned i = 0; i < REAPERS; i++) {
+                if (reaper->thread[i].started)
+                        pthread_join(reaper->thread[i].thread, NULL);
+                kernel_socket_free(reaper->thread[i].host);
+        }
+        task_queue_destroy(&reaper->queue);
+        free(reaper);
+        return NULL;
+}
+
+void reaper_submit(Reaper *reaper, Reap *reap) {
+        reap->task.r = 0;
+        reap->task.error = ERROR_NULL;
+        task_queue_put(&reaper->queue, &reap->task);
+}

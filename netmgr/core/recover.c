@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* From the ledger of the last life to the objects of this one; see recover.h. */
+
+#include "core/recover.h"
+
+#include <inttypes.h>
+
+#include "base/log.h"
+#include "base/parse.h"
+#include "core/attachment.h"
+#include "core/network.h"
+#include "core/operation.h"
+#include "core/sandbox.h"
+
+typedef struct Loader {
+        Manager *manager;
+        Error *error;
+} Loader;
+
+static int on_network(NetworkRow *row, void *userdata) {
+        Loader *l = userdata;
+        int r = network_load(l->manager, row, l->error);
+        error_prefixf(l->error, "network %s of the ledger", row->name);
+        return r;
+}
+
+static int on_sandbox(SandboxRow *row, void *userdata) {
+        Loader *l = userdata;
+        return sandbox_load(l->manager, row) < 0 ? error_oom(l->error) : 0;
+}
+
+static int on_attachment(AttachmentRow *row, void *userdata) {
+        Loader *l = userdata;
+        return attachment_load(l->manager, row, l->error);
+}
+
+static int on_address(AddressRow *row, void *userdata) {
+        Loader *l = userdata;
+        return attachment_load_address(l->manager, row) < 0 ? error_oom(l->error) : 0;
+}
+
+static int on_cursor(CursorRow *row, void *userdata) {
+        Loader *l = userdata;
+        return ipam_load_cursor(l->manager->ipam, row->network, row->set_index, &row->address) < 0
+                       ? error_oom(l->error)
+                       : 0;
+}
+
+static int load_all(Manager *m, Store *store, Error *e) {
+        Loader l = { .manager = m, .error = e };
+
+        int r = store_load_networks(store, on_network, &l, e);
+        if (r >= 0)
+                r = store_load_sandboxes(store, on_sandbox, &l, e);
+        if (r >= 0)
+                r = store_load_attachments(store, on_attachment, &l, e);
+        if (r >= 0)
+                r = store_load_addresses(store, on_address, &l, e);
+        if (r >= 0)
+                r = store_load_cursors(store, on_cursor, &l, e);
+        if (r >= 0)
+                r = store_load_last_id(store, &m->last_id, e);
+        return r;
+}
+
+/* One attachment of an earlier boot: nothing of it is in this kernel. */
+static int end_attachment(Attachment *a, Store *store, Error *e) {
+        _cleanup_free_ char *addresses = attachment_addresses_text(a);
+        EventRow event = { .usec = now_realtime(), .op = "reboot", .network = a->network->name,
+                           .sandbox = a->sandbox->id, .ifname = a->spec.ifname, .addresses = addresses,
+                           .reason = "the boot id changed" };
+        int r = 0;
+
+        for (size_t i = 0; i < a->n_leases && r >= 0; i++)
+                r = store_delete_address(store, a->leases[i]->pool, &a->leases[i]->address, e);
+        if (r >= 0)
+                r = store_delete_attachment(store, a->spec.id, e);
+        if (r >= 0)
+                r = store_add_event(store, &event, e);
+        return r;
+}
+
+static int end_earlier_boots(Manager *m, Store *store, Error *e) {
+        size_t n_sandboxes = 0, n_attachments = 0;
+        Sandbox *s;
+        int r = 0;
+
+        MAP_FOREACH (s, m->sandboxes) {
+                Attachment *a;
+
+                if (streq(s->boot_id, m->boot_id))
+                        continue;
+                LIST_FOREACH (a, &s->attachments, Attachment, by_sandbox) {
+                        r = end_attachment(a, store, e);
+                        if (r < 0)
+                                return r;
+                        n_attachments++;
+                }
+                r = store_delete_sandbox(store, s->id, e);
+                if (r < 0)
+                        return r;
+                n_sandboxes++;
+        }
+        if (n_sandboxes > 0)
+                log_notice("the machine was started anew: released %zu attachments of %zu sandboxes", n_attachments,
+                           n_sandboxes);
+        return 0;
+}
+
+/* After the rows: the objects. */
+static void forget_earlier_boots(Manager *m) {
+        Attachment *a;
+        Sandbox *s;
+
+        MAP_FOREACH (a, m->attachments) {
+                if (streq(a->sandbox->boot_id, m->boot_id))
+                        continue;
+                a->announced = false;
+                attachment_forget_leases(a);
+                attachment_free(a);
+        }
+        MAP_FOREACH (s, m->sandboxes)
+                sandbox_release_if_unused(s);
+}
+
+/* Which host ends are there; and no id below one that is may be used again. */
+static int compare_links(Manager *m, Error *e) {
+        _cleanup_(map_freep) Map *present = map_new();
+        NlDump d = { 0 };
+        Attachment *a;
+        uint64_t id;
+
+        if (!present)
+                return error_oom(e);
+        int r = kernel_dump(m->nl, NL_DUMP_LINKS, &d);
+        if (r < 0)
+                return error_set_errnof(e, ERROR_KERNEL, r, "listing the host's links");
+        for (size_t i = 0; i < d.n_links; i++) {
+                (void) map_put_str(present, d.links[i].name, m);
+                if (strncmp(d.links[i].name, "nmg", 3) == 0 && parse_hex64(d.links[i].name + 3, &id) >= 0 &&
+                    id > m->last_id)
+                        m->last_id = id;
+        }
+        kernel_dump_clear(&d);
+        MAP_FOREACH (a, m->host_ends)
+                a->lost = !map_get_str(present, a->spec.host_ifname);
+        return 0;
+}
+
+int manager_recover(Manager *m, Store *store, Error *e) {
+        int r = load_all(m, store, e);
+        if (r < 0)
+                return r;
+        r = store_begin(store, e);
+        if (r < 0)
+                return r;
+        r = end_earlier_boots(m, store, e);
+        if (r >= 0)
+                r = store_commit(store, e);
+        if (r < 0) {
+                store_rollback(store);
+                return r;
+        }
+        forget_earlier_boots(m);
+        return compare_links(m, e);
+}
+
+void manager_finish_recovery(Manager *m) {
+        Attachment *a;
+        Network *n;
+
+        MAP_FOREACH (a, m->attachments)
+                if (a->state != ATTACHMENT_UP && !a->busy)
+                        attachment_release(a, "recover", "netmgrd ended in the middle of an operation", NULL, NULL);
+        MAP_FOREACH (n, m->networks)
+                network_release_if_unused(n);
+}
+
+void manager_forget_objects(Manager *m) {
+        Attachment *a;
+        Sandbox *s;
+        Network *n;
+
+        if (!m->attachments || !m->sandboxes || !m->networks || !m->host_ends)
+                return;
+        MAP_FOREACH (a, m->attachments)
+                attachment_free(a);
+        MAP_FOREACH (s, m->sandboxes)
+                sandbox_free(s);
+        MAP_FOREACH (n, m->networks)
+                network_free(n);
+}

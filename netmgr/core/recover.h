@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * What a start finds: the ledger of the last life. Rows of an earlier boot are released at once (their
+ * netns, links and rules died with it); attachments that were on their way up or down are taken
+ * down; those that are up are compared with the links that exist.
+ */
+
+#include "core/manager.h"
+#include "store/store.h"
+
+/* Loads everything and ends the rows of earlier boots. Before the threads start. */
+int manager_recover(Manager *m, Store *store, Error *e);
+/* Takes down what was half done, drops inline networks that nobody uses. With the threads. */
+void manager_finish_recovery(Manager *m);
+/* Frees all objects without touching ledger or kernel. */
+void manager_forget_objects(Manager *m);

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The sandbox object. Its row lives from its first attachment's plan to its last one's end. */
+
+#include "core/sandbox.h"
+
+Sandbox *sandbox_find(const Manager *m, const char *id) {
+        return map_get_str(m->sandboxes, id);
+}
+
+int sandbox_new(Manager *m, const char *id, Sandbox **ret) {
+        Sandbox *s = new0(Sandbox, 1);
+        if (!s)
+                return -ENOMEM;
+
+        s->manager = m;
+        list_init(&s->attachments);
+        s->id = strdup(id);
+        s->runtime = strdup("");
+        s->netns_path = strdup("");
+        s->boot_id = strdup(m->boot_id);
+        if (!s->id || !s->runtime || !s->netns_path || !s->boot_id ||
+            map_put_str(m->sandboxes, id, s) < 0) {
+                sandbox_free(s);
+                return -ENOMEM;
+        }
+        *ret = s;
+        return 0;
+}
+
+Sandbox *sandbox_free(Sandbox *s) {
+        if (!s)
+                return NULL;
+        if (s->announced && s->manager->observer.sandbox_removed)
+                s->manager->observer.sandbox_removed(s, s->manager->observer.userdata);
+        if (s->id && map_get_str(s->manager->sandboxes, s->id) == s)
+                map_remove_str(s->manager->sandboxes, s->id);
+        free(s->id);
+        free(s->runtime);
+        free(s->pod_namespace);
+        free(s->pod_name);
+        free(s->pod_uid);
+        free(s->labels);
+        free(s->netns_path);
+        free(s->boot_id);
+        free(s);
+        return NULL;
+}
+
+void sandbox_release_if_unused(Sandbox *s) {
+        if (s->n_attachments == 0)
+                sandbox_free(s);
+}
+
+int sandbox_load(Manager *m, SandboxRow *row) {
+        Sandbox *s;
+        int r = sandbox_new(m, row->id, &s);
+        if (r < 0)
+                return r;
+
+        char **fields[] = { &s->runtime,   &s->pod_namespace, &s->pod_name, &s->pod_uid,
+                            &s->labels,    &s->netns_path,    &s->boot_id };
+        char **columns[] = { &row->runtime, &row->pod_namespace, &row->pod_name, &row->pod_uid,
+                             &row->labels,  &row->netns_path,    &row->boot_id };
+        for (size_t i = 0; i < ELEMENTSOF(fields); i++)
+                if (*columns[i]) {
+                        free(*fields[i]);
+                        *fields[i] = TAKE_PTR(*columns[i]);
+                }
+        s->netns_cookie = row->netns_cookie;
+        s->netns_dev = row->netns_dev;
+        s->netns_ino = row->netns_ino;
+        s->stored = true;
+        return 0;
+}
+
+void sandbox_to_row(const Sandbox *s, SandboxRow *ret) {
+        *ret = (SandboxRow) {
+                .id = s->id,
+                .runtime = s->runtime,
+                .pod_namespace = s->pod_namespace,
+                .pod_name = s->pod_name,
+                .pod_uid = s->pod_uid,
+                .labels = s->labels,
+                .netns_path = s->netns_path,
+                .netns_cookie = s->netns_cookie,
+                .netns_dev = s->netns_dev,
+                .netns_ino = s->netns_ino,
+                .boot_id = s->boot_id,
+                .state = (char *) "ready",
+        };
+}

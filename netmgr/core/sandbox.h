@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * A sandbox: what the runtime calls a container ID, and the identity of its network namespace. A
+ * path proves nothing and an inode is used again at once; the cookie together with the boot id is
+ * the identity. No descriptor of the namespace is kept: it would keep a dead sandbox alive.
+ */
+
+#include "core/manager.h"
+#include "store/store.h"
+
+struct Sandbox {
+        Manager *manager;
+        char *id;
+        char *runtime;                             /* "" unknown */
+        char *pod_namespace, *pod_name, *pod_uid;  /* NULL: unknown */
+        char *labels;                              /* JSON object, NULL: unknown */
+        char *netns_path;                          /* as the runtime said it */
+        uint64_t netns_cookie;
+        uint64_t netns_dev, netns_ino;             /* pre-filter */
+        char *boot_id;
+        List attachments;                          /* Attachment.by_sandbox */
+        size_t n_attachments;
+        bool announced;                            /* the observer knows it */
+        bool stored;                               /* its row is in the ledger */
+};
+
+Sandbox *sandbox_find(const Manager *m, const char *id);
+int sandbox_new(Manager *m, const char *id, Sandbox **ret);
+Sandbox *sandbox_free(Sandbox *s);
+/* Drops a sandbox without attachments from the Manager. */
+void sandbox_release_if_unused(Sandbox *s);
+int sandbox_load(Manager *m, SandboxRow *row);
+void sandbox_to_row(const Sandbox *s, SandboxRow *ret); /* borrows */

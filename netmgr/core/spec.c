@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The attachment's specification: its JSON in the ledger and its CNI result. */
+
+#include "core/spec.h"
+
+#include <stdio.h>
+
+#include "base/limits.h"
+
+static int strv_copy(char **from, char ***ret) {
+        size_t n = 0;
+
+        if (!from)
+                return 0;
+        while (from[n])
+                n++;
+        char **copy = new0(char *, n + 1);
+        if (!copy)
+                return -ENOMEM;
+        *ret = copy;
+        for (size_t i = 0; i < n; i++)
+                if (!(copy[i] = strdup(from[i])))
+                        return -ENOMEM;
+        return 0;
+}
+
+int net_dns_copy(const NetDns *from, NetDns *ret) {
+        NetDns d = { 0 };
+
+        if (strv_copy(from->nameservers, &d.nameservers) < 0 || strv_copy(from->search, &d.search) < 0 ||
+            strv_copy(from->options, &d.options) < 0 ||
+            (from->domain && !(d.domain = strdup(from->domain)))) {
+                net_dns_clear(&d);
+                return -ENOMEM;
+        }
+        *ret = d;
+        return 0;
+}
+
+void spec_clear(AttachmentSpec *s) {
+        free(s->addresses);
+        free(s->routes);
+        free(s->cni_name);
+        net_dns_clear(&s->dns);
+        *s = (AttachmentSpec) { 0 };
+}
+
+bool spec_has_family(const AttachmentSpec *s, int family) {
+        for (size_t i = 0; i < s->n_addresses; i++)
+                if (s->addresses[i].address.address.family == family)
+                        return true;
+        return false;
+}
+
+InAddr routed_gateway(int family) {
+        if (family == AF_INET)
+                return (InAddr) { .family = AF_INET, .bytes = { 169, 254, 1, 1 } };
+        return (InAddr) { .family = AF_INET6, .bytes = { 0xfe, 0x80, [15] = 1 } };
+}
+
+static json_object *strv_to_json(char **l) {
+        json_object *a = json_object_new_array();
+        for (; a && l && *l; l++)
+                if (json_append(a, json_object_new_string(*l)) < 0) {
+                        json_object_put(a);
+                        return NULL;
+                }
+        return a;
+}
+
+static json_object *route_to_json(const NetRoute *r) {
+        _cleanup_json_ json_object *o = json_object_new_object();
+
+        if (!o || json_add_string(o, "dst", IN_PREFIX_STR(&r->dst)) < 0)
+                return NULL;
+        if (in_addr_is_set(&r->gw) && json_add_string(o, "gw", IN_ADDR_STR(&r->gw)) < 0)
+                return NULL;
+        if (json_add(o, "mtu", json_object_new_int64(r->mtu)) < 0 ||
+            json_add(o, "advmss", json_object_new_int64(r->advmss)) < 0 ||
+            json_add(o, "priority", json_object_new_int64(r->priority)) < 0)
+                return NULL;
+        if (r->table >= 0 && json_add(o, "table", json_object_new_int64(r->table)) < 0)
+                return NULL;
+        if (r->scope >= 0 && json_add(o, "scope", json_object_new_int64(r->scope)) < 0)
+                return NULL;
+        return TAKE_PTR(o);
+}
+
+int spec_to_json(const AttachmentSpec *s, char **ret) {
+        _cleanup_json_ json_object *o = json_object_new_object(), *routes = json_object_new_array(),
+                                   *dns = json_object_new_object();
+        if (!o || !routes || !dns)
+                return -ENOMEM;
+
+        for (size_t i = 0; i < s->n_routes; i++)
+                if (json_append(routes, route_to_json(&s->routes[i])) < 0)
+                        return -ENOMEM;
+        if (json_add(dns, "nameservers", strv_to_json(s->dns.nameservers)) < 0 ||
+            json_add(dns, "search", strv_to_json(s->dns.search)) < 0 ||
+            json_add(dns, "options", strv_to_json(s->dns.options)) < 0 ||
+            json_add_string(dns, "domain", s->dns.domain) < 0)
+                return -ENOMEM;
+
+        if (json_add_string(o, "cniName", s->cni_name) < 0 ||
+            json_add(o, "hairpin", json_object_new_boolean(s->hairpin)) < 0 ||
+            json_add(o, "routes", TAKE_PTR(routes)) < 0 || json_add(o, "dns", TAKE_PTR(dns)) < 0)
+                return -ENOMEM;
+        if (s->bridge[0] && (json_add_string(o, "bridge", s->bridge) < 0 ||
+                             json_add_string(o, "bridgeMac", MAC_STR(&s->bridge_mac)) < 0))
+                return -ENOMEM;
+        if (in_addr_is_set(&s->node4) && json_add_string(o, "node4", IN_ADDR_STR(&s->node4)) < 0)
+                return -ENOMEM;
+        if (in_addr_is_set(&s->node6) && json_add_string(o, "node6", IN_ADDR_STR(&s->node6)) < 0)
+                return -ENOMEM;
+        *ret = json_to_text(o);
+        return *ret ? 0 : -ENOMEM;
+}
+
+/* Growing list of strings as a reader's target. */
+static int read_strv_item(json_object *value, const char *path, void *target, Error *e) {
+        char ***list = target;
+        size_t n = 0;
+
+        while (*list && (*list)[n])
+                n++;
+        char **more = reallocarray(*list, n + 2, sizeof(char *));
+        if (!more)
+                return error_oom(e);
+        more[n] = more[n + 1] = NULL;
+        *list = more;
+        return json_read_string(value, path, &more[n], e);
+}
+
+static int read_strv(json_object *value, const char *path, void *target, Error *e) {
+        return json_read_array(value, path, DNS_ENTRIES_MAX, read_strv_item, target, e);
+}
+
+static int read_i64(json_object *value, const char *path, void *target, Error *e) {
+        uint32_t v;
+        int r = json_read_u32(value, path, &v, e);
+        if (r >= 0)
+                *(int64_t *) target = v;
+        return r;
+}
+
+static int read_i32(json_object *value, const char *path, void *target, Error *e) {
+        uint32_t v;
+        int r = json_read_u32(value, path, &v, e);
+        if (r >= 0)
+                *(int32_t *) target = (int32_t) (v & 0xff);
+        return r;
+}
+
+static int read_route(json_object *value, const char *path, void *target, Error *e) {
+        static const JsonField fields[] = {
+                { "dst", json_read_in_prefix, offsetof(NetRoute, dst), JSON_REQUIRED },
+                { "gw", json_read_in_addr, offsetof(NetRoute, gw), 0 },
+                { "mtu", json_read_u32, offsetof(NetRoute, mtu), 0 },
+                { "advmss", json_read_u32, offsetof(NetRoute, advmss), 0 },
+                { "priority", json_read_u32, offsetof(NetRoute, priority), 0 },
+                { "table", read_i64, offsetof(NetRoute, table), 0 },
+                { "scope", read_i32, offsetof(NetRoute, scope), 0 },
+                { 0 },
+        };
+        AttachmentSpec *s = target;
+        NetRoute *more = reallocarray(s->routes, s->n_routes + 1, sizeof(NetRoute));
+        if (!more)
+                return error_oom(e);
+        s->routes = more;
+        more[s->n_routes] = (NetRoute) { .table = -1, .scope = -1 };
+        int r = json_read_object(value, path, fields, JSON_UNKNOWN_REFUSE, &more[s->n_routes], e);
+        if (r >= 0)
+                s->n_routes++;
+        return r;
+}
+
+static int read_mac(json_object *value, const char *path, void *target, Error *e) {
+        _cleanup_free_ char *text = NULL;
+        int r = json_read_string(value, path, &text, e);
+        if (r < 0)
+                return r;
+        r = mac_parse(text, target);
+        if (r < 0)
+                return error_setf(e, ERROR_LEDGER, "%s: wanted a MAC address, found \"%s\"", path, text);
+        return 0;
+}
+
+static int read_name(json_object *value, const char *path, void *target, Error *e) {
+        _cleanup_free_ char *text = NULL;
+        int r = json_read_string(value, path, &text, e);
+        if (r < 0)
+                return r;
+        snprintf(target, IF_NAMESIZE, "%s", text);
+        return 0;
+}
+
+int spec_from_json(const char *text, AttachmentSpec *s, Error *e) {
+        static const JsonField fields[] = {
+                { "cniName", json_read_string, offsetof(AttachmentSpec, cni_name), JSON_REQUIRED },
+                { "hairpin", json_read_bool, offsetof(AttachmentSpec, hairpin), 0 },
+                { "bridge", read_name, offsetof(AttachmentSpec, bridge), 0 },
+                { "bridgeMac", read_mac, offsetof(AttachmentSpec, bridge_mac), 0 },
+                { "node4", json_read_in_addr, offsetof(AttachmentSpec, node4), 0 },
+                { "node6", json_read_in_addr, offsetof(AttachmentSpec, node6), 0 },
+                { "routes", NULL, 0, 0 },
+                { "dns", NULL, 0, 0 },
+                { 0 },
+        };
+        static const JsonField dns_fields[] = {
+                { "nameservers", read_strv, offsetof(NetDns, nameservers), 0 },
+                { "domain", json_read_string, offsetof(NetDns, domain), 0 },
+                { "search", read_strv, offsetof(NetDns, search), 0 },
+                { "options", read_strv, offsetof(NetDns, options), 0 },
+                { 0 },
+        };
+        _cleanup_json_ json_object *o = NULL;
+        json_object *v;
+
+        int r = json_parse(text, strlen(text), "plan column of the attachment", &o, e);
+        if (r < 0)
+                return r;
+        r = json_read_object(o, "", fields, JSON_UNKNOWN_REFUSE, s, e);
+        if (r < 0)
+                return r;
+        if ((v = json_get(o, "routes"))) {
+                r = json_read_array(v, "routes", ROUTES_MAX + 2, read_route, s, e);
+                if (r < 0)
+                        return r;
+        }
+        if ((v = json_get(o, "dns")))
+                return json_read_object(v, "dns", dns_fields, JSON_UNKNOWN_REFUSE, &s->dns, e);
+        return 0;
+}
+
+/* The reference loopback plugin reports the addresses that the kernel gives to lo by itself. */
+static int loopback_result(const char *netns_path, const char *version, char **ret, Error *e) {
+        CniInterface lo = { .name = "lo", .has_mac = true, .sandbox = netns_path };
+        CniIp ips[2] = { { .interface = 0 }, { .interface = 0 } };
+
+        (void) in_prefix_parse("127.0.0.1/8", &ips[0].address);
+        (void) in_prefix_parse("::1/128", &ips[1].address);
+        CniResult result = { .interfaces = &lo, .n_interfaces = 1, .ips = ips, .n_ips = 2 };
+        return cni_result_to_json(&result, version, ret, e);
+}
+
+int spec_to_result(const AttachmentSpec *s, const char *netns_path, const char *version, char **ret,
+                   Error *e) {
+        CniInterface interfaces[3];
+        size_t n = 0;
+
+        if (s->kind == NET_KIND_LOOPBACK)
+                return loopback_result(netns_path, version, ret, e);
+
+        if (s->bridge[0])
+                interfaces[n++] = (CniInterface) { .name = s->bridge, .mac = s->bridge_mac,
+                                                   .has_mac = !mac_is_zero(&s->bridge_mac) };
+        interfaces[n++] = (CniInterface) { .name = s->host_ifname, .mac = s->host_mac,
+                                           .has_mac = true, .mtu = s->mtu };
+        interfaces[n++] = (CniInterface) { .name = s->ifname, .mac = s->mac, .has_mac = true,
+                                           .mtu = s->mtu, .sandbox = netns_path };
+
+        _cleanup_free_ CniIp *ips = new0(CniIp, s->n_addresses ? s->n_addresses : 1);
+        if (!ips)
+                return error_oom(e);
+        for (size_t i = 0; i < s->n_addresses; i++)
+                ips[i] = (CniIp) { .address = s->addresses[i].address,
+                                   .gateway = s->addresses[i].gateway,
+                                   .interface = (int) n - 1 };
+
+        CniResult result = {
+                .interfaces = interfaces, .n_interfaces = n,
+                .ips = ips, .n_ips = s->n_addresses,
+                .routes = s->routes, .n_routes = s->n_routes,
+                .dns = &s->dns,
+        };
+        return cni_result_to_json(&result, version, ret, e);
+}

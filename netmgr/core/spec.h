@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Everything that one attachment should be, as plain values: what the ledger's row says, what the
+ * kernel must show and what the runtime is told all derive from this struct and from nothing else.
+ * It is complete before the kernel is touched.
+ */
+
+#include <net/if.h>
+
+#include "cri/netconf.h"
+#include "cri/result.h"
+
+typedef struct SpecAddress {
+        InPrefix address; /* as the interface has it: /32 and /128 for kind routed */
+        InAddr gateway;   /* AF_UNSPEC: none */
+} SpecAddress;
+
+typedef struct AttachmentSpec {
+        uint64_t id;
+        NetKind kind;
+        char ifname[IF_NAMESIZE];      /* in the sandbox */
+        char host_ifname[IF_NAMESIZE]; /* "": no host end (loopback) */
+        char bridge[IF_NAMESIZE];      /* kind bridge */
+        MacAddr host_mac, mac, bridge_mac;
+        uint32_t mtu; /* bytes */
+        bool hairpin;
+        SpecAddress *addresses; /* owned */
+        size_t n_addresses;
+        NetRoute *routes; /* owned; gateways filled in, the default route among them */
+        size_t n_routes;
+        NetDns dns;                /* owned */
+        InAddr node4, node6;       /* preferred source of the host towards the sandbox, or unset */
+        char *cni_name;            /* "name" of the CNI configuration; owned */
+} AttachmentSpec;
+
+void spec_clear(AttachmentSpec *s);
+
+/* What the typed columns of the row do not hold, as JSON: bridge, hairpin, routes, dns, node
+ * addresses, CNI name. */
+int spec_to_json(const AttachmentSpec *s, char **ret);
+int spec_from_json(const char *text, AttachmentSpec *s, Error *e);
+
+/* The CNI result in the given version. netns_path as CNI_NETNS said it. */
+int spec_to_result(const AttachmentSpec *s, const char *netns_path, const char *version, char **ret,
+                   Error *e);
+
+bool spec_has_family(const AttachmentSpec *s, int family);
+
+/* The next hop that a routed sandbox sees. Nobody holds these addresses: permanent neighbour entries
+ * on both sides answer for them. */
+InAddr routed_gateway(int family);
+
+/* Copies; -ENOMEM leaves *ret cleared. */
+int net_dns_copy(const NetDns *from, NetDns *ret);

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Execution of plans; see wire.h. */
+
+#include "core/wire.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "nl/announce.h"
+
+int wire_open_netns(WorkerContext *w, int netns_fd, NlSocket **ret, uint64_t *ret_cookie, Error *e) {
+        _cleanup_close_ int fd = -EBADF;
+
+        int r = nsd_client_open(&w->nsd, netns_fd, NSD_OPEN_ROUTE, NULL, &fd);
+        if (r == -ECONNREFUSED || r == -ENOENT)
+                return error_setf(e, ERROR_TRY_AGAIN,
+                                  "netmgr-nsd does not listen on %s; start netmgr-nsd.service", w->nsd.path);
+        if (r < 0)
+                return error_set_errnof(e, ERROR_KERNEL, r, "opening a socket in the sandbox's netns");
+        r = socket_netns_cookie(fd, ret_cookie);
+        if (r < 0)
+                return error_set_errnof(e, ERROR_KERNEL, r, "reading the netns cookie (Linux 5.14 or newer)");
+        r = kernel_socket_from_fd(w->kernel, fd, ret);
+        if (r < 0)
+                return error_set_errnof(e, ERROR_KERNEL, r, "using the socket in the sandbox's netns");
+        TAKE_FD(fd);
+        return 0;
+}
+
+int host_sysctl_write(const PlanSysctl *s, Error *e) {
+        _cleanup_free_ char *path = strf("/proc/sys/net/%s", s->name);
+        if (!path)
+                return error_oom(e);
+        int r = file_write_string(path, s->value);
+        if (r == -ENOENT && s->optional)
+                return 0;
+        if (r < 0)
+                return error_set_errnof(e, ERROR_KERNEL, r, "writing %s to %s", s->value, path);
+        return 0;
+}
+
+static int apply(NlSocket *s, NlOp *ops, size_t n, const char *where, NlApplied *ret, Error *e) {
+        NlApplied applied = { 0 };
+
+        if (n == 0)
+                return 0;
+        int r = kernel_apply(s, ops, n, &applied);
+        if (applied.host_ifindex)
+                *ret = applied;
+        if (r < 0) {
+                _cleanup_free_ char *words = applied.failed < n ? nl_op_describe(&ops[applied.failed]) : NULL;
+                return error_set_errnof(e, ERROR_KERNEL, r, "the kernel refused to %s in %s",
+                                        words ? words : "answer", where);
+        }
+        return 0;
+}
+
+static int pod_sysctls(WorkerContext *w, const Plan *p, int netns_fd, Error *e) {
+        for (size_t i = 0; i < p->n_pod_sysctls; i++) {
+                const PlanSysctl *s = &p->pod_sysctls[i];
+                int r = nsd_client_write_sysctl(&w->nsd, netns_fd, s->name, s->value);
+                if (r == -ENOENT && s->optional)
+                        continue;
+                if (r < 0)
+                        return error_set_errnof(e, ERROR_KERNEL, r,
+                                                "writing %s to %s in the sandbox's netns", s->value,
+                                                s->name);
+        }
+        return 0;
+}
+
+static int wire_steps(WorkerContext *w, Plan *p, int netns_fd, NlSocket *pod, NlApplied *ret, Error *e) {
+        for (size_t i = 0; i < p->n_host; i++)
+                if (p->host[i].type == NL_VETH_ADD)
+                        p->host[i].veth.peer_netns_fd = netns_fd;
+        int r = apply(w->host, p->host, p->n_host, "the host's netns", ret, e);
+        if (r < 0)
+                return r;
+        nl_ops_resolve(p->pod, p->n_pod, ret->host_ifindex, ret->pod_ifindex);
+        nl_ops_resolve(p->finish, p->n_finish, ret->host_ifindex, ret->pod_ifindex);
+
+        r = pod_sysctls(w, p, netns_fd, e);
+        if (r < 0)
+                return r;
+        r = apply(pod, p->pod, p->n_pod, "the sandbox's netns", ret, e);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < p->n_host_sysctls; i++) {
+                r = host_sysctl_write(&p->host_sysctls[i], e);
+                if (r < 0)
+                        return r;
+        }
+        return apply(w->host, p->finish, p->n_finish, "the host's netns", ret, e);
+}
+
+int wire_plan(WorkerContext *w, Plan *p, int netns_fd, NlSocket *pod, const char *host_ifname,
+              NlApplied *ret, Error *e) {
+        NlApplied applied = { 0 };
+
+        int r = wire_steps(w, p, netns_fd, pod, &applied, e);
+        if (r < 0 && p->n_host > 0 && applied.host_ifindex) {
+                /* The host end is ours only when our creation succeeded: EEXIST is another's link. */
+                NlOp op = { .type = NL_LINK_DEL, .what = "delete the link" };
+                snprintf(op.link.name, sizeof(op.link.name), "%s", host_ifname);
+                (void) kernel_apply(w->host, &op, 1, &(NlApplied) { 0 });
+                return r;
+        }
+        *ret = applied;
+        return r;
+}
+
+void wire_announce(WorkerContext *w, uint32_t bridge_ifindex, const AttachmentSpec *s) {
+        if (w->packet_fd < 0) {
+                _cleanup_close_ int own = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+                int fd, r = own < 0 ? -errno : nsd_client_open(&w->nsd, own, NSD_OPEN_PACKET, NULL, &fd);
+                if (r < 0) {
+                        log_ctx(LOG_WARNING, &(LogContext) { .interface = s->host_ifname, .error = r },
+                                "no packet socket to announce addresses with: %s", strerror(-r));
+                        return;
+                }
+                w->packet_fd = fd;
+        }
+        for (size_t i = 0; i < s->n_addresses; i++) {
+                int r = announce_address(w->packet_fd, bridge_ifindex, &s->mac, &s->addresses[i].address.address);
+                if (r < 0)
+                        log_debug("announcing %s: %s", IN_ADDR_STR(&s->addresses[i].address.address),
+                                  strerror(-r));
+        }
+}
