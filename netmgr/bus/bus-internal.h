@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Between the files of bus/. */
+
+#include "base/list.h"
+#include "bus/bus.h"
+#include "core/attachment.h"
+#include "core/network.h"
+#include "core/sandbox.h"
+
+#define BUS_NAME  "org.netmgr1"
+#define BUS_PATH  "/org/netmgr1"
+#define BUS_IFACE "org.netmgr1."
+
+struct Bus {
+        Manager *manager; /* borrowed */
+        sd_bus *system;   /* NULL: --bus-address=none */
+        int listen_fd;
+        sd_event_source *listen_source;
+        List peers;       /* Peer: connections of the private socket */
+        size_t n_peers;
+        char *socket_path; /* to be removed at the end; NULL when the socket was given */
+};
+
+/* Each interface says what it consists of; the userdata of a vtable is the object, for Runtime and
+ * Manager the Bus. */
+extern const sd_bus_vtable runtime_vtable[];
+extern const sd_bus_vtable manager_vtable[];
+extern const sd_bus_vtable sandbox_vtable[];
+extern const sd_bus_vtable attachment_vtable[];
+extern const sd_bus_vtable network_vtable[];
+
+int sandbox_bus_find(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret_found,
+                     sd_bus_error *error);
+int attachment_bus_find(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret_found,
+                        sd_bus_error *error);
+int network_bus_find(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret_found,
+                     sd_bus_error *error);
+
+/* Object paths; owned by caller, NULL when out of memory. */
+char *sandbox_bus_path(const Sandbox *s);
+char *attachment_bus_path(const Attachment *a);
+char *network_bus_path(const Network *n);
+
+/* Registers everything on the system bus and tells of changes. */
+int bus_register_objects(Bus *b);
+void bus_observe(Bus *b, ManagerObserver *ret);
+
+/* Fills the D-Bus error from ours and returns the negative errno that sd-bus wants. */
+int bus_error_set(sd_bus_error *error, int r, const Error *e);
+/* Replies to a stored message with our error. */
+void bus_reply_error(sd_bus_message *m, int r, const Error *e);
+
+/* Effective uid of the sender: by the bus, or by the socket's credentials. */
+int bus_sender_uid(sd_bus_message *m, uid_t *ret);
+bool bus_uid_is_allowed(const Bus *b, uid_t uid);
+
+/* The connection's userdata on the private socket. */
+typedef struct Peer {
+        List list;
+        Bus *bus;
+        sd_bus *connection;
+        uid_t uid;
+} Peer;
+
+static inline void sd_bus_error_freep(sd_bus_error *e) {
+        sd_bus_error_free(e);
+}
+#define _cleanup_bus_error_ _cleanup_(sd_bus_error_freep)
+
+/*
+ * May the sender do this? 1: yes; 0: polkit was asked, and the handler runs again with the answer
+ * (return 1 from it); negative: no, with the error set. Every failure to find out means no.
+ */
+int polkit_authorise(Bus *b, sd_bus_message *m, const char *action, sd_bus_message_handler_t handler, void *userdata,
+                     sd_bus_error *error);

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Connections: the system bus with its objects, and the private socket with its peers. */
+
+#include "bus/bus.h"
+
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "bus/bus-internal.h"
+
+/* --- private socket -------------------------------------------------------------------------------- */
+
+static void peer_free(Peer *p) {
+        list_unlink(&p->list);
+        p->bus->n_peers--;
+        /* Operations under way hold their own references to messages, and through them to the
+         * connection: answering a closed one merely fails. */
+        sd_bus_detach_event(p->connection);
+        sd_bus_close(p->connection);
+        sd_bus_unref(p->connection);
+        free(p);
+}
+
+static int on_peer_gone(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        peer_free(userdata);
+        return 0;
+}
+
+static int peer_start(Peer *p, int fd) {
+        sd_id128_t id;
+
+        int r = sd_id128_randomize(&id);
+        if (r >= 0)
+                r = sd_bus_new(&p->connection);
+        if (r >= 0)
+                r = sd_bus_set_fd(p->connection, fd, fd);
+        if (r < 0)
+                return r;
+        r = sd_bus_set_server(p->connection, 1, id);
+        if (r >= 0)
+                r = sd_bus_negotiate_fds(p->connection, 1);
+        if (r >= 0)
+                r = sd_bus_negotiate_creds(p->connection, 1, SD_BUS_CREDS_EUID);
+        if (r >= 0)
+                r = sd_bus_start(p->connection);
+        if (r >= 0)
+                r = sd_bus_add_object_vtable(p->connection, NULL, BUS_PATH, BUS_IFACE "Runtime", runtime_vtable, p->bus);
+        if (r >= 0)
+                r = sd_bus_match_signal_async(p->connection, NULL, "org.freedesktop.DBus.Local",
+                                              "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local", "Disconnected",
+                                              on_peer_gone, NULL, p);
+        if (r >= 0)
+                r = sd_bus_attach_event(p->connection, p->bus->manager->event, 0);
+        return r;
+}
+
+static int peer_new(Bus *b, int fd) {
+        struct ucred creds;
+        socklen_t size = sizeof(creds);
+
+        if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &creds, &size) < 0)
+                return -errno;
+        if (!bus_uid_is_allowed(b, creds.uid)) {
+                log_warning("private socket: connection of uid %u refused", creds.uid);
+                return -EPERM;
+        }
+        if (b->n_peers >= RUNTIME_CONNECTIONS_MAX) {
+                log_warning("private socket: %zu connections, the limit", b->n_peers);
+                return -EBUSY;
+        }
+        Peer *p = new0(Peer, 1);
+        if (!p)
+                return -ENOMEM;
+        p->bus = b;
+        p->uid = creds.uid;
+        list_append(&b->peers, &p->list);
+        b->n_peers++;
+        int r = peer_start(p, fd);
+        if (r < 0) {
+                log_error_errno(r, "private socket: starting a connection");
+                /* Once sd_bus_set_fd() had it, the descriptor is the connection's. */
+                peer_free(p);
+                return 0;
+        }
+        return 0;
+}
+
+static int on_connection(sd_event_source *s, int listen_fd, uint32_t revents, void *userdata) {
+        Bus *b = userdata;
+
+        for (;;) {
+                _cleanup_close_ int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+                if (fd < 0) {
+                        if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
+                                log_error_errno(errno, "private socket: accepting");
+                        return 0;
+                }
+                if (peer_new(b, fd) >= 0)
+                        TAKE_FD(fd);
+        }
+}
+
+static int bind_socket(Bus *b, const char *runtime_dir, Error *e) {
+        struct sockaddr_un sun = { .sun_family = AF_UNIX };
+
+        b->socket_path = strf("%s/runtime.sock", runtime_dir);
+        if (!b->socket_path)
+                return error_oom(e);
+        if (strlen(b->socket_path) >= sizeof(sun.sun_path))
+                return error_setf(e, ERROR_INVALID_ARGUMENT, "%s: too long for a socket", b->socket_path);
+        memcpy(sun.sun_path, b->socket_path, strlen(b->socket_path) + 1);
+        if (mkdir(runtime_dir, 0755) < 0 && errno != EEXIST)
+                return error_set_errnof(e, ERROR_INTERNAL, errno, "making %s", runtime_dir);
+        b->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (b->listen_fd < 0)
+                return error_set_errnof(e, ERROR_INTERNAL, errno, "socket");
+        if (unlink(b->socket_path) < 0 && errno != ENOENT)
+                return error_set_errnof(e, ERROR_INTERNAL, errno, "removing the old %s", b->socket_path);
+        mode_t old = umask(0177);
+        int r = bind(b->listen_fd, (struct sockaddr *) &sun, sizeof(sun)) < 0 ? -errno : 0;
+        umask(old);
+        if (r >= 0 && listen(b->listen_fd, 1024) < 0)
+                r = -errno;
+        return r < 0 ? error_set_errnof(e, ERROR_INTERNAL, r, "listening on %s", b->socket_path) : 0;
+}
+
+static int start_private(Bus *b, const BusParams *params, Error *e) {
+        if (params->listen_fd >= 0)
+                b->listen_fd = params->listen_fd;
+        else {
+                int r = bind_socket(b, params->runtime_dir, e);
+                if (r < 0)
+                        return r;
+        }
+        int r = sd_event_add_io(b->manager->event, &b->listen_source, b->listen_fd, EPOLLIN, on_connection, b);
+        return r < 0 ? error_set_errnof(e, ERROR_INTERNAL, r, "watching the private socket") : 0;
+}
+
+/* --- system bus ------------------------------------------------------------------------------------ */
+
+static int enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***ret_nodes, sd_bus_error *error) {
+        const Bus *b = userdata;
+        size_t n = 0, room = 1 + map_size(b->manager->sandboxes) + map_size(b->manager->attachments) +
+                             map_size(b->manager->networks);
+        char **list = new0(char *, room);
+        Sandbox *s;
+        Attachment *a;
+        Network *net;
+
+        if (!list)
+                return -ENOMEM;
+        MAP_FOREACH (s, b->manager->sandboxes)
+                if (s->announced && (list[n] = sandbox_bus_path(s)))
+                        n++;
+        MAP_FOREACH (a, b->manager->attachments)
+                if (a->announced && (list[n] = attachment_bus_path(a)))
+                        n++;
+        MAP_FOREACH (net, b->manager->networks)
+                if ((list[n] = network_bus_path(net)))
+                        n++;
+        *ret_nodes = list;
+        return 0;
+}
+
+int bus_register_objects(Bus *b) {
+        sd_bus *bus = b->system;
+
+        int r = sd_bus_add_object_manager(bus, NULL, BUS_PATH);
+        if (r >= 0)
+                r = sd_bus_add_object_vtable(bus, NULL, BUS_PATH, BUS_IFACE "Runtime", runtime_vtable, b);
+        if (r >= 0)
+                r = sd_bus_add_object_vtable(bus, NULL, BUS_PATH, BUS_IFACE "Manager", manager_vtable, b);
+        if (r >= 0)
+                r = sd_bus_add_fallback_vtable(bus, NULL, BUS_PATH "/sandbox", BUS_IFACE "Sandbox", sandbox_vtable,
+                                               sandbox_bus_find, b);
+        if (r >= 0)
+                r = sd_bus_add_fallback_vtable(bus, NULL, BUS_PATH "/sandbox", BUS_IFACE "Attachment", attachment_vtable,
+                                               attachment_bus_find, b);
+        if (r >= 0)
+                r = sd_bus_add_fallback_vtable(bus, NULL, BUS_PATH "/network", BUS_IFACE "Network", network_vtable,
+                                               network_bus_find, b);
+        if (r >= 0)
+                r = sd_bus_add_node_enumerator(bus, NULL, BUS_PATH, enumerate, b);
+        return r;
+}
+
+static int on_system_bus_gone(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Bus *b = userdata;
+
+        /* The service manager starts us again with the bus; the datapath stays. */
+        log_error("the connection to the system bus was lost; ending");
+        return sd_event_exit(b->manager->event, 1);
+}
+
+static int start_system(Bus *b, const char *address, Error *e) {
+        int r;
+
+        if (address && streq(address, "none"))
+                return 0;
+        if (address) {
+                r = sd_bus_new(&b->system);
+                if (r >= 0)
+                        r = sd_bus_set_address(b->system, address);
+                if (r >= 0)
+                        r = sd_bus_set_bus_client(b->system, 1);
+                if (r >= 0)
+                        r = sd_bus_negotiate_fds(b->system, 1);
+                if (r >= 0)
+                        r = sd_bus_start(b->system);
+        } else
+                r = sd_bus_open_system(&b->system);
+        if (r < 0)
+                return error_set_errnof(e, ERROR_INTERNAL, r, "connecting to the bus %s", address ? address : "(system)");
+        r = bus_register_objects(b);
+        if (r >= 0)
+                r = sd_bus_match_signal(b->system, NULL, "org.freedesktop.DBus.Local", "/org/freedesktop/DBus/Local",
+                                        "org.freedesktop.DBus.Local", "Disconnected", on_system_bus_gone, b);
+        if (r >= 0)
+                r = sd_bus_request_name(b->system, BUS_NAME, 0);
+        if (r < 0)
+                return error_set_errnof(e, ERROR_INTERNAL, r, "taking the bus name " BUS_NAME);
+        r = sd_bus_attach_event(b->system, b->manager->event, 0);
+        return r < 0 ? error_set_errnof(e, ERROR_INTERNAL, r, "watching the bus") : 0;
+}
+
+int bus_new(Manager *m, const BusParams *params, Bus **ret, Error *e) {
+        _cleanup_(bus_freep) Bus *b = new0(Bus, 1);
+        if (!b)
+                return error_oom(e);
+
+        b->manager = m;
+        b->listen_fd = -EBADF;
+        list_init(&b->peers);
+        int r = start_system(b, params->address, e);
+        if (r >= 0)
+                r = start_private(b, params, e);
+        if (r < 0)
+                return r;
+        if (b->system)
+                bus_observe(b, &m->observer);
+        *ret = TAKE_PTR(b);
+        return 0;
+}
+
+Bus *bus_free(Bus *b) {
+        Peer *p;
+
+        if (!b)
+                return NULL;
+        b->manager->observer = (ManagerObserver) { 0 };
+        LIST_FOREACH (p, &b->peers, Peer, list)
+                peer_free(p);
+        sd_event_source_disable_unref(b->listen_source);
+        safe_close(b->listen_fd);
+        if (b->socket_path)
+                (void) unlink(b->socket_path);
+        free(b->socket_path);
+        sd_bus_flush_close_unref(b->system);
+        free(b);
+        return NULL;
+}

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Objects as JSON; the same for Describe, DescribeAll and netmgrctl. */
+
+#include "bus/describe.h"
+
+#include "base/limits.h"
+#include "base/parse.h"
+#include "base/version.h"
+#include "bus/bus-internal.h"
+#include "store/store.h"
+
+const char *const manager_features[] = {
+        "kind-routed", "kind-bridge", "kind-loopback", "ipam-local", "ipv4", "ipv6", NULL,
+};
+
+/* The value, or NULL with nothing left behind when a step before failed. */
+static json_object *finish(json_object *o, int r) {
+        if (r >= 0)
+                return o;
+        json_object_put(o);
+        return NULL;
+}
+
+static json_object *new_number(uint64_t v) {
+        return json_object_new_uint64(v);
+}
+
+static json_object *labels_of(const Sandbox *s) {
+        json_object *o = NULL;
+
+        if (s->labels && json_parse(s->labels, strlen(s->labels), "labels", &o, NULL) >= 0)
+                return o;
+        return json_object_new_object();
+}
+
+json_object *sandbox_describe(const Sandbox *s) {
+        json_object *o = json_object_new_object(), *list = json_object_new_array();
+        Attachment *a;
+
+        if (!o || !list) {
+                json_object_put(list);
+                return finish(o, -ENOMEM);
+        }
+        LIST_FOREACH (a, &s->attachments, Attachment, by_sandbox) {
+                _cleanup_free_ char *path = a->announced ? attachment_bus_path(a) : NULL;
+                if (path)
+                        (void) json_append(list, json_object_new_string(path));
+        }
+        int r = json_add_string(o, "Id", s->id);
+        if (r >= 0)
+                r = json_add_string(o, "Runtime", s->runtime);
+        if (r >= 0)
+                r = json_add_string(o, "PodName", strempty(s->pod_name));
+        if (r >= 0)
+                r = json_add_string(o, "PodNamespace", strempty(s->pod_namespace));
+        if (r >= 0)
+                r = json_add_string(o, "PodUID", strempty(s->pod_uid));
+        if (r >= 0)
+                r = json_add(o, "Labels", labels_of(s));
+        if (r >= 0)
+                r = json_add_string(o, "NetnsPath", s->netns_path);
+        if (r >= 0)
+                r = json_add_string(o, "State", "ready");
+        if (r >= 0)
+                r = json_add(o, "Attachments", list);
+        else
+                json_object_put(list);
+        return finish(o, r);
+}
+
+static json_object *addresses_of(const Attachment *a, bool gateways) {
+        json_object *list = json_object_new_array();
+
+        for (size_t i = 0; list && i < a->spec.n_addresses; i++) {
+                const SpecAddress *sa = &a->spec.addresses[i];
+                if (gateways && !in_addr_is_set(&sa->gateway))
+                        continue;
+                if (json_append(list, json_object_new_string(gateways ? IN_ADDR_STR(&sa->gateway)
+                                                                      : IN_PREFIX_STR(&sa->address))) < 0)
+                        return finish(list, -ENOMEM);
+        }
+        return list;
+}
+
+json_object *attachment_describe(const Attachment *a) {
+        json_object *o = json_object_new_object();
+        int r = o ? 0 : -ENOMEM;
+
+        if (r >= 0)
+                r = json_add_string(o, "Sandbox", a->sandbox->id);
+        if (r >= 0)
+                r = json_add_string(o, "Network", a->network->name);
+        if (r >= 0)
+                r = json_add_string(o, "Kind", net_kind_to_string(a->spec.kind));
+        if (r >= 0)
+                r = json_add_string(o, "Interface", a->spec.ifname);
+        if (r >= 0)
+                r = json_add_string(o, "HostInterface", a->spec.host_ifname);
+        if (r >= 0)
+                r = json_add_string(o, "Mac", MAC_STR(&a->spec.mac));
+        if (r >= 0)
+                r = json_add(o, "Mtu", new_number(a->spec.mtu));
+        if (r >= 0)
+                r = json_add(o, "Addresses", addresses_of(a, false));
+        if (r >= 0)
+                r = json_add(o, "Gateways", addresses_of(a, true));
+        if (r >= 0)
+                r = json_add_string(o, "State", attachment_state_to_string(a->state));
+        return finish(o, r);
+}
+
+static json_object *subnets_of(const Network *n) {
+        json_object *list = json_object_new_array();
+
+        for (size_t i = 0; list && i < n->conf->n_sets; i++)
+                for (size_t k = 0; k < n->conf->sets[i].n_ranges; k++)
+                        (void) json_append(list, json_object_new_string(
+                                                         IN_PREFIX_STR(&n->conf->sets[i].ranges[k].subnet)));
+        return list;
+}
+
+static json_object *attachments_of(const Network *n) {
+        json_object *list = json_object_new_array();
+        Attachment *a;
+
+        if (list)
+                MAP_FOREACH (a, n->manager->attachments) {
+                        _cleanup_free_ char *path = a->network == n && a->announced ? attachment_bus_path(a) : NULL;
+                        if (path)
+                                (void) json_append(list, json_object_new_string(path));
+                }
+        return list;
+}
+
+json_object *network_describe(const Network *n) {
+        json_object *o = json_object_new_object();
+        int r = o ? 0 : -ENOMEM;
+        uint64_t used, available;
+
+        network_usage(n, &used, &available);
+        if (r >= 0)
+                r = json_add_string(o, "Name", n->name);
+        if (r >= 0)
+                r = json_add_string(o, "Kind", net_kind_to_string(n->conf->kind));
+        if (r >= 0)
+                r = json_add_string(o, "Source", network_source_to_string(n->source));
+        if (r >= 0)
+                r = json_add_string(o, "Config", n->config);
+        if (r >= 0)
+                r = json_add(o, "Subnets", subnets_of(n));
+        if (r >= 0)
+                r = json_add(o, "Used", new_number(used));
+        if (r >= 0)
+                r = json_add(o, "Free", new_number(available));
+        if (r >= 0)
+                r = json_add(o, "Attachments", attachments_of(n));
+        return finish(o, r);
+}
+
+static size_t count_announced(const Manager *m) {
+        const Attachment *a;
+        size_t n = 0;
+
+        MAP_FOREACH (a, m->attachments)
+                n += a->announced;
+        return n;
+}
+
+static size_t count_sandboxes(const Manager *m) {
+        const Sandbox *s;
+        size_t n = 0;
+
+        MAP_FOREACH (s, m->sandboxes)
+                n += s->announced;
+        return n;
+}
+
+json_object *manager_describe(const Manager *m) {
+        json_object *o = json_object_new_object(), *reasons = json_object_new_array(), *f = json_object_new_array();
+        _cleanup_free_ char *ledger = strf("%s/netmgr.db", m->state_dir);
+        int r = o && reasons && f && ledger ? 0 : -ENOMEM;
+
+        for (int i = 0; r >= 0 && i < _HEALTH_MAX; i++)
+                if (m->health_text[i])
+                        r = json_append(reasons, json_object_new_string(m->health_text[i]));
+        for (size_t i = 0; r >= 0 && manager_features[i]; i++)
+                r = json_append(f, json_object_new_string(manager_features[i]));
+        if (r < 0) {
+                json_object_put(reasons);
+                json_object_put(f);
+                return finish(o, r);
+        }
+        r = json_add_string(o, "Version", netmgr_version);
+        if (r >= 0)
+                r = json_add_string(o, "Health", manager_is_degraded(m) ? "degraded" : "ok");
+        r = json_add(o, "HealthReasons", reasons) < 0 ? -ENOMEM : r;
+        r = json_add(o, "Features", f) < 0 ? -ENOMEM : r;
+        if (r >= 0)
+                r = json_add(o, "Networks", new_number(map_size(m->networks)));
+        if (r >= 0)
+                r = json_add(o, "Sandboxes", new_number(count_sandboxes(m)));
+        if (r >= 0)
+                r = json_add(o, "Attachments", new_number(count_announced(m)));
+        if (r >= 0)
+                r = json_add_string(o, "LedgerPath", ledger);
+        if (r >= 0)
+                r = json_add(o, "SchemaVersion", new_number(STORE_SCHEMA_VERSION));
+        return finish(o, r);
+}
+
+static void add_lease(const Lease *l, void *userdata) {
+        json_object *list = userdata, *o = json_object_new_object();
+        InPrefix p = { .address = l->address, .length = l->prefix_length };
+        char time[RFC3339_SIZE];
+
+        if (!o)
+                return;
+        (void) json_add_string(o, "Address", IN_PREFIX_STR(&p));
+        (void) json_add_string(o, "Network", l->network);
+        (void) json_add_string(o, "Sandbox", l->sandbox);
+        (void) json_add_string(o, "Interface", l->ifname);
+        (void) json_add_string(o, "State", l->released_usec ? "released" : "held");
+        if (l->released_usec)
+                (void) json_add_string(o, "ReleasedAt", format_rfc3339(l->released_usec, time));
+        else
+                (void) json_object_object_add(o, "ReleasedAt", NULL);
+        (void) json_append(list, o);
+}
+
+int manager_describe_all(const Manager *m, const char *what, json_object **ret) {
+        _cleanup_json_ json_object *o = json_object_new_object(), *list = json_object_new_array();
+        int r = o && list ? 0 : -ENOMEM;
+        Attachment *a;
+        Sandbox *s;
+        Network *n;
+
+        if (r < 0)
+                return r;
+        if (streq(what, "sandboxes")) {
+                MAP_FOREACH (s, m->sandboxes)
+                        if (s->announced && r >= 0)
+                                r = json_append(list, sandbox_describe(s));
+        } else if (streq(what, "attachments")) {
+                MAP_FOREACH (a, m->attachments)
+                        if (a->announced && r >= 0)
+                                r = json_append(list, attachment_describe(a));
+        } else if (streq(what, "networks")) {
+                MAP_FOREACH (n, m->networks)
+                        if (r >= 0)
+                                r = json_append(list, network_describe(n));
+        } else if (streq(what, "addresses"))
+                ipam_visit(m->ipam, add_lease, list);
+        else
+                return -EINVAL;
+        if (r >= 0)
+                r = json_add(o, what, TAKE_PTR(list));
+        if (r >= 0)
+                *ret = TAKE_PTR(o);
+        return r;
+}

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* org.netmgr1.Manager: lists, networks, reload, health. */
+
+#include "base/limits.h"
+#include "base/version.h"
+#include "bus/bus-internal.h"
+#include "bus/describe.h"
+#include "core/network-internal.h"
+
+/* --- properties ------------------------------------------------------------------------------------ */
+
+static int get_version(sd_bus *bus, const char *path, const char *interface, const char *property,
+                       sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        return sd_bus_message_append(reply, "s", netmgr_version);
+}
+
+static int get_features(sd_bus *bus, const char *path, const char *interface, const char *property,
+                        sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        return sd_bus_message_append_strv(reply, (char **) manager_features);
+}
+
+static int get_health(sd_bus *bus, const char *path, const char *interface, const char *property,
+                      sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        const Bus *b = userdata;
+        return sd_bus_message_append(reply, "s", manager_is_degraded(b->manager) ? "degraded" : "ok");
+}
+
+static int get_health_reasons(sd_bus *bus, const char *path, const char *interface, const char *property,
+                              sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        const Bus *b = userdata;
+        int r = sd_bus_message_open_container(reply, 'a', "s");
+
+        for (int i = 0; r >= 0 && i < _HEALTH_MAX; i++)
+                if (b->manager->health_text[i])
+                        r = sd_bus_message_append(reply, "s", b->manager->health_text[i]);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+/* --- lists ------------------------------------------------------------------------------------------ */
+
+static int list_reply(sd_bus_message *m, const char *contents,
+                      int (*append)(sd_bus_message *reply, const Manager *manager), const Manager *manager) {
+        sd_bus_message *reply = NULL;
+
+        int r = sd_bus_message_new_method_return(m, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', contents);
+        if (r >= 0)
+                r = append(reply, manager);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        if (r >= 0)
+                r = sd_bus_send(NULL, reply, NULL);
+        sd_bus_message_unref(reply);
+        return r < 0 ? r : 1;
+}
+
+static int append_sandboxes(sd_bus_message *reply, const Manager *manager) {
+        const Sandbox *s;
+        int r = 0;
+
+        MAP_FOREACH (s, manager->sandboxes) {
+                _cleanup_free_ char *path = s->announced ? sandbox_bus_path(s) : NULL;
+                if (path && r >= 0)
+                        r = sd_bus_message_append(reply, "(ssso)", s->id, strempty(s->pod_namespace),
+                                                  strempty(s->pod_name), path);
+        }
+        return r;
+}
+
+static int append_attachments(sd_bus_message *reply, const Manager *manager) {
+        const Attachment *a;
+        int r = 0;
+
+        MAP_FOREACH (a, manager->attachments) {
+                _cleanup_free_ char *path = a->announced ? attachment_bus_path(a) : NULL;
+                if (path && r >= 0)
+                        r = sd_bus_message_append(reply, "(sssso)", a->sandbox->id, a->spec.ifname, a->network->name,
+                                                  attachment_state_to_string(a->state), path);
+        }
+        return r;
+}
+
+static int append_networks(sd_bus_message *reply, const Manager *manager) {
+        const Network *n;
+        int r = 0;
+
+        MAP_FOREACH (n, manager->networks) {
+                _cleanup_free_ char *path = network_bus_path(n);
+                if (path && r >= 0)
+                        r = sd_bus_message_append(reply, "(sso)", n->name, net_kind_to_string(n->conf->kind), path);
+        }
+        return r;
+}
+
+static int method_list_sandboxes(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return list_reply(m, "(ssso)", append_sandboxes, ((Bus *) userdata)->manager);
+}
+static int method_list_attachments(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return list_reply(m, "(sssso)", append_attachments, ((Bus *) userdata)->manager);
+}
+static int method_list_networks(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return list_reply(m, "(sso)", append_networks, ((Bus *) userdata)->manager);
+}
+
+/* --- lookups ---------------------------------------------------------------------------------------- */
+
+static int method_get_sandbox(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_free_ char *path = NULL;
+        const Bus *b = userdata;
+        const char *id;
+
+        int r = sd_bus_message_read(m, "s", &id);
+        if (r < 0)
+                return r;
+        const Sandbox *s = sandbox_find(b->manager, id);
+        if (!s || !s->announced)
+                return sd_bus_error_setf(error, error_dbus_name(ERROR_NO_SUCH_SANDBOX), "there is no sandbox \"%.128s\"",
+                                         id);
+        path = sandbox_bus_path(s);
+        return path ? sd_bus_reply_method_return(m, "o", path) : -ENOMEM;
+}
+
+static int method_get_network(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_free_ char *path = NULL;
+        const Bus *b = userdata;
+        const char *name;
+
+        int r = sd_bus_message_read(m, "s", &name);
+        if (r < 0)
+                return r;
+        const Network *n = network_find(b->manager, name);
+        if (!n)
+                return sd_bus_error_setf(error, error_dbus_name(ERROR_NO_SUCH_NETWORK), "there is no network \"%.128s\"",
+                                         name);
+        path = network_bus_path(n);
+        return path ? sd_bus_reply_method_return(m, "o", path) : -ENOMEM;
+}
+
+static int reply_json(sd_bus_message *m, json_object *o) {
+        _cleanup_free_ char *text = o ? json_to_text(o) : NULL;
+        return text ? sd_bus_reply_method_return(m, "s", text) : -ENOMEM;
+}
+
+static int method_describe(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_json_ json_object *o = manager_describe(((Bus *) userdata)->manager);
+        return reply_json(m, o);
+}
+
+static int method_describe_all(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_json_ json_object *o = NULL;
+        const char *what;
+
+        int r = sd_bus_message_read(m, "s", &what);
+        if (r < 0)
+                return r;
+        r = manager_describe_all(((Bus *) userdata)->manager, what, &o);
+        if (r == -EINVAL)
+                return sd_bus_error_setf(error, error_dbus_name(ERROR_INVALID_ARGUMENT),
+                                         "what: wanted sandboxes, attachments, networks or addresses, found \"%.64s\"",
+                                         what);
+        return r < 0 ? r : reply_json(m, o);
+}
+
+/* --- changes ---------------------------------------------------------------------------------------- */
+
+/* No option is known yet: a key is refused by name. */
+static int read_no_options(sd_bus_message *m, sd_bus_error *error) {
+        const char *key;
+
+        int r = sd_bus_message_enter_container(m, 'a', "{sv}");
+        if (r < 0)
+                return r;
+        if (sd_bus_message_enter_container(m, 'e', "sv") > 0) {
+                r = sd_bus_message_read(m, "s", &key);
+                return r < 0 ? r
+                             : sd_bus_error_setf(error, error_dbus_name(ERROR_UNKNOWN_OPTION),
+                                                 "%.64s: unknown option", key);
+        }
+        return sd_bus_message_exit_container(m);
+}
+
+static int parse_network(const char *name, const char *config, NetConf **ret, Error *e) {
+        _cleanup_json_ json_object *o = NULL;
+
+        int r = json_parse(config, strlen(config), "config", &o, e);
+        if (r < 0)
+                return r;
+        if (json_has(o, "plugins", NULL))
+                return netconf_parse_list(config, strlen(config), name, ret, e);
+        r = netconf_parse(config, strlen(config), ret, e);
+        if (r < 0)
+                return r;
+        const char *found = (*ret)->network ? (*ret)->network : (*ret)->name;
+        if ((*ret)->network || !streq_ptr(found, name)) {
+                r = error_setf(e, ERROR_INVALID_ARGUMENT, "name: wanted a configuration of network %s, found one %s \"%s\"",
+                               name, (*ret)->network ? "that refers to" : "of", strempty(found));
+                *ret = netconf_free(*ret);
+        }
+        return r;
+}
+
+static void network_stored(int r, const Error *e, void *userdata) {
+        sd_bus_message *m = userdata;
+        _cleanup_free_ char *path = NULL;
+        const char *name = NULL;
+
+        if (r < 0)
+                bus_reply_error(m, r, e);
+        else {
+                (void) sd_bus_message_rewind(m, true);
+                (void) sd_bus_message_read(m, "s", &name);
+                if (sd_bus_path_encode(BUS_PATH "/network", strempty(name), &path) >= 0)
+                        (void) sd_bus_reply_method_return(m, "o", path);
+        }
+        sd_bus_message_unref(m);
+}
+
+static int method_add_network(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_(netconf_freep) NetConf *conf = NULL;
+        _cleanup_error_ Error e = ERROR_NULL;
+        const char *name, *config;
+        Bus *b = userdata;
+        Network *n;
+
+        int r = sd_bus_message_read(m, "ss", &name, &config);
+        if (r >= 0)
+                r = read_no_options(m, error);
+        if (r < 0)
+                return r;
+        r = parse_network(name, config, &conf, &e);
+        if (r < 0)
+                return bus_error_set(error, r, &e);
+        n = network_find(b->manager, name);
+        if (n && !n->gone)
+                return sd_bus_error_setf(error, error_dbus_name(ERROR_EXISTS),
+                                         "network %s exists already, from %s; remove it first", name,
+                                         network_source_to_string(n->source));
+        r = polkit_authorise(b, m, "org.netmgr1.manage-networks", method_add_network, userdata, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+
+        r = network_set(b->manager, name, NETWORK_DBUS, config, conf, &n, &e);
+        if (r < 0)
+                return bus_error_set(error, r, &e);
+        TAKE_PTR(conf);
+        if (network_store(n, network_stored, sd_bus_message_ref(m)) < 0) {
+                sd_bus_message_unref(m);
+                return -ENOMEM;
+        }
+        return 1;
+}
+
+static int method_remove_network(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        const char *name;
+        Bus *b = userdata;
+
+        int r = sd_bus_message_read(m, "s", &name);
+        if (r >= 0)
+                r = read_no_options(m, error);
+        if (r < 0)
+                return r;
+        r = polkit_authorise(b, m, "org.netmgr1.manage-networks", method_remove_network, userdata, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        const Network *n = network_find(b->manager, name);
+        if (n && !n->gone && n->source == NETWORK_FILE)
+                return sd_bus_error_setf(error, error_dbus_name(ERROR_IN_USE),
+                                         "network %s is defined by networks.d/%s.conflist; remove that file", name, name);
+        r = network_remove(b->manager, name, &e);
+        if (r < 0)
+                return bus_error_set(error, r, &e);
+        return sd_bus_reply_method_return(m, NULL);
+}
+
+static int method_reload(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Bus *b = userdata;
+
+        int r = polkit_authorise(b, m, "org.netmgr1.reload", method_reload, userdata, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        r = manager_reload(b->manager, &e);
+        if (r < 0)
+                return bus_error_set(error, r, &e);
+        return sd_bus_reply_method_return(m, NULL);
+}
+
+const sd_bus_vtable manager_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_PROPERTY("Version", "s", get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Features", "as", get_features, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Health", "s", get_health, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("HealthReasons", "as", get_health_reasons, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_METHOD_WITH_ARGS("ListSandboxes", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(ssso)", sandboxes),
+                                method_list_sandboxes, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ListAttachments", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sssso)", attachments),
+                                method_list_attachments, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ListNetworks", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sso)", networks),
+                                method_list_networks, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetSandbox", SD_BUS_ARGS("s", id), SD_BUS_RESULT("o", path), method_get_sandbox,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetNetwork", SD_BUS_ARGS("s", name), SD_BUS_RESULT("o", path), method_get_network,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("AddNetwork", SD_BUS_ARGS("s", name, "s", config, "a{sv}", options),
+                                SD_BUS_RESULT("o", path), method_add_network, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("RemoveNetwork", SD_BUS_ARGS("s", name, "a{sv}", options), SD_BUS_NO_RESULT,
+                                method_remove_network, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Describe", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json), method_describe,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("DescribeAll", SD_BUS_ARGS("s", what), SD_BUS_RESULT("s", json), method_describe_all,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_SIGNAL_WITH_ARGS("SandboxAdded", SD_BUS_ARGS("s", id, "o", path), 0),
+        SD_BUS_SIGNAL_WITH_ARGS("SandboxRemoved", SD_BUS_ARGS("s", id, "o", path), 0),
+        SD_BUS_SIGNAL_WITH_ARGS("AttachmentChanged",
+                                SD_BUS_ARGS("o", path, "s", sandbox, "s", interface, "s", state), 0),
+        SD_BUS_VTABLE_END,
+};

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * org.netmgr1.Runtime: the verbs of CNI, for the plugin and for adapters. Each takes one dictionary
+ * and answers, when the operation has ended, with a JSON text (Add) or "". On the system bus and on the
+ * private socket alike.
+ */
+
+#include "base/fd.h"
+#include "base/limits.h"
+#include "bus/bus-internal.h"
+#include "core/operation.h"
+
+typedef void (*Operation)(Manager *m, Request *q, RequestDone done, void *userdata);
+
+static const struct {
+        const char *key;
+        char type;
+        size_t offset;
+        size_t max; /* bytes of a string */
+} options[] = {
+        { "Type", 's', offsetof(Request, type), NETWORK_NAME_MAX },
+        { "ContainerId", 's', offsetof(Request, container_id), 4096 },
+        { "IfName", 's', offsetof(Request, ifname), 4096 },
+        { "NetnsPath", 's', offsetof(Request, netns_path), NETNS_PATH_MAX },
+        { "Args", 's', offsetof(Request, args), CNI_ARGS_MAX },
+        { "Path", 's', offsetof(Request, path), CNI_PATH_MAX },
+        { "Config", 's', offsetof(Request, config), CONFIG_SIZE_MAX },
+        { "Netns", 'h', offsetof(Request, netns_fd), 0 },
+        { "HostNetns", 'h', offsetof(Request, host_netns_fd), 0 },
+};
+
+static int read_string(sd_bus_message *m, const char *key, size_t max, char **target, Error *e) {
+        const char *s;
+
+        int r = sd_bus_message_read(m, "v", "s", &s);
+        if (r < 0)
+                return error_set_errnof(e, ERROR_INVALID_ARGUMENT, r, "%s", key);
+        if (*target)
+                return error_setf(e, ERROR_INVALID_ARGUMENT, "%s: given twice", key);
+        if (strlen(s) > max)
+                return error_setf(e, ERROR_INVALID_ARGUMENT, "%s: %zu bytes, at most %zu", key, strlen(s), max);
+        *target = strdup(s);
+        return *target ? 0 : error_oom(e);
+}
+
+static int read_fd(sd_bus_message *m, const char *key, int *target, Error *e) {
+        int fd;
+
+        int r = sd_bus_message_read(m, "v", "h", &fd);
+        if (r < 0)
+                return error_set_errnof(e, ERROR_INVALID_ARGUMENT, r, "%s", key);
+        if (*target >= 0)
+                return error_setf(e, ERROR_INVALID_ARGUMENT, "%s: given twice", key);
+        fd = fd_dup(fd);
+        if (fd < 0)
+                return error_set_errnof(e, ERROR_TRY_AGAIN, fd, "%s: duplicating the descriptor", key);
+        *target = fd;
+        return 0;
+}
+
+static int read_option(sd_bus_message *m, Request *q, Error *e) {
+        const char *key, *type;
+
+        int r = sd_bus_message_read(m, "s", &key);
+        if (r < 0)
+                return error_set_errnof(e, ERROR_INVALID_ARGUMENT, r, "reading a key");
+        r = sd_bus_message_peek_type(m, NULL, &type);
+        if (r <= 0)
+                return error_setf(e, ERROR_INVALID_ARGUMENT, "%.64s: has no value", key);
+        for (size_t i = 0; i < ELEMENTSOF(options); i++) {
+                if (!streq(options[i].key, key))
+                        continue;
+                if (type[0] != options[i].type || type[1])
+                        return error_setf(e, ERROR_INVALID_ARGUMENT, "%s: wanted a value of type '%c', found '%.16s'",
+                                          key, options[i].type, type);
+                char *target = (char *) q + options[i].offset;
+                return type[0] == 's' ? read_string(m, key, options[i].max, (char **) (void *) target, e)
+                                      : read_fd(m, key, (int *) (void *) target, e);
+        }
+        return error_setf(e, ERROR_UNKNOWN_OPTION, "%.64s: unknown key, with a value of type '%.16s'", key, type);
+}
+
+/* Strings that were not sent are "". */
+static int complete(Request *q) {
+        for (size_t i = 0; i < ELEMENTSOF(options); i++) {
+                char **s = (char **) (void *) ((char *) q + options[i].offset);
+                if (options[i].type == 's' && !*s && !(*s = strdup("")))
+                        return -ENOMEM;
+        }
+        q->config_size = strlen(q->config);
+        return 0;
+}
+
+static int read_request(sd_bus_message *m, Request *q, Error *e) {
+        int r = sd_bus_message_enter_container(m, 'a', "{sv}");
+        if (r < 0)
+                return error_set_errnof(e, ERROR_INVALID_ARGUMENT, r, "wanted a dictionary a{sv}");
+        while ((r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+                r = read_option(m, q, e);
+                if (r < 0)
+                        return r;
+                r = sd_bus_message_exit_container(m);
+                if (r < 0)
+                        break;
+        }
+        if (r < 0)
+                return error_set_errnof(e, ERROR_INVALID_ARGUMENT, r, "reading the dictionary");
+        return complete(q) < 0 ? error_oom(e) : 0;
+}
+
+static void runtime_done(int r, const Error *e, const char *result, void *userdata) {
+        sd_bus_message *m = userdata;
+
+        if (r < 0)
+                bus_reply_error(m, r, e);
+        else
+                (void) sd_bus_reply_method_return(m, "s", result);
+        sd_bus_message_unref(m);
+}
+
+static int check_sender(Bus *b, sd_bus_message *m, sd_bus_error *error) {
+        uid_t uid;
+
+        int r = bus_sender_uid(m, &uid);
+        if (r < 0)
+                return sd_bus_error_set_errnof(error, EACCES, "cannot tell who is asking");
+        if (!bus_uid_is_allowed(b, uid))
+                return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
+                                         "uid %u may not use org.netmgr1.Runtime; it is for root and AllowUsers= of "
+                                         "netmgr.conf", uid);
+        return 0;
+}
+
+static int runtime_method(sd_bus_message *m, Bus *b, Operation operation, sd_bus_error *error) {
+        Request q = { .netns_fd = -EBADF, .host_netns_fd = -EBADF };
+        _cleanup_error_ Error e = ERROR_NULL;
+
+        int r = check_sender(b, m, error);
+        if (r < 0)
+                return r;
+        r = read_request(m, &q, &e);
+        if (r < 0) {
+                request_clear(&q);
+                return bus_error_set(error, r, &e);
+        }
+        operation(b->manager, &q, runtime_done, sd_bus_message_ref(m));
+        return 1;
+}
+
+static int method_add(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return runtime_method(m, userdata, operation_add, error);
+}
+static int method_del(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return runtime_method(m, userdata, operation_del, error);
+}
+static int method_check(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return runtime_method(m, userdata, operation_check, error);
+}
+static int method_gc(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return runtime_method(m, userdata, operation_gc, error);
+}
+static int method_status(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return runtime_method(m, userdata, operation_status, error);
+}
+
+#define VERB(name, handler)                                                                        \
+        SD_BUS_METHOD_WITH_ARGS(name, SD_BUS_ARGS("a{sv}", request), SD_BUS_RESULT("s", result), handler, \
+                                SD_BUS_VTABLE_UNPRIVILEGED)
+
+const sd_bus_vtable runtime_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        VERB("Add", method_add),
+        VERB("Del", method_del),
+        VERB("Check", method_check),
+        VERB("CollectGarbage", method_gc),
+        VERB("Status", method_status),
+        SD_BUS_VTABLE_END,
+};
