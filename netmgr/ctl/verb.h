@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The verbs of netmgrctl, one file each. main.c holds the table that names them.
+ *
+ * A verb has two functions: `check` looks at the arguments before anything is connected and fills a
+ * sentence when they make no sense (exit status 2); `run` does the work. Both return 0 or a
+ * negative errno with *e filled; only main() prints errors.
+ */
+
+#include <systemd/sd-bus.h>
+
+#include "ctl/table.h"
+
+typedef struct Ctl {
+        sd_bus *bus; /* owned; NULL while arguments are checked */
+        Output output;
+} Ctl;
+
+int verb_status(Ctl *ctl, char **args, sd_bus_error *e);
+
+int verb_list_check(Ctl *ctl, char **args, sd_bus_error *e);
+int verb_list(Ctl *ctl, char **args, sd_bus_error *e);
+
+/* Columns of `list attachments`, which `show` uses for the attachments of an object. */
+extern const Column attachment_columns[];
+
+int verb_show_check(Ctl *ctl, char **args, sd_bus_error *e);
+int verb_show(Ctl *ctl, char **args, sd_bus_error *e);
+
+int verb_monitor(Ctl *ctl, char **args, sd_bus_error *e);
+
+int verb_reload(Ctl *ctl, char **args, sd_bus_error *e);
+
+int verb_network_add(Ctl *ctl, char **args, sd_bus_error *e);
+int verb_network_remove_check(Ctl *ctl, char **args, sd_bus_error *e);
+int verb_network_remove(Ctl *ctl, char **args, sd_bus_error *e);
