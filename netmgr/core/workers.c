@@ -4,6 +4,8 @@
 
 #include "core/workers.h"
 
+#include <fcntl.h>
+
 #include "base/fd.h"
 #include "base/limits.h"
 
@@ -37,6 +39,16 @@ static void *worker_main(void *arg) {
         return NULL;
 }
 
+/* The connection and the packet socket are made ahead, off the path of the first ADD. Without
+ * netmgr-nsd they come when it does. */
+static void worker_connect(Worker *w) {
+        _cleanup_close_ int own = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+        int fd;
+
+        if (own >= 0 && nsd_client_open(&w->context.nsd, own, NSD_OPEN_PACKET, NULL, &fd) >= 0)
+                w->context.packet_fd = fd;
+}
+
 static int worker_start(Worker *w, Workers *pool, Kernel *kernel) {
         _cleanup_close_ int fd = -EBADF;
 
@@ -53,6 +65,7 @@ static int worker_start(Worker *w, Workers *pool, Kernel *kernel) {
                 return r;
         TAKE_FD(fd);
 
+        worker_connect(w);
         r = thread_start(&w->thread, worker_main, w, "worker");
         if (r < 0)
                 return r;

@@ -62,7 +62,7 @@ static int announce_na(int fd, uint32_t ifindex, const MacAddr *mac, const InAdd
                 uint8_t mac[6];
         } f = {
                 .eth.ether_type = htons(ETHERTYPE_IPV6),
-                .ip = { .ip6_vfc = 0x60, .ip6_plen = htons(32), .ip6_nxt = IPPROTO_ICMPV6, .ip6_hlim = 255 },
+                .ip = { .ip6_flow = htonl(6U << 28), .ip6_plen = htons(32), .ip6_nxt = IPPROTO_ICMPV6, .ip6_hlim = 255 },
                 .na = { .nd_na_type = ND_NEIGHBOR_ADVERT, .nd_na_flags_reserved = ND_NA_FLAG_OVERRIDE },
                 .opt = { .nd_opt_type = ND_OPT_TARGET_LINKADDR, .nd_opt_len = 1 },
         };

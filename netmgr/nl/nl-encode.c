@@ -166,8 +166,6 @@ static int encode_link_set(const NlOp *op, struct nl_msg **ret) {
          * of the group".
          */
         bool port = mask & NL_LINK_HAIRPIN;
-        if (port && (mask & NL_LINK_GROUP))
-                return -EINVAL;
         int r = begin(port ? RTM_NEWLINK : RTM_SETLINK, 0, &ifi, sizeof(ifi), &m);
         if (r < 0)
                 return r;
@@ -195,9 +193,6 @@ static int encode_link_del(const NlOp *op, struct nl_msg **ret) {
         int r = begin(RTM_DELLINK, 0, &ifi, sizeof(ifi), &m);
         if (r < 0)
                 return r;
-        /* Group 0 is where every link of the machine is. */
-        if (op->type == NL_GROUP_DEL && op->group == 0)
-                return -EINVAL;
         if (op->type == NL_GROUP_DEL)
                 PUT(nla_put_u32(m, IFLA_GROUP, op->group));
         else
@@ -301,23 +296,6 @@ static int encode_neigh(const NlOp *op, struct nl_msg **ret) {
         return 0;
 }
 
-/* A negative index is a placeholder that nobody resolved: a fault of ours, not for the kernel. */
-static bool is_resolved(const NlOp *op) {
-        switch (op->type) {
-        case NL_ADDR_ADD:
-        case NL_ADDR_DEL:
-                return op->addr.ifindex > 0;
-        case NL_ROUTE_ADD:
-        case NL_ROUTE_DEL:
-                return op->route.ifindex >= 0;
-        case NL_NEIGH_ADD:
-        case NL_NEIGH_DEL:
-                return op->neigh.ifindex > 0;
-        default:
-                return true;
-        }
-}
-
 int nl_encode_op(const NlOp *op, struct nl_msg **ret) {
         static int (*const encoders[_NL_OP_MAX])(const NlOp *, struct nl_msg **) = {
                 [NL_VETH_ADD] = encode_veth,     [NL_BRIDGE_ADD] = encode_bridge,
@@ -328,7 +306,7 @@ int nl_encode_op(const NlOp *op, struct nl_msg **ret) {
                 [NL_NEIGH_DEL] = encode_neigh,
         };
 
-        if (op->type >= _NL_OP_MAX || !is_resolved(op))
+        if (!nl_op_is_valid(op))
                 return -EINVAL;
         return encoders[op->type](op, ret);
 }

@@ -20,8 +20,10 @@
 /* Messages of one send; longer arrays go in several. Should all fail, their answers still fit the
  * default receive buffer. */
 #define BATCH_MAX 128
-/* A dump that a concurrent change interrupted may have missed something: asked again so often. */
-#define DUMP_TRIES 16
+/* A dump that a change interrupted may have missed something or tell it twice: asked again so often,
+ * then taken as it is (a busy node changes faster than thousands of links can be told; kernels of today
+ * walk by index and miss nothing that stays). */
+#define DUMP_TRIES 8
 
 typedef struct RealSocket {
         NlSocket base; /* first member */
@@ -234,7 +236,7 @@ static int real_apply(NlSocket *base, const NlOp *ops, size_t n_ops, NlApplied *
 }
 
 /* Sends one question and hands every reply to `on`; ends with DONE, an error, or the first reply when
- * it was no dump. -EINTR: something changed while the kernel dumped. */
+ * it was no dump. 1: something changed while the kernel dumped. */
 static int ask(RealSocket *s, struct nl_msg *m, bool dump, int (*on)(struct nlmsghdr *h, void *userdata),
                void *userdata) {
         struct nlmsghdr *q = nlmsg_hdr(m);
@@ -261,7 +263,7 @@ static int ask(RealSocket *s, struct nl_msg *m, bool dump, int (*on)(struct nlms
                                 const struct nlmsgerr *err = nlmsg_data(h);
                                 if (h->nlmsg_len < NLMSG_LENGTH(sizeof(int)) || err->error > 0)
                                         return -EBADMSG;
-                                return err->error < 0 ? err->error : interrupted ? -EINTR : 0;
+                                return err->error < 0 ? err->error : interrupted;
                         }
                         r = on(h, userdata);
                         if (r < 0 || !dump)
@@ -315,6 +317,7 @@ static int dump_once(RealSocket *s, NlDumpMask mask, NlDump *ret) {
                 { NL_DUMP_NEIGHS, RTM_GETNEIGH, collect_neigh },
         };
         NlDump d = { 0 };
+        int interrupted = 0;
 
         for (size_t i = 0; i < ELEMENTSOF(parts); i++) {
                 _cleanup_nl_msg_ struct nl_msg *m = NULL;
@@ -328,17 +331,24 @@ static int dump_once(RealSocket *s, NlDumpMask mask, NlDump *ret) {
                         kernel_dump_clear(&d);
                         return r;
                 }
+                interrupted |= r;
         }
         *ret = d;
-        return 0;
+        return interrupted;
 }
 
 static int real_dump(NlSocket *base, NlDumpMask mask, NlDump *ret) {
-        int r = -EINTR;
+        NlDump d = { 0 };
+        int r = 1;
 
-        for (int i = 0; r == -EINTR && i < DUMP_TRIES; i++)
-                r = dump_once((RealSocket *) base, mask, ret);
-        return r == -EINTR ? -EAGAIN : r;
+        for (int i = 0; r > 0 && i < DUMP_TRIES; i++) {
+                kernel_dump_clear(&d);
+                r = dump_once((RealSocket *) base, mask, &d);
+        }
+        if (r < 0)
+                return r;
+        *ret = d;
+        return 0;
 }
 
 static int take_link(struct nlmsghdr *h, void *userdata) {

@@ -8,3 +8,7 @@
 struct NlSocket {
         Kernel *kernel; /* borrowed */
 };
+
+/* False for what no kernel shall see: a placeholder that nobody resolved, a delete of group 0 (where
+ * every link of the machine is), an op without type. */
+bool nl_op_is_valid(const NlOp *op);

@@ -67,6 +67,26 @@ void nl_ops_resolve(NlOp *ops, size_t n_ops, uint32_t host_ifindex, uint32_t pod
                 }
 }
 
+bool nl_op_is_valid(const NlOp *op) {
+        switch (op->type) {
+        case NL_ADDR_ADD:
+        case NL_ADDR_DEL:
+                return op->addr.ifindex > 0;
+        case NL_ROUTE_ADD:
+        case NL_ROUTE_DEL:
+                return op->route.ifindex >= 0;
+        case NL_NEIGH_ADD:
+        case NL_NEIGH_DEL:
+                return op->neigh.ifindex > 0;
+        case NL_GROUP_DEL:
+                return op->group != 0;
+        case NL_LINK_SET:
+                return !(op->link.mask & NL_LINK_HAIRPIN) || !(op->link.mask & NL_LINK_GROUP);
+        default:
+                return op->type < _NL_OP_MAX;
+        }
+}
+
 char *nl_op_describe(const NlOp *op) {
         switch (op->type) {
         case NL_VETH_ADD:
