@@ -291,6 +291,8 @@ static int decide_spec(AddOp *op, Error *e) {
         if (s->kind == NET_KIND_BRIDGE) {
                 memcpy(s->bridge, n->bridge, sizeof(s->bridge));
                 s->bridge_mac = n->bridge_mac;
+                s->bridge_mtu = n->bridge_mtu;
+                s->is_gateway = c->is_gateway;
                 op->bridge_ifindex = n->bridge_ifindex;
         }
         int r = s->kind == NET_KIND_LOOPBACK ? 0 : mac_random(&s->mac);

@@ -268,13 +268,13 @@ uint64_t range_set_capacity(const NetRangeSet *set) {
         return sum;
 }
 
-/* Words for a set: "10.97.0.2-10.97.255.254, fd97::2-…". */
+/* Words for a set: "10.97.0.0/16 (10.97.0.2-10.97.255.254)" and so on. */
 static char *set_describe(const NetRangeSet *set) {
         _cleanup_free_ char *all = strdup("");
 
         for (size_t i = 0; all && i < set->n_ranges; i++) {
-                char *more = strf("%s%s%s-%s", all, i ? ", " : "", IN_ADDR_STR(&set->ranges[i].start),
-                                  IN_ADDR_STR(&set->ranges[i].end));
+                char *more = strf("%s%s%s (%s-%s)", all, i ? ", " : "", IN_PREFIX_STR(&set->ranges[i].subnet),
+                                  IN_ADDR_STR(&set->ranges[i].start), IN_ADDR_STR(&set->ranges[i].end));
                 free(all);
                 all = more;
         }

@@ -33,7 +33,7 @@ typedef struct EnsureJob {
         bool inet, inet6;
         /* what was found */
         bool bridge_exists;
-        uint32_t bridge_ifindex;
+        uint32_t bridge_ifindex, bridge_mtu;
         InAddr node4, node6;
 } EnsureJob;
 
@@ -175,8 +175,28 @@ static int bridge_create(EnsureJob *j, WorkerContext *w, Error *e) {
         if (r < 0)
                 return error_set_errnof(e, ERROR_KERNEL, r, "looking for bridge %s", j->bridge);
         j->bridge_ifindex = link.ifindex;
+        j->bridge_mtu = link.mtu;
         j->bridge_mac = link.mac;
         return 0;
+}
+
+/* The kernel solicits a neighbour of a forwarded packet only from a link-local address; its own would
+ * spend its first second in DAD. Formed from the MAC as the kernel would (RFC 4291, appendix A). */
+static int add_link_local(const EnsureJob *j, WorkerContext *w, Error *e) {
+        const uint8_t *m = j->bridge_mac.bytes;
+        NlOp add = { .type = NL_ADDR_ADD, .what = "add the link-local address" };
+
+        add.addr.ifindex = (int32_t) j->bridge_ifindex;
+        add.addr.scope = RT_SCOPE_LINK;
+        add.addr.address = (InPrefix) {
+                .address = { .family = AF_INET6, .bytes = { 0xfe, 0x80, 0, 0, 0, 0, 0, 0, m[0] ^ 2, m[1], m[2], 0xff,
+                                                            0xfe, m[3], m[4], m[5] } },
+                .length = 64,
+        };
+        int r = kernel_apply(w->host, &add, 1, &(NlApplied) { 0 });
+        return r < 0 ? error_set_errnof(e, ERROR_KERNEL, r, "adding %s to bridge %s",
+                                        IN_PREFIX_STR(&add.addr.address), j->bridge)
+                     : 0;
 }
 
 static int bridge_setup(EnsureJob *j, WorkerContext *w, Error *e) {
@@ -205,7 +225,10 @@ static int bridge_setup(EnsureJob *j, WorkerContext *w, Error *e) {
         if (r < 0)
                 return error_set_errnof(e, ERROR_KERNEL, r, "raising bridge %s", j->bridge);
 
-        r = j->n_gateways > 0 ? check_bridge_addresses(j, w, e) : 0;
+        if (j->bridge_created && j->is_gateway && j->inet6)
+                r = add_link_local(j, w, e);
+        if (r >= 0 && j->n_gateways > 0)
+                r = check_bridge_addresses(j, w, e);
         for (size_t i = 0; i < j->n_gateways && r >= 0; i++) {
                 NlOp add = { .type = NL_ADDR_ADD, .what = "add the gateway address" };
                 add.addr.ifindex = (int32_t) j->bridge_ifindex;
@@ -247,6 +270,7 @@ static void ensure_end(EnsureJob *j, int r, const Error *e) {
 
         if (n && r >= 0) {
                 n->bridge_ifindex = j->bridge_ifindex;
+                n->bridge_mtu = j->bridge_mtu;
                 n->bridge_mac = j->bridge_mac;
                 n->node4 = j->node4;
                 n->node6 = j->node6;

@@ -13,7 +13,7 @@ void network_ensured(Network *n, int r, const Error *e);
 /* Writes or deletes the network's row; `stored` (may be NULL) hears of the outcome on the loop. */
 typedef void (*NetworkStored)(int r, const Error *e, void *userdata);
 int network_store(Network *n, NetworkStored stored, void *userdata);
-int network_unstore(Manager *m, const char *name);
+int network_unstore(Manager *m, const char *name, bool forget_cursors);
 
 /* True when the host routes the network's addresses: they share the pool of the host. */
 bool network_is_host_routed(const NetConf *c);

@@ -217,9 +217,13 @@ int network_set(Manager *m, const char *name, NetworkSource source, const char *
 
 /* The last step of every removal. */
 static void network_drop(Network *n) {
+        /* Round robin goes on where it stood when an inline network comes again. */
+        bool forget_cursors = n->source != NETWORK_CONFIG;
+
         if (n->stored)
-                (void) network_unstore(n->manager, n->name);
-        ipam_forget_cursors(n->manager->ipam, n->name);
+                (void) network_unstore(n->manager, n->name, forget_cursors);
+        if (forget_cursors)
+                ipam_forget_cursors(n->manager->ipam, n->name);
         network_free(n);
 }
 
@@ -344,7 +348,7 @@ typedef struct NetworkCommit {
         Commit commit;
         Manager *manager;
         NetworkRow row; /* owned copy; only the name when it is a deletion */
-        bool remove;
+        bool remove, forget_cursors;
         NetworkStored stored;
         void *userdata;
 } NetworkCommit;
@@ -354,7 +358,7 @@ static int network_commit_write(Commit *c, Store *store, Error *e) {
 
         if (!nc->remove)
                 return store_put_network(store, &nc->row, e);
-        int r = store_delete_cursors(store, nc->row.name, e);
+        int r = nc->forget_cursors ? store_delete_cursors(store, nc->row.name, e) : 0;
         return r < 0 ? r : store_delete_network(store, nc->row.name, e);
 }
 
@@ -414,12 +418,13 @@ int network_store(Network *n, NetworkStored stored, void *userdata) {
         return 0;
 }
 
-int network_unstore(Manager *m, const char *name) {
+int network_unstore(Manager *m, const char *name, bool forget_cursors) {
         NetworkCommit *nc;
         int r = network_commit_new(m, name, &nc);
         if (r < 0)
                 return r;
         nc->remove = true;
+        nc->forget_cursors = forget_cursors;
         committer_submit(m->committer, &nc->commit);
         return 0;
 }

@@ -47,7 +47,7 @@ struct Network {
         char bridge[16];     /* kind bridge; else "" */
         bool bridge_created; /* by us */
         MacAddr bridge_mac;
-        uint32_t bridge_ifindex; /* while READY */
+        uint32_t bridge_ifindex, bridge_mtu; /* while READY */
         uint32_t mtu;        /* as decided, bytes; 0: not yet */
         InAddr node4, node6; /* preferred source towards sandboxes, as found while READY */
 

@@ -139,11 +139,44 @@ static int check_pod(CheckOp *op, NlSocket *pod, Error *e) {
         return r;
 }
 
+static int check_bridge_gateways(const AttachmentSpec *s, NlSocket *host, uint32_t ifindex, Error *e) {
+        NlDump d = { 0 };
+        int r = kernel_dump(host, NL_DUMP_ADDRS, &d);
+
+        if (r < 0)
+                return error_set_errnof(e, ERROR_KERNEL, r, "listing the host's addresses");
+        for (size_t i = 0; i < s->n_addresses && r >= 0; i++) {
+                InPrefix gw = { .address = s->addresses[i].gateway, .length = s->addresses[i].address.length };
+                if (in_addr_is_set(&gw.address))
+                        r = check_address(&d, ifindex, &gw, s->bridge, e);
+        }
+        kernel_dump_clear(&d);
+        return r;
+}
+
+static int check_bridge(const AttachmentSpec *s, NlSocket *host, const NlLink *port, Error *e) {
+        static const char where[] = "the host's netns";
+        NlLink bridge;
+
+        int r = kernel_get_link(host, s->bridge, &bridge);
+        if (r < 0)
+                return differs(e, "bridge %s is missing in %s", s->bridge, where);
+        if (port->master != bridge.ifindex)
+                return differs(e, "%s is no port of bridge %s", s->host_ifname, s->bridge);
+        if (port->hairpin != s->hairpin)
+                return differs(e, "hairpin mode of %s on bridge %s: wanted %s, found %s", s->host_ifname, s->bridge,
+                               s->hairpin ? "on" : "off", port->hairpin ? "on" : "off");
+        r = check_link(&bridge, s->bridge, where, NULL, 0, e);
+        if (r < 0 || !s->is_gateway)
+                return r;
+        return check_bridge_gateways(s, host, bridge.ifindex, e);
+}
+
 /* The host's tables can be large: its routes are asked for one by one. */
 static int check_host(CheckOp *op, WorkerContext *w, Error *e) {
         static const char where[] = "the host's netns";
         const AttachmentSpec *s = &op->spec;
-        NlLink link, bridge;
+        NlLink link;
 
         if (s->kind == NET_KIND_LOOPBACK)
                 return 0;
@@ -153,14 +186,8 @@ static int check_host(CheckOp *op, WorkerContext *w, Error *e) {
         r = check_link(r < 0 ? NULL : &link, s->host_ifname, where, &s->host_mac, s->mtu, e);
         if (r < 0)
                 return r;
-        if (s->kind == NET_KIND_BRIDGE) {
-                r = kernel_get_link(w->host, s->bridge, &bridge);
-                if (r < 0)
-                        return differs(e, "bridge %s is missing in %s", s->bridge, where);
-                if (link.master != bridge.ifindex)
-                        return differs(e, "%s is no port of bridge %s", s->host_ifname, s->bridge);
-                return check_link(&bridge, s->bridge, where, NULL, 0, e);
-        }
+        if (s->kind == NET_KIND_BRIDGE)
+                return check_bridge(s, w->host, &link, e);
         for (size_t i = 0; i < s->n_addresses; i++) {
                 InAddr source;
                 uint32_t ifindex = 0;
@@ -183,8 +210,8 @@ static int check_run(Job *job, WorkerContext *w, Error *e) {
         if (cookie != op->netns_cookie)
                 return error_setf(e, ERROR_CHECK_FAILED, "netns \"%.256s\" is another one (cookie %" PRIu64 ") than at ADD "
                                   "(cookie %" PRIu64 ")", op->request.netns_path, cookie, op->netns_cookie);
-        r = check_host(op, w, e);
-        return r < 0 ? r : check_pod(op, pod, e);
+        r = check_pod(op, pod, e);
+        return r < 0 ? r : check_host(op, w, e);
 }
 
 static void checked(Task *task) {

@@ -104,6 +104,7 @@ int spec_to_json(const AttachmentSpec *s, char **ret) {
 
         if (json_add_string(o, "cniName", s->cni_name) < 0 ||
             json_add(o, "hairpin", json_object_new_boolean(s->hairpin)) < 0 ||
+            json_add(o, "isGateway", json_object_new_boolean(s->is_gateway)) < 0 ||
             json_add(o, "routes", TAKE_PTR(routes)) < 0 || json_add(o, "dns", TAKE_PTR(dns)) < 0)
                 return -ENOMEM;
         if (s->bridge[0] && (json_add_string(o, "bridge", s->bridge) < 0 ||
@@ -199,6 +200,7 @@ int spec_from_json(const char *text, AttachmentSpec *s, Error *e) {
         static const JsonField fields[] = {
                 { "cniName", json_read_string, offsetof(AttachmentSpec, cni_name), JSON_REQUIRED },
                 { "hairpin", json_read_bool, offsetof(AttachmentSpec, hairpin), 0 },
+                { "isGateway", json_read_bool, offsetof(AttachmentSpec, is_gateway), 0 },
                 { "bridge", read_name, offsetof(AttachmentSpec, bridge), 0 },
                 { "bridgeMac", read_mac, offsetof(AttachmentSpec, bridge_mac), 0 },
                 { "node4", json_read_in_addr, offsetof(AttachmentSpec, node4), 0 },
@@ -254,7 +256,8 @@ int spec_to_result(const AttachmentSpec *s, const char *netns_path, const char *
 
         if (s->bridge[0])
                 interfaces[n++] = (CniInterface) { .name = s->bridge, .mac = s->bridge_mac,
-                                                   .has_mac = !mac_is_zero(&s->bridge_mac) };
+                                                   .has_mac = !mac_is_zero(&s->bridge_mac),
+                                                   .mtu = s->bridge_mtu };
         interfaces[n++] = (CniInterface) { .name = s->host_ifname, .mac = s->host_mac,
                                            .has_mac = true, .mtu = s->mtu };
         interfaces[n++] = (CniInterface) { .name = s->ifname, .mac = s->mac, .has_mac = true,

@@ -25,7 +25,9 @@ typedef struct AttachmentSpec {
         char bridge[IF_NAMESIZE];      /* kind bridge */
         MacAddr host_mac, mac, bridge_mac;
         uint32_t mtu; /* bytes */
+        uint32_t bridge_mtu; /* for the result only; 0: unknown */
         bool hairpin;
+        bool is_gateway; /* kind bridge: the bridge holds the gateways' addresses */
         SpecAddress *addresses; /* owned */
         size_t n_addresses;
         NetRoute *routes; /* owned; gateways filled in, the default route among them */

@@ -33,7 +33,7 @@ static uint32_t get_u32(struct nlattr *a) {
 }
 
 int nl_parse_link(struct nlmsghdr *h, NlLink *ret) {
-        struct nlattr *tb[IFLA_MAX + 1], *info[IFLA_INFO_MAX + 1];
+        struct nlattr *tb[IFLA_MAX + 1], *info[IFLA_INFO_MAX + 1], *port[IFLA_BRPORT_MAX + 1];
         const struct ifinfomsg *ifi = nlmsg_data(h);
 
         if (h->nlmsg_type != RTM_NEWLINK)
@@ -52,8 +52,14 @@ int nl_parse_link(struct nlmsghdr *h, NlLink *ret) {
         };
         get_name(tb[IFLA_IFNAME], ret->name, sizeof(ret->name));
         get_mac(tb[IFLA_ADDRESS], &ret->mac);
-        if (tb[IFLA_LINKINFO] && nla_parse_nested(info, IFLA_INFO_MAX, tb[IFLA_LINKINFO], NULL) >= 0)
-                get_name(info[IFLA_INFO_KIND], ret->kind, sizeof(ret->kind));
+        if (!tb[IFLA_LINKINFO] || nla_parse_nested(info, IFLA_INFO_MAX, tb[IFLA_LINKINFO], NULL) < 0)
+                return 0;
+        get_name(info[IFLA_INFO_KIND], ret->kind, sizeof(ret->kind));
+        if (info[IFLA_INFO_SLAVE_KIND] && info[IFLA_INFO_SLAVE_DATA] &&
+            nla_strcmp(info[IFLA_INFO_SLAVE_KIND], "bridge") == 0 &&
+            nla_parse_nested(port, IFLA_BRPORT_MAX, info[IFLA_INFO_SLAVE_DATA], NULL) >= 0 && port[IFLA_BRPORT_MODE] &&
+            nla_len(port[IFLA_BRPORT_MODE]) == 1)
+                ret->hairpin = nla_get_u8(port[IFLA_BRPORT_MODE]) != 0;
         return 0;
 }
 

@@ -101,6 +101,7 @@ typedef struct NlLink {
         char kind[16]; /* "veth", "bridge", … or "" */
         uint32_t flags; /* IFF_* */
         uint32_t mtu, group, master, link; /* link: IFLA_LINK, the peer's index for a veth */
+        bool hairpin; /* of a bridge port */
         MacAddr mac;
 } NlLink;
 typedef struct NlAddr {

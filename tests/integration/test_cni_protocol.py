@@ -4,7 +4,7 @@ import json
 import os
 
 import pytest
-from netmgr_host import VERSIONS, bridge, routed
+from netmgr_host import VERSIONS, bridge, routed, settle
 
 
 # --- without the daemon --------------------------------------------------------------------------
@@ -390,6 +390,7 @@ def test_gc_without_the_key_reaps_only_the_dead(host):
     conf = routed(version="1.1.0")
     a, b = host.add(conf), host.add(conf)
     b.pod.delete()
+    settle(lambda: host.link(b.host_ifname) is None, "the kernel has ended the namespace")
     gc(host, conf).expect_ok()
     assert list(host.held().values()) == [f"{a.cid}/eth0"]
     a.check().expect_ok()

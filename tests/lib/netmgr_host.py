@@ -346,7 +346,15 @@ class Daemon:
         return found
 
     def netns_fds(self):
-        return [t for t in self.fds() if t.startswith("net")]
+        """Descriptors of network namespaces other than the process's own."""
+        own = os.stat(f"/proc/{self.pid}/ns/net").st_ino
+        found = []
+        for fd in os.listdir(f"/proc/{self.pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                target = f"/proc/{self.pid}/fd/{fd}"
+                if os.readlink(target).startswith("net") and os.stat(target).st_ino != own:
+                    found.append(fd)
+        return found
 
     def text(self):
         with contextlib.suppress(FileNotFoundError):
@@ -708,7 +716,7 @@ class Host:
         def pick(rows, *keys):
             return sorted(json.dumps({k: r[k] for k in keys if k in r}, sort_keys=True) for r in rows)
         snap = {
-            "links": pick(link, "ifname", "link_type", "address", "mtu", "master", "operstate"),
+            "links": pick(link, "ifname", "link_type", "address", "mtu", "master"),
             "addresses": sorted(f"{x['ifname']} {a['local']}/{a['prefixlen']}"
                                 for x in addr for a in x["addr_info"]),
             "routes": pick(r4 + r6, "type", "dst", "gateway", "dev", "table", "protocol", "scope", "metric"),
