@@ -90,7 +90,8 @@ static const struct Variable {
         { "CNI_CONTAINERID", offsetof(Environment, container_id), ATTACH_VERBS, ATTACH_VERBS,
           container_id_check,
           "a letter or digit, then up to 127 letters, digits, '_', '.' or '-'" },
-        { "CNI_NETNS", offsetof(Environment, netns_path), ATTACH_VERBS,
+        /* Of DEL it is not checked: a bogus path must not keep the rest from being released. */
+        { "CNI_NETNS", offsetof(Environment, netns_path), VERB_BIT(VERB_ADD) | VERB_BIT(VERB_CHECK),
           VERB_BIT(VERB_ADD) | VERB_BIT(VERB_CHECK), netns_path_check,
           "a path of less than 4096 bytes without control characters" },
         { "CNI_IFNAME", offsetof(Environment, ifname), ATTACH_VERBS, ATTACH_VERBS, ifname_is_valid,

@@ -131,6 +131,14 @@ static int on_key(void *user, const char *section, const char *key, const char *
         return reader->r >= 0;
 }
 
+static int malformed(const char *dir, const char *file, const char *text, int line, Error *e) {
+        for (int i = 1; i < line && strchr(text, '\n'); i++)
+                text = strchr(text, '\n') + 1;
+        return error_setf(e, ERROR_INVALID_ARGUMENT,
+                          "%s/%s:%d: wanted \"[Section]\" or \"Key=value\" of at most %u bytes, found \"%.*s\"", dir, file,
+                          line, CONF_LINE_MAX, (int) MIN_OF(strcspn(text, "\n"), (size_t) 64), text);
+}
+
 static int load_file(int dirfd, const char *dir, const char *file, Conf *c, Error *e) {
         _cleanup_free_ char *text = NULL;
         Reader reader = { .conf = c, .error = e };
@@ -145,11 +153,7 @@ static int load_file(int dirfd, const char *dir, const char *file, Conf *c, Erro
                 error_prefixf(e, "%s/%s:%d", dir, file, line > 0 ? line : 1);
                 return reader.r;
         }
-        if (line != 0)
-                return error_setf(e, ERROR_INVALID_ARGUMENT,
-                                  "%s/%s:%d: wanted \"[Section]\" or \"Key=value\" of at most %u bytes", dir, file,
-                                  line > 0 ? line : 1, CONF_LINE_MAX);
-        return 0;
+        return line != 0 ? malformed(dir, file, text, line > 0 ? line : 1, e) : 0;
 }
 
 static int is_conf(const struct dirent *d) {

@@ -25,6 +25,15 @@ static void on_sandbox_removed(Sandbox *s, void *userdata) {
         sandbox_signal(userdata, s, "SandboxRemoved", false);
 }
 
+/* Used, Free and Attachments are counted when somebody asks: told as invalidated. */
+static void network_changed(Bus *b, const Network *n) {
+        _cleanup_free_ char *path = network_bus_path(n);
+
+        if (path)
+                (void) sd_bus_emit_properties_changed(b->system, path, BUS_IFACE "Network", "Used", "Free", "Attachments",
+                                                      NULL);
+}
+
 static void on_attachment_added(Attachment *a, void *userdata) {
         _cleanup_free_ char *path = attachment_bus_path(a), *sandbox = sandbox_bus_path(a->sandbox);
         Bus *b = userdata;
@@ -33,6 +42,7 @@ static void on_attachment_added(Attachment *a, void *userdata) {
                 (void) sd_bus_emit_interfaces_added(b->system, path, BUS_IFACE "Attachment", NULL);
         if (sandbox)
                 (void) sd_bus_emit_properties_changed(b->system, sandbox, BUS_IFACE "Sandbox", "Attachments", NULL);
+        network_changed(b, a->network);
 }
 
 static void on_attachment_removed(Attachment *a, void *userdata) {
@@ -44,6 +54,7 @@ static void on_attachment_removed(Attachment *a, void *userdata) {
         (void) sd_bus_emit_signal(b->system, BUS_PATH, BUS_IFACE "Manager", "AttachmentChanged", "osss", path,
                                   a->sandbox->id, a->spec.ifname, "gone");
         (void) sd_bus_emit_interfaces_removed(b->system, path, BUS_IFACE "Attachment", NULL);
+        network_changed(b, a->network);
 }
 
 static void on_attachment_changed(Attachment *a, void *userdata) {

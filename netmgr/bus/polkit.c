@@ -6,6 +6,7 @@
  * have gone meanwhile.
  */
 
+#include "base/log.h"
 #include "bus/bus-internal.h"
 
 typedef struct Question {
@@ -23,8 +24,11 @@ static Question *answered;
 static int read_answer(sd_bus_message *reply, bool *ret) {
         int authorised, challenge;
 
-        if (sd_bus_message_is_method_error(reply, NULL))
+        if (sd_bus_message_is_method_error(reply, NULL)) {
+                const sd_bus_error *e = sd_bus_message_get_error(reply);
+                log_warning("polkit: %s", strempty(e->message));
                 return -sd_bus_message_get_errno(reply);
+        }
         int r = sd_bus_message_enter_container(reply, 'r', "bba{ss}");
         if (r > 0)
                 r = sd_bus_message_read(reply, "bb", &authorised, &challenge);

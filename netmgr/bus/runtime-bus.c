@@ -82,11 +82,18 @@ static int read_option(sd_bus_message *m, Request *q, Error *e) {
 }
 
 /* Strings that were not sent are "". */
-static int complete(Request *q) {
+static int complete(Request *q, Error *e) {
+        const struct {
+                const char *key, *value;
+        } required[] = { { "Type", q->type }, { "Config", q->config } };
+
+        for (size_t i = 0; i < ELEMENTSOF(required); i++)
+                if (!required[i].value)
+                        return error_setf(e, ERROR_INVALID_ARGUMENT, "%s: wanted a string, found nothing", required[i].key);
         for (size_t i = 0; i < ELEMENTSOF(options); i++) {
                 char **s = (char **) (void *) ((char *) q + options[i].offset);
                 if (options[i].type == 's' && !*s && !(*s = strdup("")))
-                        return -ENOMEM;
+                        return error_oom(e);
         }
         q->config_size = strlen(q->config);
         return 0;
@@ -106,7 +113,7 @@ static int read_request(sd_bus_message *m, Request *q, Error *e) {
         }
         if (r < 0)
                 return error_set_errnof(e, ERROR_INVALID_ARGUMENT, r, "reading the dictionary");
-        return complete(q) < 0 ? error_oom(e) : 0;
+        return complete(q, e);
 }
 
 static void runtime_done(int r, const Error *e, const char *result, void *userdata) {

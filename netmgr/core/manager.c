@@ -205,10 +205,9 @@ int manager_reload(Manager *m, Error *e) {
                 m->inotify_fd = safe_close(m->inotify_fd);
                 (void) network_files_watch(m, NULL);
         }
-        int n = network_files_load(m, r < 0 ? NULL : e);
-        if (r < 0)
-                return error_setf(e, error.kind, "%s", error_message(&error));
-        return n;
+        /* Broken networks are told by Health: the reload itself has done what it could. */
+        (void) network_files_load(m, NULL);
+        return r < 0 ? error_setf(e, error.kind, "%s", error_message(&error)) : 0;
 }
 
 Manager *manager_free(Manager *m) {

@@ -95,8 +95,8 @@ int manager_start(Manager *m, Error *e);
 Manager *manager_free(Manager *m);
 DEFINE_CLEANUP(Manager *, manager_free)
 
-/* Reads netmgr.conf and networks.d again. Broken files are reported in Health and in *e (the first
- * of them); what is good is taken over all the same. */
+/* Reads netmgr.conf and networks.d again. Broken files are reported in Health, a broken netmgr.conf in
+ * *e as well; what is good is taken over all the same. */
 int manager_reload(Manager *m, Error *e);
 
 void manager_set_health(Manager *m, HealthBit bit, const char *sentence); /* NULL: well again */

@@ -25,9 +25,11 @@ int request_check_host(const Manager *m, const Request *q, Error *e) {
         dev_t dev;
         ino_t ino;
 
-        if (q->host_netns_fd < 0)
+        if (q->host_netns_fd < 0 && q->netns_fd >= 0)
                 return error_setf(e, ERROR_INVALID_ARGUMENT,
                                   "HostNetns: wanted the caller's own network namespace, found nothing");
+        if (q->host_netns_fd < 0)
+                return 0; /* a caller that names no namespace is asked for none */
         if (fd_is_netns(q->host_netns_fd, &dev, &ino) < 0)
                 return error_setf(e, ERROR_INVALID_ARGUMENT, "HostNetns: the descriptor is no network namespace");
         if (dev != m->netns_dev || ino != m->netns_ino)

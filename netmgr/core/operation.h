@@ -29,7 +29,7 @@ void operation_check(Manager *m, Request *q, RequestDone done, void *userdata);
 void operation_gc(Manager *m, Request *q, RequestDone done, void *userdata);
 void operation_status(Manager *m, Request *q, RequestDone done, void *userdata);
 
-/* The caller must live in our network namespace. */
+/* The caller must live in our network namespace; it has to prove it where it passes a sandbox's. */
 int request_check_host(const Manager *m, const Request *q, Error *e);
 /* Container ID and interface name. */
 int request_check_ids(const Request *q, Error *e);

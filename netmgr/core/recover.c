@@ -170,9 +170,14 @@ void manager_finish_recovery(Manager *m) {
         Attachment *a;
         Network *n;
 
-        MAP_FOREACH (a, m->attachments)
-                if (a->state != ATTACHMENT_UP && !a->busy)
+        MAP_FOREACH (a, m->attachments) {
+                if (a->busy)
+                        continue;
+                if (a->state != ATTACHMENT_UP)
                         attachment_release(a, "recover", "netmgrd ended in the middle of an operation", NULL, NULL);
+                else if (a->spec.host_ifname[0] && a->lost)
+                        attachment_release(a, "recover", "its interface was gone when netmgrd started", NULL, NULL);
+        }
         MAP_FOREACH (n, m->networks)
                 network_release_if_unused(n);
 }

@@ -4,7 +4,8 @@
 /*
  * What a start finds: the ledger of the last life. Rows of an earlier boot are released at once (their
  * netns, links and rules died with it); attachments that were on their way up or down are taken
- * down; those that are up are compared with the links that exist.
+ * down; those that are up are compared with the links that exist: an interface that went with its
+ * namespace while nobody looked is released.
  */
 
 #include "core/manager.h"

@@ -149,8 +149,8 @@ ARGS = {
     "no equals sign": ("IP", (4, 7), ["IP"]),
     "two equals signs": ("IP=a=b", (4, 7), ["IP=a=b"]),
     "unknown key": ("Colour=blue", (2, 4, 7), ["Colour"]),
-    "no address": ("IP=there", 7, ["IP", "there"]),
-    "IgnoreUnknown is a word": ("IgnoreUnknown=perhaps;Colour=blue", (2, 4, 7), ["perhaps"]),
+    "no address": ("IP=there", (4, 7), ["IP", "there"]),
+    "IgnoreUnknown is a word": ("IgnoreUnknown=perhaps;Colour=blue", (2, 4, 7), ["IgnoreUnknown"]),
     "too many": (";".join(f"K{i}=1" for i in range(500)) + ";IgnoreUnknown=1", (4, 7), []),
 }
 

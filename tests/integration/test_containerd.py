@@ -133,6 +133,8 @@ def test_pod_without_a_daemon_is_refused_and_works_later(host, runtime):
         runtime.pod("early")
     assert "netmgr" in refused.value.details()
     host.netmgrd.start()
+    # the kubelet would stop the failed sandbox first: its DEL had nobody to talk to either
+    runtime.remove_all()
     pod = runtime.pod("early").start_container()
     host.wait_ping(pod.ips[0])
 

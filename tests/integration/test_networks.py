@@ -253,6 +253,9 @@ def test_bridge_of_a_named_network(host):
     a, b = host.add(pointer("blue")), host.add(pointer("blue"))
     a.pod.wait_ping(b.ips[0])
     assert host.link(a.host_ifname)["master"] == "nmb-blue"
-    host.finish()
+    a.delete().expect_ok()
+    b.delete().expect_ok()
+    assert host.link("nmb-blue")  # services of the host may listen on it: it stays with the network
     drop(host, "blue")
     host.manager("Reload")
+    settle(lambda: host.link("nmb-blue") is None, "the bridge goes with the network")

@@ -211,6 +211,12 @@ class Containerd(Daemon):
     def pod(self, name):
         return CriPod(self, name)
 
+    def remove_all(self):
+        """Stops and removes every sandbox that the runtime knows, half-made ones too."""
+        for item in self.client.call("ListPodSandbox").get("items", []):
+            self.client.call("StopPodSandbox", {"pod_sandbox_id": item["id"]})
+            self.client.call("RemovePodSandbox", {"pod_sandbox_id": item["id"]})
+
     def stop(self, sig=9):
         """Ends containerd with every shim and container: the pid namespace ends with its first process."""
         if self.client:
