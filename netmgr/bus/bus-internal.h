@@ -17,7 +17,7 @@ struct Bus {
         Manager *manager; /* borrowed */
         sd_bus *system;   /* NULL: --bus-address=none */
         int listen_fd;
-        sd_event_source *listen_source;
+        sd_event_source *listen_source, *post_source;
         List peers;       /* Peer: connections of the private socket */
         size_t n_peers;
         char *socket_path; /* to be removed at the end; NULL when the socket was given */
@@ -61,7 +61,7 @@ typedef struct Peer {
         List list;
         Bus *bus;
         sd_bus *connection;
-        uid_t uid;
+        bool greeted; /* the greeting is over, and what came behind it was looked at */
 } Peer;
 
 static inline void sd_bus_error_freep(sd_bus_error *e) {

@@ -80,7 +80,6 @@ static int peer_new(Bus *b, int fd) {
         if (!p)
                 return -ENOMEM;
         p->bus = b;
-        p->uid = creds.uid;
         list_append(&b->peers, &p->list);
         b->n_peers++;
         int r = peer_start(p, fd);
@@ -89,6 +88,27 @@ static int peer_new(Bus *b, int fd) {
                 /* Once sd_bus_set_fd() had it, the descriptor is the connection's. */
                 peer_free(p);
                 return 0;
+        }
+        return 0;
+}
+
+/*
+ * A client may send its first message right behind the greeting. sd-bus (252) then has it in its buffer
+ * when the greeting ends, but waits for the socket, which has nothing more to tell: the call would hang.
+ * So every connection is looked at once more when its greeting is over.
+ */
+static int on_post(sd_event_source *s, void *userdata) {
+        Bus *b = userdata;
+        Peer *p;
+
+        LIST_FOREACH (p, &b->peers, Peer, list) {
+                if (p->greeted || sd_bus_is_ready(p->connection) <= 0)
+                        continue;
+                p->greeted = true;
+                sd_bus *c = sd_bus_ref(p->connection); /* p may be gone after the first step */
+                while (sd_bus_process(c, NULL) > 0)
+                        ;
+                sd_bus_unref(c);
         }
         return 0;
 }
@@ -141,6 +161,8 @@ static int start_private(Bus *b, const BusParams *params, Error *e) {
                         return r;
         }
         int r = sd_event_add_io(b->manager->event, &b->listen_source, b->listen_fd, EPOLLIN, on_connection, b);
+        if (r >= 0)
+                r = sd_event_add_post(b->manager->event, &b->post_source, on_post, b);
         return r < 0 ? error_set_errnof(e, ERROR_INTERNAL, r, "watching the private socket") : 0;
 }
 
@@ -259,6 +281,7 @@ Bus *bus_free(Bus *b) {
         LIST_FOREACH (p, &b->peers, Peer, list)
                 peer_free(p);
         sd_event_source_disable_unref(b->listen_source);
+        sd_event_source_disable_unref(b->post_source);
         safe_close(b->listen_fd);
         if (b->socket_path)
                 (void) unlink(b->socket_path);

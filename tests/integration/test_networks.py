@@ -110,7 +110,6 @@ def test_broken_file_is_reported_and_hurts_nobody(host, case):
     settle(lambda: names(host) == {"good", "broken"}, "the repaired file is known")
     assert host.get_property(ROOT, MANAGER, "Health") == "ok" and not reasons(host)
     drop(host, "broken")
-    host.finish()
     drop(host, "good")
     settle(lambda: names(host) == set(), "forgotten")
 

@@ -70,6 +70,7 @@ def test_row_of_a_dead_namespace_is_released_at_start(host, kind):
     a, b = host.add(conf), host.add(conf)
     host.netmgrd.kill()
     a.pod.delete()
+    settle(lambda: host.link(a.host_ifname) is None, "the kernel has ended the namespace")
     host.netmgrd.start()
     settle(lambda: list(host.held().values()) == [f"{b.cid}/eth0"], "the dead sandbox's address is released")
     a.delete().expect_ok()

@@ -127,58 +127,61 @@ static void overwrite(const char *path, off_t at, const void *data, size_t size)
 
 /* ---- rows ---------------------------------------------------------------------------------------- */
 
+/* Rows own their texts; these are literals and are never cleared. */
+#define TEXT(s) ((char *) (s))
+
 static NetworkRow network_row(const char *name) {
-        return (NetworkRow) { .name = (char *) name,
-                              .kind = "bridge",
-                              .source = "file",
-                              .config = "{ \"exact\" :\tbytes'\"; }",
-                              .hash = "0123456789abcdef",
-                              .bridge = "nmb-net",
+        return (NetworkRow) { .name = TEXT(name),
+                              .kind = TEXT("bridge"),
+                              .source = TEXT("file"),
+                              .config = TEXT("{ \"exact\" :\tbytes'\"; }"),
+                              .hash = TEXT("0123456789abcdef"),
+                              .bridge = TEXT("nmb-net"),
                               .bridge_created = true,
                               .bridge_mac = { 2, 1, 2, 3, 4, 5 },
                               .mtu = 1450 };
 }
 
 static SandboxRow sandbox_row(const char *id) {
-        return (SandboxRow) { .id = (char *) id,
-                              .runtime = "containerd",
-                              .pod_namespace = "default",
-                              .pod_name = "web",
-                              .pod_uid = "1-2",
-                              .labels = "{\"a\":\"b\"}",
-                              .netns_path = "/run/netns/a",
+        return (SandboxRow) { .id = TEXT(id),
+                              .runtime = TEXT("containerd"),
+                              .pod_namespace = TEXT("default"),
+                              .pod_name = TEXT("web"),
+                              .pod_uid = TEXT("1-2"),
+                              .labels = TEXT("{\"a\":\"b\"}"),
+                              .netns_path = TEXT("/run/netns/a"),
                               .netns_cookie = UINT64_MAX - 1,
                               .netns_dev = 4,
                               .netns_ino = UINT64_C(1) << 63,
-                              .boot_id = "boot",
-                              .state = "ready" };
+                              .boot_id = TEXT("boot"),
+                              .state = TEXT("ready") };
 }
 
 static AttachmentRow attachment_row(uint64_t id, const char *sandbox, const char *ifname) {
         return (AttachmentRow) { .id = id,
-                                 .network = "net",
-                                 .sandbox = (char *) sandbox,
-                                 .ifname = (char *) ifname,
-                                 .kind = "bridge",
-                                 .state = "planned",
-                                 .request = "{}",
-                                 .host_ifname = "nmg1",
+                                 .network = TEXT("net"),
+                                 .sandbox = TEXT(sandbox),
+                                 .ifname = TEXT(ifname),
+                                 .kind = TEXT("bridge"),
+                                 .state = TEXT("planned"),
+                                 .request = TEXT("{}"),
+                                 .host_ifname = TEXT("nmg1"),
                                  .host_ifindex = UINT32_MAX,
                                  .host_mac = { 2, 0, 0, 0, 0, 1 },
                                  .mac = { 2, 0, 0, 0, 0, 2 },
                                  .mtu = 1500,
                                  .group = 7,
-                                 .config_hash = "00",
-                                 .plan = "{\"p\":1}",
+                                 .config_hash = TEXT("00"),
+                                 .plan = TEXT("{\"p\":1}"),
                                  .created_usec = 1800000000000000 };
 }
 
 static AddressRow address_row(uint64_t attachment, const char *pool, const char *address) {
         AddressRow row = { .attachment = attachment,
-                           .pool = (char *) pool,
-                           .network = "net",
-                           .sandbox = "sb",
-                           .ifname = "eth0",
+                           .pool = TEXT(pool),
+                           .network = TEXT("net"),
+                           .sandbox = TEXT("sb"),
+                           .ifname = TEXT("eth0"),
                            .set_index = 1 };
 
         assert_return_code(in_prefix_parse(address, &row.address), 0);
@@ -465,7 +468,7 @@ static int check_cursor(CursorRow *row, void *userdata) {
 
 static void test_cursors(void **state) {
         _cleanup_(store_closep) Store *s = open_store(*state);
-        CursorRow row = { .network = "net", .set_index = 1 };
+        CursorRow row = { .network = TEXT("net"), .set_index = 1 };
         unsigned n = 0;
 
         assert_ok(in_addr_parse("fd97::9", &row.address));
@@ -521,7 +524,7 @@ static void test_text_is_bound(void **state) {
         _cleanup_(store_closep) Store *s = open_store(*state);
         NetworkRow row = network_row(nasty);
 
-        row.config = (char *) nasty;
+        row.config = TEXT(nasty);
         assert_ok(store_put_network(s, &row, &e));
         assert_ok(store_load_networks(s, keep_network, &out, &e));
         assert_string_equal(out.name, nasty);
@@ -538,7 +541,7 @@ static void test_foreign_keys(void **state) {
         _cleanup_(store_closep) Store *s = open_store(*state);
 
         put_base(s);
-        lost.network = "nowhere";
+        lost.network = TEXT("nowhere");
         assert_true(store_put_attachment(s, &strange, NULL) < 0);
         assert_true(store_put_attachment(s, &lost, NULL) < 0);
         assert_true(store_put_address(s, &ownerless, NULL) < 0);
@@ -636,7 +639,7 @@ static void test_full_disk(void **state) {
         assert_ok(store_begin(s, &e));
         assert_refused(store_put_network(s, &row, &e), ENOSPC, "netmgr.db");
         store_rollback(s);
-        row.config = "{}";
+        row.config = TEXT("{}");
         assert_ok(store_put_network(s, &row, &e)); /* and it goes on */
         assert_int_equal(count_networks(s), 1);
 }
@@ -752,7 +755,7 @@ static void test_migration_of_an_empty_file(void **state) {
 
 static void test_second_opener(void **state) {
         _cleanup_(store_closep) Store *s = open_store(*state);
-        char *aside = (char *) "untouched";
+        char *aside = TEXT("untouched");
         Store *second = NULL;
 
         assert_refused(store_open(*state, &second, &aside, &e), EBUSY, *state);
