@@ -116,18 +116,15 @@ Committer *committer_free(Committer *c) {
         task_queue_stop(&c->queue);
         pthread_join(c->thread, NULL);
 
-        /* What still waits is written here; nobody listens for the outcome any more. */
+        /* What still waits is written here. */
         list_init(&rest);
         while (!list_is_empty(&c->queue.tasks)) {
                 List *first = c->queue.tasks.next;
                 list_unlink(first);
                 list_append(&rest, first);
         }
-        if (!list_is_empty(&rest)) {
-                _cleanup_error_ Error error = ERROR_NULL;
-                if (commit_group(c->store, &rest, &error) < 0)
-                        log_error("ledger: last commit before the stop: %s", error_message(&error));
-        }
+        if (!list_is_empty(&rest))
+                commit_all(c, &rest, 2);
         store_close(c->store);
         task_queue_destroy(&c->queue);
         free(c);
@@ -135,6 +132,8 @@ Committer *committer_free(Committer *c) {
 }
 
 void committer_submit(Committer *c, Commit *commit) {
+        if (!c)
+                return; /* stopped: the next start finds the row as it was */
         commit->task.r = 0;
         commit->task.error = ERROR_NULL;
         task_queue_put(&c->queue, &commit->task);

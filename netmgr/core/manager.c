@@ -214,10 +214,13 @@ Manager *manager_free(Manager *m) {
         if (!m)
                 return NULL;
 
-        /* The datapath stays. Threads end first: nothing may touch the objects after. */
-        m->workers = workers_free(m->workers);
+        /* The datapath stays. Threads end first: nothing may touch the objects after. What they have done
+         * is taken note of; what it would lead to is left to the next start. */
         m->reaper = reaper_free(m->reaper);
+        mailbox_drain(m->mailbox);
+        m->workers = workers_free(m->workers);
         m->committer = committer_free(m->committer);
+        mailbox_drain(m->mailbox);
         mailbox_free(m->mailbox);
         nl_monitor_free(m->monitor);
         kernel_socket_free(m->nl);

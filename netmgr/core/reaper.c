@@ -132,6 +132,8 @@ Reaper *reaper_free(Reaper *reaper) {
 }
 
 void reaper_submit(Reaper *reaper, Reap *reap) {
+        if (!reaper)
+                return; /* stopping: the row says `releasing` */
         reap->task.r = 0;
         reap->task.error = ERROR_NULL;
         task_queue_put(&reaper->queue, &reap->task);

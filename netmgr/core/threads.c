@@ -70,15 +70,11 @@ struct Mailbox {
         sd_event_source *source;
 };
 
-static int mailbox_deliver(sd_event_source *source _unused_, int fd, uint32_t revents _unused_,
-                           void *userdata) {
-        Mailbox *m = userdata;
-        uint64_t count;
+void mailbox_drain(Mailbox *m) {
         List all;
 
-        if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
-                return log_error_errno(errno, "reading the mailbox's eventfd");
-
+        if (!m)
+                return;
         /* Take everything that is there: a delivered task may post new ones at once. */
         list_init(&all);
         pthread_mutex_lock(&m->lock);
@@ -94,6 +90,14 @@ static int mailbox_deliver(sd_event_source *source _unused_, int fd, uint32_t re
                 list_unlink(&t->list);
                 t->deliver(t);
         }
+}
+
+static int mailbox_deliver(sd_event_source *source _unused_, int fd, uint32_t revents _unused_, void *userdata) {
+        uint64_t count;
+
+        if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+                return log_error_errno(errno, "reading the mailbox's eventfd");
+        mailbox_drain(userdata);
         return 0;
 }
 

@@ -42,7 +42,9 @@ void task_queue_stop(TaskQueue *q);
 typedef struct Mailbox Mailbox;
 
 int mailbox_new(sd_event *event, Mailbox **ret);
-Mailbox *mailbox_free(Mailbox *m); /* accepts NULL; undelivered tasks are dropped with the process */
+Mailbox *mailbox_free(Mailbox *m); /* accepts NULL; undelivered tasks are dropped */
+/* Delivers what waits now; for the stop, when no loop does it any more. Accepts NULL. */
+void mailbox_drain(Mailbox *m);
 DEFINE_CLEANUP(Mailbox *, mailbox_free)
 /* From any thread. */
 void mailbox_post(Mailbox *m, Task *task);

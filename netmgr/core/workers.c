@@ -118,6 +118,8 @@ Workers *workers_free(Workers *p) {
 }
 
 void workers_submit(Workers *p, Job *job) {
+        if (!p)
+                return; /* stopping: the ledger knows what was meant */
         job->task.r = 0;
         job->task.error = ERROR_NULL;
         task_queue_put(&p->queue, &job->task);

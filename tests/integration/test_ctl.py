@@ -55,7 +55,7 @@ def test_show(host, two):
         r = host.ctl("show", name)
         assert r.returncode == 0, (name, r.stderr)
         assert isinstance(host.ctl_json("show", name), dict)
-    assert host.ctl_json("show", "box-a/eth0") in host.describe("attachments")
+    assert host.ctl_json("show", "box-a/eth0")["attachments"][0] in host.describe("attachments")
     assert a.host_ifname in host.ctl("show", "box-a/eth0").stdout
 
 

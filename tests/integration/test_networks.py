@@ -104,11 +104,12 @@ def test_broken_file_is_reported_and_hurts_nobody(host, case):
     assert "broken.conflist" in host.netmgrd.text()
     assert "broken" in reasons(host)
     assert host.get_property(ROOT, MANAGER, "Health") == "degraded"
-    host.add(pointer("good"))
+    a = host.add(pointer("good"))
     host.try_add(pointer("broken"))[0].expect_error(7, "broken")
     put(host, "broken", conflist("broken", "10.97.22.0/24"))
     settle(lambda: names(host) == {"good", "broken"}, "the repaired file is known")
     assert host.get_property(ROOT, MANAGER, "Health") == "ok" and not reasons(host)
+    a.delete().expect_ok()
     drop(host, "broken")
     drop(host, "good")
     settle(lambda: names(host) == set(), "forgotten")

@@ -72,30 +72,32 @@ def test_runtime_methods_refuse_an_unprivileged_user(host, method):
         assert text.returncode != 0 and "denied" in text.stderr.lower(), text.stderr
 
 
-def bus_as(host, user):
-    """A dbus-python connection of another user: the process changes its effective uid for the greeting."""
-    import pwd
-    os.seteuid(pwd.getpwnam(user).pw_uid)
-    try:
-        return host.bus()
-    finally:
-        os.seteuid(0)
+# busctl has its own words for a refusal: the name comes from a client inside the host.
+REFUSED_AS = """
+import sys, dbus, dbus.bus
+bus = dbus.bus.BusConnection("unix:path=/run/dbus/system_bus_socket")
+empty = dbus.Dictionary({}, "sv")
+calls = {
+    "Del": ("org.netmgr1.Runtime", "a{sv}", [dbus.Dictionary({"ContainerId": "c1", "IfName": "eth0"}, "sv")]),
+    "RemoveNetwork": ("org.netmgr1.Manager", "sa{sv}", ["net1", empty]),
+    "Reload": ("org.netmgr1.Manager", "", []),
+}
+try:
+    if sys.argv[1] == "own":
+        bus.request_name("org.netmgr1")
+    else:
+        interface, signature, args = calls[sys.argv[1]]
+        bus.call_blocking("org.netmgr1", "/org/netmgr1", interface, sys.argv[1], signature, args)
+    print("allowed")
+except dbus.DBusException as e:
+    print(e.get_dbus_name())
+"""
 
 
-def test_the_refusal_has_the_standard_name(host):
-    import dbus
-    bus = bus_as(host, "nobody")
-    try:
-        for interface, method, signature, args in (
-                (RUNTIME, "Del", "a{sv}", [dbus.Dictionary({"ContainerId": "c1", "IfName": "eth0"}, "sv")]),
-                (MANAGER, "RemoveNetwork", "sa{sv}", ["net1", dbus.Dictionary({}, "sv")]),
-                (MANAGER, "AddNetwork", "ssa{sv}", ["net1", "{}", dbus.Dictionary({}, "sv")]),
-                (MANAGER, "Reload", "", [])):
-            with pytest.raises(dbus.DBusException) as refused:
-                bus.call_blocking("org.netmgr1", ROOT, interface, method, signature, args)
-            assert refused.value.get_dbus_name() == DENIED, method
-    finally:
-        bus.close()
+@pytest.mark.parametrize("what", ["Del", "RemoveNetwork", "Reload", "own"])
+def test_the_refusal_has_the_standard_name(host, what):
+    r = host.run(["/usr/bin/python3", "-c", REFUSED_AS, what], user="nobody")
+    assert r.stdout.strip() == DENIED, r
 
 
 def test_everybody_may_read(host):
@@ -112,17 +114,6 @@ def test_allowed_users_may_call_the_runtime_methods(host):
               "NetnsPath", "s", "", user="nobody")
     assert host.held() == {}
     a.live = False
-
-
-def test_only_netmgr_may_own_the_name(host):
-    import dbus
-    bus = bus_as(host, "nobody")
-    try:
-        with pytest.raises(dbus.DBusException) as refused:
-            bus.request_name("org.netmgr1")
-        assert refused.value.get_dbus_name() == DENIED
-    finally:
-        bus.close()
 
 
 # --- sockets and files ---------------------------------------------------------------------------
