@@ -252,6 +252,13 @@ static int method_add_network(sd_bus_message *m, void *userdata, sd_bus_error *e
         return 1;
 }
 
+static void network_dropped(void *userdata) {
+        sd_bus_message *m = userdata;
+
+        (void) sd_bus_reply_method_return(m, NULL);
+        sd_bus_message_unref(m);
+}
+
 static int method_remove_network(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_error_ Error e = ERROR_NULL;
         const char *name;
@@ -269,10 +276,12 @@ static int method_remove_network(sd_bus_message *m, void *userdata, sd_bus_error
         if (n && !n->gone && n->source == NETWORK_FILE)
                 return sd_bus_error_setf(error, error_dbus_name(ERROR_IN_USE),
                                          "network %s is defined by networks.d/%s.conflist; remove that file", name, name);
-        r = network_remove(b->manager, name, &e);
-        if (r < 0)
+        r = network_remove(b->manager, name, network_dropped, sd_bus_message_ref(m), &e);
+        if (r < 0) {
+                sd_bus_message_unref(m);
                 return bus_error_set(error, r, &e);
-        return sd_bus_reply_method_return(m, NULL);
+        }
+        return 1;
 }
 
 static int method_reload(sd_bus_message *m, void *userdata, sd_bus_error *error) {

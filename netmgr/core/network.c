@@ -51,6 +51,8 @@ Network *network_free(Network *n) {
                         n->manager->observer.network_removed(n, n->manager->observer.userdata);
                 map_remove_str(n->manager->networks, n->name);
         }
+        if (n->dropped)
+                n->dropped(n->dropped_userdata);
         netconf_free(n->conf);
         free(n->config);
         free(n->name);
@@ -276,7 +278,7 @@ void network_release_if_unused(Network *n) {
                 network_take_down(n);
 }
 
-int network_remove(Manager *m, const char *name, Error *e) {
+int network_remove(Manager *m, const char *name, void (*dropped)(void *userdata), void *userdata, Error *e) {
         Network *n = network_find(m, name);
 
         if (!n || n->gone)
@@ -286,6 +288,8 @@ int network_remove(Manager *m, const char *name, Error *e) {
                                   "network %s has %zu attachments; delete those sandboxes first", name,
                                   n->n_attachments);
         n->gone = true;
+        n->dropped = dropped;
+        n->dropped_userdata = userdata;
         network_release_if_unused(n);
         return 0;
 }

@@ -52,6 +52,8 @@ struct Network {
         InAddr node4, node6; /* preferred source towards sandboxes, as found while READY */
 
         bool stored;         /* its row is in the ledger */
+        void (*dropped)(void *userdata); /* who asked for the removal hears of its end; or NULL */
+        void *dropped_userdata;
         bool gone;           /* removed while attachments last: an inline successor may replace it */
         size_t n_attachments;
         List waiters;        /* NetworkWaiter */
@@ -66,8 +68,9 @@ Network *network_find(const Manager *m, const char *name);
  */
 int network_set(Manager *m, const char *name, NetworkSource source, const char *config, NetConf *conf,
                 Network **ret, Error *e);
-/* ERROR_IN_USE while it has attachments, ERROR_NO_SUCH_NETWORK. */
-int network_remove(Manager *m, const char *name, Error *e);
+/* ERROR_IN_USE while it has attachments, ERROR_NO_SUCH_NETWORK. On success `dropped` is called once the
+ * network and its bridge are gone, possibly before the return. */
+int network_remove(Manager *m, const char *name, void (*dropped)(void *userdata), void *userdata, Error *e);
 /* After the last attachment of an inline network; and the end of network_remove(). */
 void network_release_if_unused(Network *n);
 Network *network_free(Network *n);
