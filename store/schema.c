@@ -72,10 +72,12 @@ static int run_script(Store *s, const char *sql, const char *what, Error *e) {
         return code == SQLITE_OK ? 0 : store_error(s, code, what, e);
 }
 
-static int migrate(Store *s, int64_t version, Error *e) {
+int schema_migrate(Store *s, int64_t version, Error *e) {
         /* PRAGMA takes no bound values; the number is the compiler's, not a client's. */
         char pragma[64];
 
+        if (version == STORE_SCHEMA_VERSION)
+                return 0;
         int r = run_script(s, "BEGIN IMMEDIATE", "beginning a migration", e);
         for (; r >= 0 && version < STORE_SCHEMA_VERSION; version++)
                 r = run_script(s, migrations[version], "migrating the schema", e);
@@ -92,7 +94,7 @@ static int migrate(Store *s, int64_t version, Error *e) {
         return r;
 }
 
-int schema_prepare(Store *s, Error *e) {
+int schema_identify(Store *s, int64_t *ret_version, Error *e) {
         int64_t application = 0, version = 0, tables = 0;
 
         int r = get_number(s, "PRAGMA application_id", &application, e);
@@ -102,8 +104,12 @@ int schema_prepare(Store *s, Error *e) {
                 r = get_number(s, "SELECT count(*) FROM sqlite_schema", &tables, e);
         if (r < 0)
                 return r;
+        if (tables == 0) {
+                *ret_version = 0; /* new, or a first start that ended before its commit */
+                return 0;
+        }
         /* A database of somebody else is no ledger, whatever it holds. */
-        if (tables > 0 && application != STORE_APPLICATION_ID)
+        if (application != STORE_APPLICATION_ID)
                 return error_setf(e, ERROR_LEDGER, "%s is a database, but not netmgr's", s->path);
         if (version > STORE_SCHEMA_VERSION) {
                 (void) error_setf(e, ERROR_LEDGER, "%s has schema version %lld, this netmgrd knows %d; "
@@ -111,5 +117,10 @@ int schema_prepare(Store *s, Error *e) {
                                   (long long) version, STORE_SCHEMA_VERSION);
                 return -EPROTONOSUPPORT;
         }
-        return version < STORE_SCHEMA_VERSION ? migrate(s, version, e) : 0;
+        /* Tables and version are committed together, so our tables never have version 0. */
+        if (version < 1)
+                return error_setf(e, ERROR_LEDGER, "ledger %s is damaged: schema version %lld", s->path,
+                                  (long long) version);
+        *ret_version = version;
+        return 0;
 }

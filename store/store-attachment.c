@@ -98,7 +98,13 @@ int store_set_attachment_state(Store *s, uint64_t id, const char *state, uint32_
         bind_text(stmt, 2, state);
         sqlite3_bind_int64(stmt, 3, host_ifindex);
         bind_text(stmt, 4, result);
-        return store_run(s, stmt, "writing an attachment's state", e);
+        int r = store_run(s, stmt, "writing an attachment's state", e);
+        if (r >= 0 && sqlite3_changes(s->db) == 0) {
+                (void) error_setf(e, ERROR_LEDGER, "ledger %s: there is no attachment %llu to become %s", s->path,
+                                  (unsigned long long) id, state);
+                return -ENOENT;
+        }
+        return r;
 }
 
 int store_delete_attachment(Store *s, uint64_t id, Error *e) {

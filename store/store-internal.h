@@ -79,8 +79,11 @@ bool column_text(sqlite3_stmt *stmt, int at, char **ret);
 /* A text that must be an address. */
 int column_addr(sqlite3_stmt *stmt, int at, InAddr *ret);
 
-/* Makes or migrates the schema. */
-int schema_prepare(Store *s, Error *e);
+/* Whose file it is, before anything is written to it. 0 and its schema version (0: empty), -EUCLEAN
+ * for somebody else's or a damaged one, -EPROTONOSUPPORT for a newer one. */
+int schema_identify(Store *s, int64_t *ret_version, Error *e);
+/* Brings it from that version to STORE_SCHEMA_VERSION, all or nothing. */
+int schema_migrate(Store *s, int64_t version, Error *e);
 #define STORE_APPLICATION_ID 0x4e4d4752 /* "NMGR" */
 
 /* Walks a SELECT: read() fills the row from the statement, cb gets it, clear() ends it. */

@@ -5,10 +5,12 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/parse.h"
 #include "store/store-internal.h"
 
@@ -64,6 +66,8 @@ static const char *const sql[_STMT_MAX] = {
 };
 
 static int code_errno(int code) {
+        if (code == SQLITE_CONSTRAINT_UNIQUE || code == SQLITE_CONSTRAINT_PRIMARYKEY)
+                return EEXIST;
         switch (code & 0xff) {
         case SQLITE_FULL:
                 return ENOSPC;
@@ -78,8 +82,8 @@ static int code_errno(int code) {
                 return EBUSY;
         case SQLITE_NOMEM:
                 return ENOMEM;
-        case SQLITE_CONSTRAINT:
-                return EEXIST;
+        case SQLITE_CONSTRAINT: /* foreign keys and the like: the caller's order is wrong */
+                return EINVAL;
         case SQLITE_CANTOPEN:
                 return ENOENT;
         default:
@@ -146,42 +150,118 @@ int column_addr(sqlite3_stmt *stmt, int at, InAddr *ret) {
         return in_addr_parse((const char *) text, ret);
 }
 
-/* Everything but the lock; fails for a file that is no ledger. */
-static int open_database(Store *s, Error *e) {
-        static const char *const pragmas[] = {
-                "PRAGMA journal_mode=WAL",   "PRAGMA synchronous=NORMAL",    "PRAGMA foreign_keys=ON",
-                "PRAGMA trusted_schema=OFF", "PRAGMA wal_autocheckpoint=0", "PRAGMA temp_store=MEMORY",
-                "PRAGMA cache_size=-512",    "PRAGMA cell_size_check=ON",
-        };
-        sqlite3_stmt *check = NULL;
-        _cleanup_close_ int fd = open(s->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+/*
+ * The file exists afterwards and nobody else may read it. It is closed before SQLite opens it: the
+ * kernel drops SQLite's fcntl() locks as soon as this process closes any descriptor of the file, and
+ * then a person's sqlite3 takes itself for the last one and deletes the log under us.
+ */
+static int create_file(Store *s, Error *e) {
+        _cleanup_close_ int fd = open(s->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+        struct stat st;
 
-        if (fd < 0)
+        if (fd < 0 || fstat(fd, &st) < 0)
                 return error_set_errnof(e, ERROR_LEDGER, errno, "opening the ledger %s", s->path);
+        if (!S_ISREG(st.st_mode))
+                return error_set_errnof(e, ERROR_LEDGER, EBADFD, "the ledger %s is no regular file", s->path);
+        if ((st.st_mode & 07777) != 0600 && fchmod(fd, 0600) < 0)
+                return error_set_errnof(e, ERROR_LEDGER, errno, "making %s private", s->path);
+        return 0;
+}
+
+/* A connection that has written nothing, and will not by being closed: the -wal of a damaged ledger
+ * is evidence, and a newer one is not ours to touch. */
+static int connect_database(Store *s, Error *e) {
         int code = sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+
+        if (code == SQLITE_OK)
+                code = sqlite3_extended_result_codes(s->db, 1);
         if (code == SQLITE_OK)
                 code = sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
         if (code == SQLITE_OK)
+                code = sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+        if (code == SQLITE_OK)
+                code = sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+        if (code == SQLITE_OK)
                 code = sqlite3_busy_timeout(s->db, 1000);
-        if (code != SQLITE_OK)
-                return store_error(s, code, "opening", e);
-        for (size_t i = 0; i < ELEMENTSOF(pragmas); i++) {
-                code = sqlite3_exec(s->db, pragmas[i], NULL, NULL, NULL);
-                if (code != SQLITE_OK)
-                        return store_error(s, code, pragmas[i], e);
-        }
-        code = sqlite3_prepare_v2(s->db, "PRAGMA quick_check(1)", -1, &check, NULL);
+        if (code == SQLITE_OK)
+                code = sqlite3_exec(s->db, "PRAGMA cell_size_check=ON; PRAGMA cache_size=-512", NULL, NULL, NULL);
+        return code == SQLITE_OK ? 0 : store_error(s, code, "opening", e);
+}
+
+static int check_database(Store *s, Error *e) {
+        sqlite3_stmt *check = NULL;
+        int r = -EUCLEAN;
+
+        int code = sqlite3_prepare_v2(s->db, "PRAGMA quick_check(1)", -1, &check, NULL);
         if (code == SQLITE_OK)
                 code = sqlite3_step(check);
-        bool sound = code == SQLITE_ROW && streq((const char *) sqlite3_column_text(check, 0), "ok");
-        if (code != SQLITE_ROW)
-                (void) store_error(s, code, "checking", e);
-        else if (!sound)
-                (void) error_setf(e, ERROR_LEDGER, "ledger %s is damaged: %s", s->path, sqlite3_column_text(check, 0));
+        const char *said = code == SQLITE_ROW ? (const char *) sqlite3_column_text(check, 0) : NULL;
+        if (!said)
+                r = store_error(s, code, "checking", e); /* -EIO and -EBUSY are no damage */
+        else if (streq(said, "ok"))
+                r = 0;
+        else
+                (void) error_setf(e, ERROR_LEDGER, "ledger %s is damaged: %s", s->path, said);
         sqlite3_finalize(check);
-        if (!sound)
-                return -EUCLEAN;
-        return schema_prepare(s, e);
+        return r;
+}
+
+/* From here on it may be written. */
+static int set_modes(Store *s, Error *e) {
+        static const char *const pragmas[] = {
+                "PRAGMA synchronous=NORMAL", "PRAGMA foreign_keys=ON", "PRAGMA wal_autocheckpoint=0",
+                "PRAGMA temp_store=MEMORY",  "PRAGMA journal_size_limit=4194304",
+        };
+        sqlite3_stmt *mode = NULL;
+        int r = 0;
+
+        /* A file system without shared memory keeps the old mode, and says so in the answer only. */
+        int code = sqlite3_prepare_v2(s->db, "PRAGMA journal_mode=WAL", -1, &mode, NULL);
+        if (code == SQLITE_OK)
+                code = sqlite3_step(mode);
+        if (code != SQLITE_ROW)
+                r = store_error(s, code, "PRAGMA journal_mode=WAL", e);
+        else if (!streq_ptr((const char *) sqlite3_column_text(mode, 0), "wal"))
+                r = error_set_errnof(e, ERROR_LEDGER, EOPNOTSUPP,
+                                     "ledger %s: this file system cannot hold a write-ahead log", s->path);
+        sqlite3_finalize(mode);
+        for (size_t i = 0; i < ELEMENTSOF(pragmas) && r >= 0; i++) {
+                code = sqlite3_exec(s->db, pragmas[i], NULL, NULL, NULL);
+                if (code != SQLITE_OK)
+                        r = store_error(s, code, pragmas[i], e);
+        }
+        return r;
+}
+
+/* All of them at once: tables that are not as they were made are found now, not at the first ADD. */
+static int prepare_all(Store *s, Error *e) {
+        for (StoreStmt i = 0; i < _STMT_MAX; i++)
+                if (!store_stmt(s, i, e))
+                        return (sqlite3_errcode(s->db) & 0xff) == SQLITE_ERROR ? -EUCLEAN
+                                                                            : -code_errno(sqlite3_errcode(s->db));
+        return 0;
+}
+
+/* Everything but the lock; -EUCLEAN for a file that is no ledger. */
+static int open_database(Store *s, Error *e) {
+        int64_t version = 0;
+
+        int r = create_file(s, e);
+        if (r >= 0)
+                r = connect_database(s, e);
+        if (r >= 0)
+                r = schema_identify(s, &version, e);
+        if (r >= 0)
+                r = check_database(s, e);
+        if (r >= 0)
+                r = set_modes(s, e);
+        if (r >= 0)
+                r = schema_migrate(s, version, e);
+        if (r >= 0)
+                r = prepare_all(s, e);
+        if (r >= 0)
+                (void) sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+        return r;
 }
 
 static void close_database(Store *s) {
@@ -193,13 +273,41 @@ static void close_database(Store *s) {
         s->db = NULL;
 }
 
-/* Never deletes: a person may want to look, or to carry addresses over. */
-static int set_aside(Store *s, char **ret, Error *e) {
-        static const char *const suffixes[] = { "", "-wal", "-shm" };
-        _cleanup_free_ char *aside = strf("%s.damaged-%lld", s->path, (long long) time(NULL));
+/* A name that nobody has, also when the second damage comes within a second. The lock keeps it free. */
+static int pick_aside(Store *s, char **ret, Error *e) {
+        for (long long when = time(NULL);; when++) {
+                _cleanup_free_ char *aside = strf("%s.damaged-%lld", s->path, when);
+                _cleanup_free_ char *wal = aside ? strf("%s-wal", aside) : NULL;
+                struct stat st;
 
-        if (!aside)
-                return error_oom(e);
+                if (!wal)
+                        return error_oom(e);
+                if (lstat(aside, &st) < 0 && lstat(wal, &st) < 0) {
+                        *ret = TAKE_PTR(aside);
+                        return 0;
+                }
+        }
+}
+
+/* A log without its database: committed rows are in there, and SQLite would delete it. */
+static bool has_orphaned_log(Store *s) {
+        _cleanup_free_ char *wal = strf("%s-wal", s->path);
+        struct stat st;
+
+        if (!wal || (stat(s->path, &st) >= 0 && st.st_size > 0))
+                return false;
+        return stat(wal, &st) >= 0 && st.st_size > 0;
+}
+
+/* Never deletes: a person may want to look, or to carry addresses over. The database goes first, so
+ * that after a crash in between has_orphaned_log() finds the rest. */
+static int set_aside(Store *s, char **ret, Error *e) {
+        static const char *const suffixes[] = { "", "-wal", "-shm", "-journal" };
+        _cleanup_free_ char *aside = NULL;
+
+        int r = pick_aside(s, &aside, e);
+        if (r < 0)
+                return r;
         for (size_t i = 0; i < ELEMENTSOF(suffixes); i++) {
                 _cleanup_free_ char *from = strf("%s%s", s->path, suffixes[i]), *to = strf("%s%s", aside, suffixes[i]);
                 if (!from || !to)
@@ -243,12 +351,16 @@ int store_open(const char *dir, Store **ret, char **ret_set_aside, Error *e) {
         if (r < 0)
                 return r;
 
-        r = open_database(s, &damage);
+        if (has_orphaned_log(s))
+                r = error_setf(&damage, ERROR_LEDGER, "%s-wal is there without its ledger", s->path);
+        else
+                r = open_database(s, &damage);
         if (r == -EUCLEAN) {
                 close_database(s);
                 r = set_aside(s, &aside, e);
                 if (r < 0)
                         return r;
+                log_error("%s; set aside as %s, a new ledger is begun", error_message(&damage), aside);
                 r = open_database(s, e);
         } else if (r < 0)
                 (void) error_setf(e, damage.kind, "%s", error_message(&damage));

@@ -120,7 +120,7 @@ int store_delete_network(Store *s, const char *name, Error *e);
 int store_put_sandbox(Store *s, const SandboxRow *row, Error *e);
 int store_delete_sandbox(Store *s, const char *id, Error *e);
 int store_put_attachment(Store *s, const AttachmentRow *row, Error *e);
-/* Only what changes on the way up or down; result may be NULL to keep it. */
+/* Only what changes on the way up or down; result may be NULL to keep it. -ENOENT: no such id. */
 int store_set_attachment_state(Store *s, uint64_t id, const char *state, uint32_t host_ifindex,
                                const char *result, Error *e);
 int store_delete_attachment(Store *s, uint64_t id, Error *e);

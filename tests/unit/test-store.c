@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/limits.h"
 #include "base/parse.h"
 #include "store/store-internal.h"
@@ -657,6 +658,31 @@ static void test_another_writer(void **state) {
         put_base(s);
 }
 
+/* A person's sqlite3 beside us, in another process, must not take itself for the last user: it would
+ * delete the log on leaving, and what is committed after that would be seen by nobody. */
+static void test_another_process_leaves(void **state) {
+        _cleanup_(store_closep) Store *s = open_store(*state);
+        _cleanup_free_ char *path = db_path(*state), *wal = strf("%s-wal", path);
+        NetworkRow row = network_row("later");
+        int status;
+
+        put_base(s);
+        pid_t pid = fork();
+        assert_return_code(pid, errno);
+        if (pid == 0) {
+                execlp("/usr/bin/python3", "python3", "-c",
+                       "import sqlite3, sys; d = sqlite3.connect(sys.argv[1]);"
+                       "assert d.execute('SELECT count(*) FROM network').fetchone() == (1,); d.close()",
+                       path, NULL);
+                _exit(127);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+        assert_int_equal(access(wal, F_OK), 0);
+        assert_ok(store_put_network(s, &row, &e));
+        assert_int_equal(ask(*state, "SELECT count(*) FROM network"), 2);
+}
+
 /* ---- crashes ------------------------------------------------------------------------------------- */
 
 /* A child that writes, says so, and is killed where it stands: inside its transaction, or after. */
@@ -917,6 +943,62 @@ static void test_malformed_row(void **state) {
         store_close(s);
 }
 
+/* Damaged, foreign or newer: until it is known whose it is, not a byte of it changes. */
+static void assert_kept(const char *dir, const char *script) {
+        _cleanup_free_ char *path = db_path(dir), *aside = NULL, *before = NULL, *after = NULL;
+        size_t size, size_after;
+        Store *s = NULL;
+
+        change(path, script);
+        assert_return_code(file_read_full(AT_FDCWD, path, 1 << 20, &before, &size), 0);
+        int r = store_open(dir, &s, &aside, NULL);
+        assert_true((r >= 0) == (aside != NULL));
+        assert_return_code(file_read_full(AT_FDCWD, aside ? aside : path, 1 << 20, &after,
+                                          &size_after),
+                           0);
+        assert_int_equal(size, size_after);
+        assert_memory_equal(before, after, size);
+        store_close(s);
+}
+
+static void test_not_written_before_it_is_known(void **state) {
+        assert_kept(*state, "PRAGMA application_id=5; CREATE TABLE t (a)");
+        assert_kept(*state, "PRAGMA user_version=-1"); /* negative: damaged, and no index */
+        assert_kept(*state, "PRAGMA user_version=0");  /* ours, but the version is gone */
+        assert_int_equal(count_aside(*state), 3);      /* within a second, none overwritten */
+        assert_kept(*state, "PRAGMA journal_mode=DELETE; PRAGMA user_version=1000");
+}
+
+static void test_missing_table(void **state) {
+        _cleanup_free_ char *path = db_path(*state);
+        struct stat st;
+
+        store_close(open_store(*state));
+        change(path, "DROP TABLE cursor");
+        assert_return_code(stat(path, &st), errno);
+        assert_set_aside(*state, st.st_size);
+}
+
+static void test_log_without_its_ledger(void **state) {
+        _cleanup_free_ char *path = db_path(*state), *aside = NULL, *wal = NULL;
+        Store *s = NULL;
+
+        kill_a_writer(*state, true);
+        assert_return_code(unlink(path), errno);
+        assert_ok(store_open(*state, &s, &aside, &e));
+        assert_non_null(aside);
+        wal = strf("%s-wal", aside);
+        assert_int_equal(access(wal, F_OK), 0);
+        assert_int_equal(count_networks(s), 0);
+        store_close(s);
+}
+
+static void test_state_of_no_attachment(void **state) {
+        _cleanup_(store_closep) Store *s = open_store(*state);
+
+        assert_refused(store_set_attachment_state(s, 99, "up", 1, NULL, &e), ENOENT, "99");
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
 #define in_dir(test) cmocka_unit_test_setup_teardown(test, make_dir, remove_dir)
@@ -935,6 +1017,7 @@ int main(void) {
                 in_dir(test_rollback),
                 in_dir(test_full_disk),
                 in_dir(test_another_writer),
+                in_dir(test_another_process_leaves),
                 in_dir(test_kill_inside_a_transaction),
                 in_dir(test_kill_after_commit),
                 in_dir(test_new_file),
@@ -949,6 +1032,10 @@ int main(void) {
                 in_dir(test_foreign_database),
                 in_dir(test_newer_version),
                 in_dir(test_malformed_row),
+                in_dir(test_not_written_before_it_is_known),
+                in_dir(test_missing_table),
+                in_dir(test_log_without_its_ledger),
+                in_dir(test_state_of_no_attachment),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
