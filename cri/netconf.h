@@ -59,9 +59,9 @@ void net_dns_clear(NetDns *d);
 
 typedef struct NetConf {
         char *cni_version; /* never NULL; "0.1.0" when the object says nothing */
-        char *name;        /* network name, valid; NULL only when parsed without one (D-Bus, file gives it) */
-        char *type;        /* "netmgr" or "loopback" */
-        char *network;     /* "network": NAME of a network of networks.d; NULL: inline */
+        char *name; /* network name, valid; NULL only when parsed without one (D-Bus, file gives it) */
+        char *type;    /* "netmgr" or "loopback" */
+        char *network; /* "network": NAME of a network of networks.d; NULL: inline */
 
         /* inline network; meaningful only when network == NULL */
         NetKind kind;
@@ -69,7 +69,7 @@ typedef struct NetConf {
         char *bridge; /* name of the bridge; NULL: derived from the network's name */
         bool is_gateway, is_default_gateway, hairpin, promisc, force_address;
 
-        char *ipam_type;  /* NULL: none; "local" otherwise ("host-local" is refused by name for now) */
+        char *ipam_type; /* NULL: none; "local" otherwise ("host-local" is refused by name for now) */
         NetRangeSet *sets; /* of ipam.subnet, then ipam.ranges; without runtimeConfig.ipRanges */
         size_t n_sets;
         NetRoute *routes;
@@ -77,7 +77,7 @@ typedef struct NetConf {
         NetDns dns;
 
         /* per attachment */
-        InPrefix *requested;     /* args.cni.ips, then runtimeConfig.ips; CNI_ARGS IP is not in here */
+        InPrefix *requested; /* args.cni.ips, then runtimeConfig.ips; CNI_ARGS IP is not in here */
         size_t n_requested;
         NetRangeSet *runtime_sets; /* runtimeConfig.ipRanges: they come before `sets` */
         size_t n_runtime_sets;
@@ -87,7 +87,7 @@ typedef struct NetConf {
         bool has_valid_attachments;
         struct ValidAttachment {
                 char *container_id, *ifname;
-        } *valid_attachments;
+        } * valid_attachments;
         size_t n_valid_attachments;
 
         /* The keys that describe the network itself, canonical (sorted, without name, cniVersion,

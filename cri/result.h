@@ -21,7 +21,7 @@ bool cni_version_is_supported(const char *version); /* NULL: no */
 int cni_version_compare(const char *a, const char *b);
 
 typedef struct CniInterface {
-        const char *name;    /* borrowed, as everything in a CniResult */
+        const char *name; /* borrowed, as everything in a CniResult */
         MacAddr mac;
         uint32_t mtu;        /* 0: unknown */
         const char *sandbox; /* CNI_NETNS verbatim; NULL on the host's side */
@@ -30,8 +30,8 @@ typedef struct CniInterface {
 
 typedef struct CniIp {
         InPrefix address;
-        InAddr gateway;      /* AF_UNSPEC: none */
-        int interface;       /* index into interfaces, -1: none */
+        InAddr gateway; /* AF_UNSPEC: none */
+        int interface;  /* index into interfaces, -1: none */
 } CniIp;
 
 typedef struct CniResult {
@@ -59,7 +59,7 @@ typedef struct CniPrevResult {
                 char *name, *sandbox; /* owned; sandbox NULL: host side */
                 MacAddr mac;
                 bool has_mac;
-        } *interfaces;
+        } * interfaces;
         size_t n_interfaces;
 } CniPrevResult;
 int cni_prev_result_parse(json_object *o, const char *version, CniPrevResult *ret, Error *e);

@@ -112,15 +112,16 @@ int schema_identify(Store *s, int64_t *ret_version, Error *e) {
         if (application != STORE_APPLICATION_ID)
                 return error_setf(e, ERROR_LEDGER, "%s is a database, but not netmgr's", s->path);
         if (version > STORE_SCHEMA_VERSION) {
-                (void) error_setf(e, ERROR_LEDGER, "%s has schema version %lld, this netmgrd knows %d; "
-                                  "install the newer netmgr again, or move the file away", s->path,
-                                  (long long) version, STORE_SCHEMA_VERSION);
+                (void) error_setf(e, ERROR_LEDGER,
+                                  "%s has schema version %lld, this netmgrd knows %d; "
+                                  "install the newer netmgr again, or move the file away",
+                                  s->path, (long long) version, STORE_SCHEMA_VERSION);
                 return -EPROTONOSUPPORT;
         }
         /* Tables and version are committed together, so our tables never have version 0. */
         if (version < 1)
-                return error_setf(e, ERROR_LEDGER, "ledger %s is damaged: schema version %lld", s->path,
-                                  (long long) version);
+                return error_setf(e, ERROR_LEDGER, "ledger %s is damaged: schema version %lld",
+                                  s->path, (long long) version);
         *ret_version = version;
         return 0;
 }

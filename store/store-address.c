@@ -18,7 +18,8 @@ static int read_address(sqlite3_stmt *stmt, AddressRow *row) {
             !column_text(stmt, 6, &row->sandbox) || !column_text(stmt, 7, &row->ifname))
                 return -ENOMEM;
         if (column_addr(stmt, 2, &row->address.address) < 0 ||
-            (sqlite3_column_type(stmt, 4) != SQLITE_NULL && column_addr(stmt, 4, &row->gateway) < 0))
+            (sqlite3_column_type(stmt, 4) != SQLITE_NULL &&
+             column_addr(stmt, 4, &row->gateway) < 0))
                 return -EUCLEAN;
         row->address.length = (uint8_t) sqlite3_column_int(stmt, 3);
         row->set_index = (uint32_t) sqlite3_column_int64(stmt, 8);
@@ -26,8 +27,10 @@ static int read_address(sqlite3_stmt *stmt, AddressRow *row) {
         return row->address.length > family_bits(row->address.address.family) ? -EUCLEAN : 0;
 }
 
-int store_load_addresses(Store *s, int (*cb)(AddressRow *row, void *userdata), void *userdata, Error *e) {
-        STORE_WALK(s, STMT_LOAD_ADDRESSES, AddressRow, read_address, address_row_clear, "addresses");
+int store_load_addresses(Store *s, int (*cb)(AddressRow *row, void *userdata), void *userdata,
+                         Error *e) {
+        STORE_WALK(s, STMT_LOAD_ADDRESSES, AddressRow, read_address, address_row_clear,
+                   "addresses");
 }
 
 static int refuse_held(Store *s, const AddressRow *row, const char *address, Error *e) {
@@ -38,9 +41,10 @@ static int refuse_held(Store *s, const AddressRow *row, const char *address, Err
         bind_text(stmt, 1, row->pool);
         bind_text(stmt, 2, address);
         if (sqlite3_step(stmt) == SQLITE_ROW)
-                (void) error_setf(e, ERROR_ADDRESS_IN_USE, "address %s is held by interface %s of sandbox %s on network %s",
-                                  address, sqlite3_column_text(stmt, 2), sqlite3_column_text(stmt, 1),
-                                  sqlite3_column_text(stmt, 0));
+                (void) error_setf(e, ERROR_ADDRESS_IN_USE,
+                                  "address %s is held by interface %s of sandbox %s on network %s",
+                                  address, sqlite3_column_text(stmt, 2),
+                                  sqlite3_column_text(stmt, 1), sqlite3_column_text(stmt, 0));
         return -EEXIST;
 }
 
@@ -55,7 +59,8 @@ int store_put_address(Store *s, const AddressRow *row, Error *e) {
         bind_text(stmt, 2, row->pool);
         bind_text(stmt, 3, in_addr_format(&row->address.address, address));
         sqlite3_bind_int(stmt, 4, row->address.length);
-        bind_text(stmt, 5, in_addr_is_set(&row->gateway) ? in_addr_format(&row->gateway, gateway) : NULL);
+        bind_text(stmt, 5,
+                  in_addr_is_set(&row->gateway) ? in_addr_format(&row->gateway, gateway) : NULL);
         bind_text(stmt, 6, row->network);
         bind_text(stmt, 7, row->sandbox);
         bind_text(stmt, 8, row->ifname);

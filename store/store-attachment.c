@@ -44,8 +44,10 @@ static int read_attachment(sqlite3_stmt *stmt, AttachmentRow *row) {
         return 0;
 }
 
-int store_load_attachments(Store *s, int (*cb)(AttachmentRow *row, void *userdata), void *userdata, Error *e) {
-        STORE_WALK(s, STMT_LOAD_ATTACHMENTS, AttachmentRow, read_attachment, attachment_row_clear, "attachments");
+int store_load_attachments(Store *s, int (*cb)(AttachmentRow *row, void *userdata), void *userdata,
+                           Error *e) {
+        STORE_WALK(s, STMT_LOAD_ATTACHMENTS, AttachmentRow, read_attachment, attachment_row_clear,
+                   "attachments");
 }
 
 int store_load_last_id(Store *s, uint64_t *ret, Error *e) {
@@ -89,8 +91,8 @@ int store_put_attachment(Store *s, const AttachmentRow *row, Error *e) {
         return r < 0 ? r : put_sequence(s, row->id, e);
 }
 
-int store_set_attachment_state(Store *s, uint64_t id, const char *state, uint32_t host_ifindex, const char *result,
-                               Error *e) {
+int store_set_attachment_state(Store *s, uint64_t id, const char *state, uint32_t host_ifindex,
+                               const char *result, Error *e) {
         _cleanup_stmt_ sqlite3_stmt *stmt = store_stmt(s, STMT_SET_STATE, e);
         if (!stmt)
                 return -EUCLEAN;
@@ -100,7 +102,8 @@ int store_set_attachment_state(Store *s, uint64_t id, const char *state, uint32_
         bind_text(stmt, 4, result);
         int r = store_run(s, stmt, "writing an attachment's state", e);
         if (r >= 0 && sqlite3_changes(s->db) == 0) {
-                (void) error_setf(e, ERROR_LEDGER, "ledger %s: there is no attachment %llu to become %s", s->path,
+                (void) error_setf(e, ERROR_LEDGER,
+                                  "ledger %s: there is no attachment %llu to become %s", s->path,
                                   (unsigned long long) id, state);
                 return -ENOENT;
         }

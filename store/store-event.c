@@ -18,7 +18,8 @@ static int trim(Store *s, int64_t last, Error *e) {
 
 int store_add_event(Store *s, const EventRow *row, Error *e) {
         _cleanup_stmt_ sqlite3_stmt *stmt = store_stmt(s, STMT_ADD_EVENT, e);
-        const char *texts[] = { row->op, row->network, row->sandbox, row->ifname, row->addresses, row->reason };
+        const char *texts[] = { row->op,     row->network,   row->sandbox,
+                                row->ifname, row->addresses, row->reason };
 
         if (!stmt)
                 return -EUCLEAN;

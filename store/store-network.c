@@ -20,7 +20,8 @@ void cursor_row_clear(CursorRow *r) {
 }
 
 static int read_network(sqlite3_stmt *stmt, NetworkRow *row) {
-        char **texts[] = { &row->name, &row->kind, &row->source, &row->config, &row->hash, &row->bridge };
+        char **texts[] = { &row->name,   &row->kind, &row->source,
+                           &row->config, &row->hash, &row->bridge };
 
         for (size_t i = 0; i < ELEMENTSOF(texts); i++)
                 if (!column_text(stmt, (int) i, texts[i]))
@@ -33,13 +34,15 @@ static int read_network(sqlite3_stmt *stmt, NetworkRow *row) {
         return 0;
 }
 
-int store_load_networks(Store *s, int (*cb)(NetworkRow *row, void *userdata), void *userdata, Error *e) {
+int store_load_networks(Store *s, int (*cb)(NetworkRow *row, void *userdata), void *userdata,
+                        Error *e) {
         STORE_WALK(s, STMT_LOAD_NETWORKS, NetworkRow, read_network, network_row_clear, "networks");
 }
 
 int store_put_network(Store *s, const NetworkRow *row, Error *e) {
         _cleanup_stmt_ sqlite3_stmt *stmt = store_stmt(s, STMT_PUT_NETWORK, e);
-        const char *texts[] = { row->name, row->kind, row->source, row->config, row->hash, row->bridge };
+        const char *texts[] = { row->name,   row->kind, row->source,
+                                row->config, row->hash, row->bridge };
 
         if (!stmt)
                 return -EUCLEAN;
@@ -66,7 +69,8 @@ static int read_cursor(sqlite3_stmt *stmt, CursorRow *row) {
         return column_addr(stmt, 2, &row->address);
 }
 
-int store_load_cursors(Store *s, int (*cb)(CursorRow *row, void *userdata), void *userdata, Error *e) {
+int store_load_cursors(Store *s, int (*cb)(CursorRow *row, void *userdata), void *userdata,
+                       Error *e) {
         STORE_WALK(s, STMT_LOAD_CURSORS, CursorRow, read_cursor, cursor_row_clear, "cursors");
 }
 

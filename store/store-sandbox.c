@@ -27,11 +27,14 @@ static int read_sandbox(sqlite3_stmt *stmt, SandboxRow *row) {
         row->netns_cookie = column_u64(stmt, 7);
         row->netns_dev = column_u64(stmt, 8);
         row->netns_ino = column_u64(stmt, 9);
-        return column_text(stmt, 10, &row->boot_id) && column_text(stmt, 11, &row->state) ? 0 : -ENOMEM;
+        return column_text(stmt, 10, &row->boot_id) && column_text(stmt, 11, &row->state) ? 0
+                                                                                          : -ENOMEM;
 }
 
-int store_load_sandboxes(Store *s, int (*cb)(SandboxRow *row, void *userdata), void *userdata, Error *e) {
-        STORE_WALK(s, STMT_LOAD_SANDBOXES, SandboxRow, read_sandbox, sandbox_row_clear, "sandboxes");
+int store_load_sandboxes(Store *s, int (*cb)(SandboxRow *row, void *userdata), void *userdata,
+                         Error *e) {
+        STORE_WALK(s, STMT_LOAD_SANDBOXES, SandboxRow, read_sandbox, sandbox_row_clear,
+                   "sandboxes");
 }
 
 int store_put_sandbox(Store *s, const SandboxRow *row, Error *e) {

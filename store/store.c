@@ -18,50 +18,64 @@ static const char *const sql[_STMT_MAX] = {
         [STMT_BEGIN] = "BEGIN IMMEDIATE",
         [STMT_COMMIT] = "COMMIT",
         [STMT_ROLLBACK] = "ROLLBACK",
-        [STMT_LOAD_NETWORKS] = "SELECT name, kind, source, config, hash, bridge, bridge_created, bridge_mac, mtu"
-                               " FROM network ORDER BY name",
-        [STMT_PUT_NETWORK] = "INSERT INTO network VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
-                             " ON CONFLICT (name) DO UPDATE SET kind = ?2, source = ?3, config = ?4, hash = ?5,"
-                             " bridge = ?6, bridge_created = ?7, bridge_mac = ?8, mtu = ?9",
+        [STMT_LOAD_NETWORKS] =
+                        "SELECT name, kind, source, config, hash, bridge, bridge_created, bridge_mac, mtu"
+                        " FROM network ORDER BY name",
+        [STMT_PUT_NETWORK] =
+                        "INSERT INTO network VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+                        " ON CONFLICT (name) DO UPDATE SET kind = ?2, source = ?3, config = ?4, hash = ?5,"
+                        " bridge = ?6, bridge_created = ?7, bridge_mac = ?8, mtu = ?9",
         [STMT_DELETE_NETWORK] = "DELETE FROM network WHERE name = ?1",
-        [STMT_LOAD_SANDBOXES] = "SELECT id, runtime, pod_namespace, pod_name, pod_uid, labels, netns_path,"
-                                " netns_cookie, netns_dev, netns_ino, boot_id, state FROM sandbox ORDER BY id",
-        [STMT_PUT_SANDBOX] = "INSERT INTO sandbox VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
-                             " ON CONFLICT (id) DO UPDATE SET runtime = ?2, pod_namespace = ?3, pod_name = ?4,"
-                             " pod_uid = ?5, labels = ?6, netns_path = ?7, netns_cookie = ?8, netns_dev = ?9,"
-                             " netns_ino = ?10, boot_id = ?11, state = ?12",
+        [STMT_LOAD_SANDBOXES] =
+                        "SELECT id, runtime, pod_namespace, pod_name, pod_uid, labels, netns_path,"
+                        " netns_cookie, netns_dev, netns_ino, boot_id, state FROM sandbox ORDER BY id",
+        [STMT_PUT_SANDBOX] =
+                        "INSERT INTO sandbox VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+                        " ON CONFLICT (id) DO UPDATE SET runtime = ?2, pod_namespace = ?3, pod_name = ?4,"
+                        " pod_uid = ?5, labels = ?6, netns_path = ?7, netns_cookie = ?8, netns_dev = ?9,"
+                        " netns_ino = ?10, boot_id = ?11, state = ?12",
         [STMT_DELETE_SANDBOX] = "DELETE FROM sandbox WHERE id = ?1",
-        [STMT_LOAD_ATTACHMENTS] = "SELECT id, network, sandbox, ifname, kind, state, request, result, host_ifname,"
-                                  " host_ifindex, host_mac, mac, mtu, policy_group, config_hash, plan, created_usec"
-                                  " FROM attachment ORDER BY id",
-        [STMT_PUT_ATTACHMENT] = "INSERT INTO attachment VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,"
-                                " ?13, ?14, ?15, ?16, ?17)"
-                                " ON CONFLICT (id) DO UPDATE SET state = ?6, request = ?7, result = ?8,"
-                                " host_ifname = ?9, host_ifindex = ?10, host_mac = ?11, mac = ?12, mtu = ?13,"
-                                " policy_group = ?14, config_hash = ?15, plan = ?16",
+        [STMT_LOAD_ATTACHMENTS] =
+                        "SELECT id, network, sandbox, ifname, kind, state, request, result, host_ifname,"
+                        " host_ifindex, host_mac, mac, mtu, policy_group, config_hash, plan, created_usec"
+                        " FROM attachment ORDER BY id",
+        [STMT_PUT_ATTACHMENT] =
+                        "INSERT INTO attachment VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,"
+                        " ?13, ?14, ?15, ?16, ?17)"
+                        " ON CONFLICT (id) DO UPDATE SET state = ?6, request = ?7, result = ?8,"
+                        " host_ifname = ?9, host_ifindex = ?10, host_mac = ?11, mac = ?12, mtu = ?13,"
+                        " policy_group = ?14, config_hash = ?15, plan = ?16",
         [STMT_PUT_SEQUENCE] = "INSERT INTO sequence VALUES ('attachment', ?1)"
                               " ON CONFLICT (name) DO UPDATE SET value = max(value, ?1)",
-        [STMT_SET_STATE] = "UPDATE attachment SET state = ?2, host_ifindex = ?3, result = coalesce(?4, result)"
-                           " WHERE id = ?1",
+        [STMT_SET_STATE] =
+                        "UPDATE attachment SET state = ?2, host_ifindex = ?3, result = coalesce(?4, result)"
+                        " WHERE id = ?1",
         [STMT_DELETE_ATTACHMENT] = "DELETE FROM attachment WHERE id = ?1",
-        [STMT_LAST_ID] = "SELECT max((SELECT coalesce(max(value), 0) FROM sequence WHERE name = 'attachment'),"
-                         " (SELECT coalesce(max(id), 0) FROM attachment))",
-        [STMT_LOAD_ADDRESSES] = "SELECT attachment, pool, address, prefix, gateway, network, sandbox, ifname,"
-                                " set_index, released_usec FROM address"
-                                " ORDER BY released_usec, attachment, set_index, pool, address",
-        [STMT_PUT_ADDRESS] = "INSERT INTO address VALUES (?2, ?3, ?4, ?5, ?1, ?6, ?7, ?8, ?9, ?10)"
-                             " ON CONFLICT (pool, address) DO UPDATE SET prefix = ?4, gateway = ?5,"
-                             " attachment = ?1, network = ?6, sandbox = ?7, ifname = ?8, set_index = ?9,"
-                             " released_usec = ?10 WHERE attachment IS NULL OR attachment = ?1",
-        [STMT_ADDRESS_HOLDER] = "SELECT network, sandbox, ifname FROM address WHERE pool = ?1 AND address = ?2",
-        [STMT_RELEASE_ADDRESSES] = "UPDATE address SET attachment = NULL, released_usec = ?2 WHERE attachment = ?1",
+        [STMT_LAST_ID] =
+                        "SELECT max((SELECT coalesce(max(value), 0) FROM sequence WHERE name = 'attachment'),"
+                        " (SELECT coalesce(max(id), 0) FROM attachment))",
+        [STMT_LOAD_ADDRESSES] =
+                        "SELECT attachment, pool, address, prefix, gateway, network, sandbox, ifname,"
+                        " set_index, released_usec FROM address"
+                        " ORDER BY released_usec, attachment, set_index, pool, address",
+        [STMT_PUT_ADDRESS] =
+                        "INSERT INTO address VALUES (?2, ?3, ?4, ?5, ?1, ?6, ?7, ?8, ?9, ?10)"
+                        " ON CONFLICT (pool, address) DO UPDATE SET prefix = ?4, gateway = ?5,"
+                        " attachment = ?1, network = ?6, sandbox = ?7, ifname = ?8, set_index = ?9,"
+                        " released_usec = ?10 WHERE attachment IS NULL OR attachment = ?1",
+        [STMT_ADDRESS_HOLDER] =
+                        "SELECT network, sandbox, ifname FROM address WHERE pool = ?1 AND address = ?2",
+        [STMT_RELEASE_ADDRESSES] =
+                        "UPDATE address SET attachment = NULL, released_usec = ?2 WHERE attachment = ?1",
         [STMT_DELETE_ADDRESS] = "DELETE FROM address WHERE pool = ?1 AND address = ?2",
-        [STMT_LOAD_CURSORS] = "SELECT network, set_index, address FROM cursor ORDER BY network, set_index",
+        [STMT_LOAD_CURSORS] =
+                        "SELECT network, set_index, address FROM cursor ORDER BY network, set_index",
         [STMT_PUT_CURSOR] = "INSERT INTO cursor VALUES (?1, ?2, ?3)"
                             " ON CONFLICT (network, set_index) DO UPDATE SET address = ?3",
         [STMT_DELETE_CURSORS] = "DELETE FROM cursor WHERE network = ?1",
-        [STMT_ADD_EVENT] = "INSERT INTO event (usec, op, network, sandbox, ifname, addresses, reason)"
-                           " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        [STMT_ADD_EVENT] =
+                        "INSERT INTO event (usec, op, network, sandbox, ifname, addresses, reason)"
+                        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         [STMT_TRIM_EVENTS] = "DELETE FROM event WHERE seq <= ?1",
 };
 
@@ -99,7 +113,8 @@ int store_error(Store *s, int code, const char *what, Error *e) {
 
 sqlite3_stmt *store_stmt(Store *s, StoreStmt which, Error *e) {
         if (!s->stmts[which]) {
-                int code = sqlite3_prepare_v3(s->db, sql[which], -1, SQLITE_PREPARE_PERSISTENT, &s->stmts[which], NULL);
+                int code = sqlite3_prepare_v3(s->db, sql[which], -1, SQLITE_PREPARE_PERSISTENT,
+                                              &s->stmts[which], NULL);
                 if (code != SQLITE_OK) {
                         (void) store_error(s, code, sql[which], e);
                         return NULL;
@@ -156,13 +171,15 @@ int column_addr(sqlite3_stmt *stmt, int at, InAddr *ret) {
  * then a person's sqlite3 takes itself for the last one and deletes the log under us.
  */
 static int create_file(Store *s, Error *e) {
-        _cleanup_close_ int fd = open(s->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+        _cleanup_close_ int fd =
+                        open(s->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
         struct stat st;
 
         if (fd < 0 || fstat(fd, &st) < 0)
                 return error_set_errnof(e, ERROR_LEDGER, errno, "opening the ledger %s", s->path);
         if (!S_ISREG(st.st_mode))
-                return error_set_errnof(e, ERROR_LEDGER, EBADFD, "the ledger %s is no regular file", s->path);
+                return error_set_errnof(e, ERROR_LEDGER, EBADFD, "the ledger %s is no regular file",
+                                        s->path);
         if ((st.st_mode & 07777) != 0600 && fchmod(fd, 0600) < 0)
                 return error_set_errnof(e, ERROR_LEDGER, errno, "making %s private", s->path);
         return 0;
@@ -171,7 +188,8 @@ static int create_file(Store *s, Error *e) {
 /* A connection that has written nothing, and will not by being closed: the -wal of a damaged ledger
  * is evidence, and a newer one is not ours to touch. */
 static int connect_database(Store *s, Error *e) {
-        int code = sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+        int code = sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+                                   NULL);
 
         if (code == SQLITE_OK)
                 code = sqlite3_extended_result_codes(s->db, 1);
@@ -184,7 +202,8 @@ static int connect_database(Store *s, Error *e) {
         if (code == SQLITE_OK)
                 code = sqlite3_busy_timeout(s->db, 1000);
         if (code == SQLITE_OK)
-                code = sqlite3_exec(s->db, "PRAGMA cell_size_check=ON; PRAGMA cache_size=-512", NULL, NULL, NULL);
+                code = sqlite3_exec(s->db, "PRAGMA cell_size_check=ON; PRAGMA cache_size=-512",
+                                    NULL, NULL, NULL);
         return code == SQLITE_OK ? 0 : store_error(s, code, "opening", e);
 }
 
@@ -209,8 +228,9 @@ static int check_database(Store *s, Error *e) {
 /* From here on it may be written. */
 static int set_modes(Store *s, Error *e) {
         static const char *const pragmas[] = {
-                "PRAGMA synchronous=NORMAL", "PRAGMA foreign_keys=ON", "PRAGMA wal_autocheckpoint=0",
-                "PRAGMA temp_store=MEMORY",  "PRAGMA journal_size_limit=4194304",
+                "PRAGMA synchronous=NORMAL",         "PRAGMA foreign_keys=ON",
+                "PRAGMA wal_autocheckpoint=0",       "PRAGMA temp_store=MEMORY",
+                "PRAGMA journal_size_limit=4194304",
         };
         sqlite3_stmt *mode = NULL;
         int r = 0;
@@ -223,7 +243,8 @@ static int set_modes(Store *s, Error *e) {
                 r = store_error(s, code, "PRAGMA journal_mode=WAL", e);
         else if (!streq_ptr((const char *) sqlite3_column_text(mode, 0), "wal"))
                 r = error_set_errnof(e, ERROR_LEDGER, EOPNOTSUPP,
-                                     "ledger %s: this file system cannot hold a write-ahead log", s->path);
+                                     "ledger %s: this file system cannot hold a write-ahead log",
+                                     s->path);
         sqlite3_finalize(mode);
         for (size_t i = 0; i < ELEMENTSOF(pragmas) && r >= 0; i++) {
                 code = sqlite3_exec(s->db, pragmas[i], NULL, NULL, NULL);
@@ -237,8 +258,9 @@ static int set_modes(Store *s, Error *e) {
 static int prepare_all(Store *s, Error *e) {
         for (StoreStmt i = 0; i < _STMT_MAX; i++)
                 if (!store_stmt(s, i, e))
-                        return (sqlite3_errcode(s->db) & 0xff) == SQLITE_ERROR ? -EUCLEAN
-                                                                            : -code_errno(sqlite3_errcode(s->db));
+                        return (sqlite3_errcode(s->db) & 0xff) == SQLITE_ERROR
+                                               ? -EUCLEAN
+                                               : -code_errno(sqlite3_errcode(s->db));
         return 0;
 }
 
@@ -309,11 +331,13 @@ static int set_aside(Store *s, char **ret, Error *e) {
         if (r < 0)
                 return r;
         for (size_t i = 0; i < ELEMENTSOF(suffixes); i++) {
-                _cleanup_free_ char *from = strf("%s%s", s->path, suffixes[i]), *to = strf("%s%s", aside, suffixes[i]);
+                _cleanup_free_ char *from = strf("%s%s", s->path, suffixes[i]),
+                                    *to = strf("%s%s", aside, suffixes[i]);
                 if (!from || !to)
                         return error_oom(e);
                 if (rename(from, to) < 0 && errno != ENOENT)
-                        return error_set_errnof(e, ERROR_LEDGER, errno, "setting the damaged ledger %s aside", from);
+                        return error_set_errnof(e, ERROR_LEDGER, errno,
+                                                "setting the damaged ledger %s aside", from);
         }
         *ret = TAKE_PTR(aside);
         return 0;
@@ -329,8 +353,10 @@ static int take_lock(Store *s, const char *dir, Error *e) {
                 return error_set_errnof(e, ERROR_LEDGER, errno, "opening %s", path);
         if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0) {
                 if (errno == EWOULDBLOCK)
-                        return error_set_errnof(e, ERROR_LEDGER, EBUSY,
-                                                "another netmgrd has the ledger in %s; stop it, or use --state-dir", dir);
+                        return error_set_errnof(
+                                        e, ERROR_LEDGER, EBUSY,
+                                        "another netmgrd has the ledger in %s; stop it, or use --state-dir",
+                                        dir);
                 return error_set_errnof(e, ERROR_LEDGER, errno, "locking %s", path);
         }
         return 0;
@@ -352,7 +378,8 @@ int store_open(const char *dir, Store **ret, char **ret_set_aside, Error *e) {
                 return r;
 
         if (has_orphaned_log(s))
-                r = error_setf(&damage, ERROR_LEDGER, "%s-wal is there without its ledger", s->path);
+                r = error_setf(&damage, ERROR_LEDGER, "%s-wal is there without its ledger",
+                               s->path);
         else
                 r = open_database(s, &damage);
         if (r == -EUCLEAN) {
@@ -360,7 +387,8 @@ int store_open(const char *dir, Store **ret, char **ret_set_aside, Error *e) {
                 r = set_aside(s, &aside, e);
                 if (r < 0)
                         return r;
-                log_error("%s; set aside as %s, a new ledger is begun", error_message(&damage), aside);
+                log_error("%s; set aside as %s, a new ledger is begun", error_message(&damage),
+                          aside);
                 r = open_database(s, e);
         } else if (r < 0)
                 (void) error_setf(e, damage.kind, "%s", error_message(&damage));
@@ -375,7 +403,8 @@ Store *store_close(Store *s) {
         if (!s)
                 return NULL;
         if (s->db)
-                (void) sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+                (void) sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL,
+                                                 NULL);
         close_database(s);
         safe_close(s->lock_fd);
         free(s->path);

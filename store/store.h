@@ -42,52 +42,52 @@ int store_checkpoint(Store *s, Error *e);
 typedef struct NetworkRow {
         char *name;
         char *kind;
-        char *source;   /* "file", "config", "dbus" */
-        char *config;   /* exact bytes of the configuration, NUL-terminated */
-        char *hash;     /* 16 hex digits of the part that describes the network */
-        char *bridge;   /* bridge kind: the bridge's name; else NULL */
+        char *source;        /* "file", "config", "dbus" */
+        char *config;        /* exact bytes of the configuration, NUL-terminated */
+        char *hash;          /* 16 hex digits of the part that describes the network */
+        char *bridge;        /* bridge kind: the bridge's name; else NULL */
         bool bridge_created; /* the bridge was made by us (and goes with the network) */
         uint8_t bridge_mac[6];
-        uint32_t mtu;   /* as decided, bytes; 0: not decided yet */
+        uint32_t mtu; /* as decided, bytes; 0: not decided yet */
 } NetworkRow;
 
 typedef struct SandboxRow {
         char *id;
-        char *runtime;  /* "" unknown, "containerd", "cri-o", "podman" */
+        char *runtime;                            /* "" unknown, "containerd", "cri-o", "podman" */
         char *pod_namespace, *pod_name, *pod_uid; /* NULL: unknown */
-        char *labels;   /* JSON object text, NULL: unknown */
-        char *netns_path;     /* as the runtime said it; proves nothing */
-        uint64_t netns_cookie; /* SO_NETNS_COOKIE; with boot_id the identity */
-        uint64_t netns_dev, netns_ino; /* pre-filter only */
+        char *labels;                             /* JSON object text, NULL: unknown */
+        char *netns_path;                         /* as the runtime said it; proves nothing */
+        uint64_t netns_cookie;                    /* SO_NETNS_COOKIE; with boot_id the identity */
+        uint64_t netns_dev, netns_ino;            /* pre-filter only */
         char *boot_id;
-        char *state;    /* "ready" */
+        char *state; /* "ready" */
 } SandboxRow;
 
 typedef struct AttachmentRow {
-        uint64_t id;    /* never used twice; host ends are named after it */
+        uint64_t id;                      /* never used twice; host ends are named after it */
         char *network, *sandbox, *ifname; /* the key */
         char *kind;
-        char *state;    /* planned wiring up releasing failed */
-        char *request;  /* exact bytes of the request's configuration */
-        char *result;   /* CNI result 1.1.0 JSON, NULL before up */
-        char *host_ifname; /* NULL: no host end (loopback) */
+        char *state;           /* planned wiring up releasing failed */
+        char *request;         /* exact bytes of the request's configuration */
+        char *result;          /* CNI result 1.1.0 JSON, NULL before up */
+        char *host_ifname;     /* NULL: no host end (loopback) */
         uint32_t host_ifindex; /* 0: unknown */
         uint8_t host_mac[6], mac[6];
         uint32_t mtu;
         uint32_t group; /* policy group, 0: none */
         char *config_hash;
-        char *plan;     /* JSON of what else the kernel objects derive from: routes, flags, dns */
+        char *plan; /* JSON of what else the kernel objects derive from: routes, flags, dns */
         uint64_t created_usec; /* CLOCK_REALTIME */
 } AttachmentRow;
 
 typedef struct AddressRow {
         uint64_t attachment; /* id; 0 once released */
-        char *pool;     /* "host" or the network's name: address unique per pool */
-        InPrefix address; /* with the interface's prefix length */
+        char *pool;          /* "host" or the network's name: address unique per pool */
+        InPrefix address;    /* with the interface's prefix length */
         InAddr gateway;
         char *network, *sandbox, *ifname; /* last holder, kept while it cools down */
-        uint32_t set_index; /* range set it came from */
-        uint64_t released_usec; /* CLOCK_REALTIME, 0: held */
+        uint32_t set_index;               /* range set it came from */
+        uint64_t released_usec;           /* CLOCK_REALTIME, 0: held */
 } AddressRow;
 
 /* Where round robin stands, one per (network, set). */
@@ -105,11 +105,16 @@ void cursor_row_clear(CursorRow *r);
 
 /* Loading: the callback gets a row that it may take fields from (TAKE_PTR); cleared afterwards.
  * A negative return ends the walk and is returned. Ordered by key, attachments and addresses by id. */
-int store_load_networks(Store *s, int (*cb)(NetworkRow *row, void *userdata), void *userdata, Error *e);
-int store_load_sandboxes(Store *s, int (*cb)(SandboxRow *row, void *userdata), void *userdata, Error *e);
-int store_load_attachments(Store *s, int (*cb)(AttachmentRow *row, void *userdata), void *userdata, Error *e);
-int store_load_addresses(Store *s, int (*cb)(AddressRow *row, void *userdata), void *userdata, Error *e);
-int store_load_cursors(Store *s, int (*cb)(CursorRow *row, void *userdata), void *userdata, Error *e);
+int store_load_networks(Store *s, int (*cb)(NetworkRow *row, void *userdata), void *userdata,
+                        Error *e);
+int store_load_sandboxes(Store *s, int (*cb)(SandboxRow *row, void *userdata), void *userdata,
+                         Error *e);
+int store_load_attachments(Store *s, int (*cb)(AttachmentRow *row, void *userdata), void *userdata,
+                           Error *e);
+int store_load_addresses(Store *s, int (*cb)(AddressRow *row, void *userdata), void *userdata,
+                         Error *e);
+int store_load_cursors(Store *s, int (*cb)(CursorRow *row, void *userdata), void *userdata,
+                       Error *e);
 /* Highest attachment id ever given out (sequence kept in the ledger even after rows are gone). */
 int store_load_last_id(Store *s, uint64_t *ret, Error *e);
 
@@ -124,7 +129,8 @@ int store_put_attachment(Store *s, const AttachmentRow *row, Error *e);
 int store_set_attachment_state(Store *s, uint64_t id, const char *state, uint32_t host_ifindex,
                                const char *result, Error *e);
 int store_delete_attachment(Store *s, uint64_t id, Error *e);
-int store_put_address(Store *s, const AddressRow *row, Error *e); /* -EEXIST when (pool, address) is held */
+int store_put_address(Store *s, const AddressRow *row,
+                      Error *e); /* -EEXIST when (pool, address) is held */
 /* All addresses of the attachment: attachment 0, released_usec set. */
 int store_release_addresses(Store *s, uint64_t attachment, uint64_t released_usec, Error *e);
 /* Forgets released rows (cooled down, or undone before anybody saw them). */
@@ -134,10 +140,10 @@ int store_delete_cursors(Store *s, const char *network, Error *e);
 
 /* Audit trail: who had which address when and why it ended. Trimmed to EVENTS_MAX. */
 typedef struct EventRow {
-        uint64_t usec; /* CLOCK_REALTIME */
-        const char *op;      /* "add", "del", "gc", "add-failed", "reboot", … */
+        uint64_t usec;  /* CLOCK_REALTIME */
+        const char *op; /* "add", "del", "gc", "add-failed", "reboot", … */
         const char *network, *sandbox, *ifname; /* NULL allowed */
-        const char *addresses; /* "10.97.0.2/32,fd97::2/128", NULL allowed */
-        const char *reason;    /* NULL allowed */
+        const char *addresses;                  /* "10.97.0.2/32,fd97::2/128", NULL allowed */
+        const char *reason;                     /* NULL allowed */
 } EventRow;
 int store_add_event(Store *s, const EventRow *row, Error *e);

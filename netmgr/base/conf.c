@@ -15,7 +15,7 @@
 #include "base/parse.h"
 
 /* A file of ours is small; the size of a network configuration bounds it as well. */
-#define CONF_SIZE_MAX CONFIG_SIZE_MAX
+#define CONF_SIZE_MAX   CONFIG_SIZE_MAX
 #define ALLOW_USERS_MAX 32
 
 void conf_init(Conf *c) {
@@ -42,10 +42,12 @@ typedef struct Reader {
         int r;
 } Reader;
 
-static int number(const char *value, uint32_t min, uint32_t max, uint32_t *ret, const char *key, Error *e) {
+static int number(const char *value, uint32_t min, uint32_t max, uint32_t *ret, const char *key,
+                  Error *e) {
         if (parse_u32(value, min, max, ret) < 0)
-                return error_setf(e, ERROR_INVALID_ARGUMENT, "%s=: wanted a number from %u to %u, found \"%.64s\"", key,
-                                  min, max, value);
+                return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                  "%s=: wanted a number from %u to %u, found \"%.64s\"", key, min,
+                                  max, value);
         return 0;
 }
 
@@ -64,8 +66,8 @@ static int read_users(const char *value, Conf *c, Error *e) {
                         for (size_t i = 0; i < n; i++)
                                 free(users[i]);
                         free(users);
-                        return error_setf(e, ERROR_INVALID_ARGUMENT, "AllowUsers=: more than %d users",
-                                          ALLOW_USERS_MAX);
+                        return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                          "AllowUsers=: more than %d users", ALLOW_USERS_MAX);
                 }
                 n++;
         }
@@ -84,9 +86,12 @@ static int read_node_address(const char *value, Conf *c, Error *e) {
         if (!copy)
                 return error_oom(e);
         for (word = strtok_r(copy, " \t", &save); word; word = strtok_r(NULL, " \t", &save)) {
-                if (in_addr_parse(word, &a) < 0 || in_addr_is_multicast(&a) || in_addr_is_loopback(&a))
-                        return error_setf(e, ERROR_INVALID_ARGUMENT,
-                                          "NodeAddress=: wanted an address of this host, found \"%.64s\"", word);
+                if (in_addr_parse(word, &a) < 0 || in_addr_is_multicast(&a) ||
+                    in_addr_is_loopback(&a))
+                        return error_setf(
+                                        e, ERROR_INVALID_ARGUMENT,
+                                        "NodeAddress=: wanted an address of this host, found \"%.64s\"",
+                                        word);
                 if (a.family == AF_INET)
                         a4 = a;
                 else
@@ -105,9 +110,10 @@ static int read_key(Conf *c, const char *section, const char *key, const char *v
         if (streq(section, "Manager") && streq(key, "LogLevel")) {
                 int level = log_level_from_string(value);
                 if (level < 0)
-                        return error_setf(e, ERROR_INVALID_ARGUMENT,
-                                          "LogLevel=: wanted err, warning, notice, info or debug, found \"%.64s\"",
-                                          value);
+                        return error_setf(
+                                        e, ERROR_INVALID_ARGUMENT,
+                                        "LogLevel=: wanted err, warning, notice, info or debug, found \"%.64s\"",
+                                        value);
                 c->log_level = level;
                 return 0;
         }
@@ -119,8 +125,8 @@ static int read_key(Conf *c, const char *section, const char *key, const char *v
                 return number(value, 0, 86400, &c->cooldown_sec, key, e);
         if (streq(section, "Host") && streq(key, "NodeAddress"))
                 return read_node_address(value, c, e);
-        return error_setf(e, ERROR_UNKNOWN_OPTION, "[%.64s] %.64s=: unknown key, with value \"%.64s\"", section, key,
-                          value);
+        return error_setf(e, ERROR_UNKNOWN_OPTION,
+                          "[%.64s] %.64s=: unknown key, with value \"%.64s\"", section, key, value);
 }
 
 static int on_key(void *user, const char *section, const char *key, const char *value) {
@@ -134,9 +140,11 @@ static int on_key(void *user, const char *section, const char *key, const char *
 static int malformed(const char *dir, const char *file, const char *text, int line, Error *e) {
         for (int i = 1; i < line && strchr(text, '\n'); i++)
                 text = strchr(text, '\n') + 1;
-        return error_setf(e, ERROR_INVALID_ARGUMENT,
-                          "%s/%s:%d: wanted \"[Section]\" or \"Key=value\" of at most %u bytes, found \"%.*s\"", dir, file,
-                          line, CONF_LINE_MAX, (int) MIN_OF(strcspn(text, "\n"), (size_t) 64), text);
+        return error_setf(
+                        e, ERROR_INVALID_ARGUMENT,
+                        "%s/%s:%d: wanted \"[Section]\" or \"Key=value\" of at most %u bytes, found \"%.*s\"",
+                        dir, file, line, CONF_LINE_MAX,
+                        (int) MIN_OF(strcspn(text, "\n"), (size_t) 64), text);
 }
 
 static int load_file(int dirfd, const char *dir, const char *file, Conf *c, Error *e) {
@@ -171,12 +179,15 @@ static int load_directory(const char *dir, Conf *c, Error *e) {
                 return error_oom(e);
         fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0)
-                return errno == ENOENT ? 0 : error_set_errnof(e, ERROR_INVALID_ARGUMENT, errno, "opening %s", path);
+                return errno == ENOENT ? 0
+                                       : error_set_errnof(e, ERROR_INVALID_ARGUMENT, errno,
+                                                          "opening %s", path);
         int n = scandirat(fd, ".", &list, is_conf, alphasort);
         if (n < 0)
                 return error_set_errnof(e, ERROR_INVALID_ARGUMENT, errno, "listing %s", path);
         if (n > (int) CONFIG_FILES_MAX)
-                r = error_setf(e, ERROR_INVALID_ARGUMENT, "%s: %d files, at most %u", path, n, CONFIG_FILES_MAX);
+                r = error_setf(e, ERROR_INVALID_ARGUMENT, "%s: %d files, at most %u", path, n,
+                               CONFIG_FILES_MAX);
         for (int i = 0; i < n; i++) {
                 if (r >= 0)
                         r = load_file(fd, path, list[i]->d_name, c, e);

@@ -20,23 +20,23 @@ typedef enum ErrorKind {
         ERROR_INCOMPATIBLE_VERSION, /* 1: cniVersion that we do not speak */
         ERROR_UNKNOWN_OPTION,       /* 2: a key that does not exist */
         ERROR_NOT_SUPPORTED,        /* 2: a key or value that this build or kernel cannot do */
-        ERROR_WRONG_NAMESPACE,      /* 8: caller is not in our network namespace, or netns is the host's */
-        ERROR_TRY_AGAIN,            /* 11: transient; the same call may succeed later */
-        ERROR_NO_SUCH_SANDBOX,      /* 7 */
-        ERROR_NO_SUCH_NETWORK,      /* 7 */
-        ERROR_NO_SUCH_ATTACHMENT,   /* 7 */
-        ERROR_NOT_READY,            /* 50: STATUS only: ADD cannot be served */
-        ERROR_EXISTS,               /* 100 */
-        ERROR_RANGE_EXHAUSTED,      /* 101 */
-        ERROR_ADDRESS_IN_USE,       /* 102 */
-        ERROR_PORT_IN_USE,          /* 103 */
-        ERROR_IN_USE,               /* 104 */
-        ERROR_KERNEL,               /* 105: the kernel refused a step */
-        ERROR_LEDGER,               /* 106: the database refused */
-        ERROR_CHECK_FAILED,         /* 107: CHECK found a difference */
-        ERROR_ACCESS_DENIED,        /* org.freedesktop.DBus.Error.AccessDenied, CNI code 999 */
-        ERROR_NO_MEMORY,            /* org.freedesktop.DBus.Error.NoMemory, CNI code 11 */
-        ERROR_INTERNAL,             /* org.freedesktop.DBus.Error.Failed, CNI code 999 */
+        ERROR_WRONG_NAMESPACE, /* 8: caller is not in our network namespace, or netns is the host's */
+        ERROR_TRY_AGAIN,       /* 11: transient; the same call may succeed later */
+        ERROR_NO_SUCH_SANDBOX,    /* 7 */
+        ERROR_NO_SUCH_NETWORK,    /* 7 */
+        ERROR_NO_SUCH_ATTACHMENT, /* 7 */
+        ERROR_NOT_READY,          /* 50: STATUS only: ADD cannot be served */
+        ERROR_EXISTS,             /* 100 */
+        ERROR_RANGE_EXHAUSTED,    /* 101 */
+        ERROR_ADDRESS_IN_USE,     /* 102 */
+        ERROR_PORT_IN_USE,        /* 103 */
+        ERROR_IN_USE,             /* 104 */
+        ERROR_KERNEL,             /* 105: the kernel refused a step */
+        ERROR_LEDGER,             /* 106: the database refused */
+        ERROR_CHECK_FAILED,       /* 107: CHECK found a difference */
+        ERROR_ACCESS_DENIED,      /* org.freedesktop.DBus.Error.AccessDenied, CNI code 999 */
+        ERROR_NO_MEMORY,          /* org.freedesktop.DBus.Error.NoMemory, CNI code 11 */
+        ERROR_INTERNAL,           /* org.freedesktop.DBus.Error.Failed, CNI code 999 */
         _ERROR_MAX,
         _ERROR_INVALID = -EINVAL,
 } ErrorKind;

@@ -34,7 +34,8 @@ int fd_read_full(int fd, size_t max, char **ret, size_t *ret_size) {
                 if (allocated - size < 2) {
                         size_t want = allocated ? allocated * 2 : 4096;
                         if (want > max + 2)
-                                want = max + 2; /* one more byte tells "too much", one ends the string */
+                                want = max +
+                                       2; /* one more byte tells "too much", one ends the string */
                         char *more = realloc(buf, want);
                         if (!more)
                                 return -ENOMEM;

@@ -129,7 +129,8 @@ bool in_prefix_contains(const InPrefix *p, const InAddr *a) {
 }
 
 bool in_prefix_overlaps(const InPrefix *a, const InPrefix *b) {
-        return a->length <= b->length ? in_prefix_contains(a, &b->address) : in_prefix_contains(b, &a->address);
+        return a->length <= b->length ? in_prefix_contains(a, &b->address)
+                                      : in_prefix_contains(b, &a->address);
 }
 
 bool in_addr_add(const InAddr *a, uint64_t n, InAddr *ret) {
@@ -184,7 +185,8 @@ uint64_t in_addr_span(const InAddr *a, const InAddr *b) {
 }
 
 bool in_addr_is_multicast(const InAddr *a) {
-        return a->family == AF_INET ? a->bytes[0] >> 4 == 14 : a->family == AF_INET6 && a->bytes[0] == 0xff;
+        return a->family == AF_INET ? a->bytes[0] >> 4 == 14
+                                    : a->family == AF_INET6 && a->bytes[0] == 0xff;
 }
 
 bool in_addr_is_loopback(const InAddr *a) {
@@ -205,7 +207,8 @@ bool in_addr_is_unspecified(const InAddr *a) {
 
 const char *mac_format(const MacAddr *m, char buf[static MAC_STR_MAX]) {
         const uint8_t *b = m->bytes;
-        snprintf(buf, MAC_STR_MAX, "%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3], b[4], b[5]);
+        snprintf(buf, MAC_STR_MAX, "%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3], b[4],
+                 b[5]);
         return buf;
 }
 

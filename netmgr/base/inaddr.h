@@ -17,8 +17,8 @@ typedef struct InAddr {
 } InAddr;
 
 typedef struct InPrefix {
-        InAddr address;  /* may have host bits: "10.0.0.5/24" as an interface address */
-        uint8_t length;  /* bits: 0..32 or 0..128 */
+        InAddr address; /* may have host bits: "10.0.0.5/24" as an interface address */
+        uint8_t length; /* bits: 0..32 or 0..128 */
 } InPrefix;
 
 #define IN_ADDR_STR_MAX   (INET6_ADDRSTRLEN)

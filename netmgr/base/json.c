@@ -12,9 +12,11 @@
 #include "base/limits.h"
 #include "base/parse.h"
 
-static int parse_failed(struct json_tokener *tok, enum json_tokener_error code, const char *what, Error *e) {
+static int parse_failed(struct json_tokener *tok, enum json_tokener_error code, const char *what,
+                        Error *e) {
         if (code == json_tokener_error_depth)
-                return error_setf(e, ERROR_DECODE, "%s: nested deeper than %d levels", what, JSON_DEPTH_MAX);
+                return error_setf(e, ERROR_DECODE, "%s: nested deeper than %d levels", what,
+                                  JSON_DEPTH_MAX);
         return error_setf(e, ERROR_DECODE, "%s: no valid JSON at byte %zu: %s", what,
                           json_tokener_get_parse_end(tok), json_tokener_error_desc(code));
 }
@@ -46,13 +48,15 @@ int json_parse(const char *text, size_t size, const char *what, json_object **re
                 o = json_tokener_parse_ex(tok, "", 1);
                 code = json_tokener_get_error(tok);
                 if (code != json_tokener_success)
-                        return error_setf(e, ERROR_DECODE, "%s: ends in the middle (%zu bytes)", what, size);
+                        return error_setf(e, ERROR_DECODE, "%s: ends in the middle (%zu bytes)",
+                                          what, size);
         } else if (code != json_tokener_success)
                 return parse_failed(tok, code, what, e);
         else
                 for (size_t i = json_tokener_get_parse_end(tok); i < size; i++)
                         if (!strchr(" \t\r\n", text[i]))
-                                return error_setf(e, ERROR_DECODE, "%s: something follows the JSON text at byte %zu",
+                                return error_setf(e, ERROR_DECODE,
+                                                  "%s: something follows the JSON text at byte %zu",
                                                   what, i);
         *ret = TAKE_PTR(o);
         return 0;
@@ -79,8 +83,10 @@ json_object *json_get(json_object *object, const char *key) {
 }
 
 const char *json_short(json_object *value, char buf[static JSON_SHORT_SIZE]) {
-        const char *text = value ? json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN |
-                                                                                 JSON_C_TO_STRING_NOSLASHESCAPE)
+        const char *text = value ? json_object_to_json_string_ext(
+                                                   value,
+                                                   JSON_C_TO_STRING_PLAIN |
+                                                                   JSON_C_TO_STRING_NOSLASHESCAPE)
                                  : "null";
         size_t n = text ? strlen(text) : 0;
 
@@ -95,7 +101,8 @@ const char *json_short(json_object *value, char buf[static JSON_SHORT_SIZE]) {
 }
 
 static int wanted(const char *what, json_object *value, const char *path, Error *e) {
-        return error_setf(e, ERROR_INVALID_ARGUMENT, "%s: wanted %s, found %s", path, what, JSON_SHORT(value));
+        return error_setf(e, ERROR_INVALID_ARGUMENT, "%s: wanted %s, found %s", path, what,
+                          JSON_SHORT(value));
 }
 
 static const JsonField *field_find(const JsonField *fields, const char *key) {
@@ -113,19 +120,21 @@ static int check_known(json_object *object, const char *path, const JsonField *f
         json_object_object_foreach(object, key, value) {
                 if (!field_find(fields, key)) {
                         _cleanup_free_ char *p = path_join(path, key);
-                        return error_setf(e, ERROR_UNKNOWN_OPTION, "%.200s: unknown key, with value %s",
-                                          strempty(p), JSON_SHORT(value));
+                        return error_setf(e, ERROR_UNKNOWN_OPTION,
+                                          "%.200s: unknown key, with value %s", strempty(p),
+                                          JSON_SHORT(value));
                 }
         }
         return 0;
 }
 
-int json_read_object(json_object *object, const char *path, const JsonField *fields, JsonUnknown unknown,
-                     void *base, Error *e) {
+int json_read_object(json_object *object, const char *path, const JsonField *fields,
+                     JsonUnknown unknown, void *base, Error *e) {
         if (!json_object_is_type(object, json_type_object))
                 return wanted("an object", object, isempty(path) ? "configuration" : path, e);
         if (json_object_object_length(object) > (int) JSON_ELEMENTS_MAX)
-                return error_setf(e, ERROR_INVALID_ARGUMENT, "%s: more than %u keys", path, JSON_ELEMENTS_MAX);
+                return error_setf(e, ERROR_INVALID_ARGUMENT, "%s: more than %u keys", path,
+                                  JSON_ELEMENTS_MAX);
 
         if (unknown == JSON_UNKNOWN_REFUSE) {
                 int r = check_known(object, path, fields, e);
@@ -139,7 +148,8 @@ int json_read_object(json_object *object, const char *path, const JsonField *fie
                 if (!p)
                         return error_oom(e);
                 if (!v && (f->flags & JSON_REQUIRED))
-                        return error_setf(e, ERROR_INVALID_ARGUMENT, "%s: wanted a value, found nothing", p);
+                        return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                          "%s: wanted a value, found nothing", p);
                 if (!v || !f->read)
                         continue;
                 int r = f->read(v, p, (char *) base + f->offset, e);
@@ -149,12 +159,14 @@ int json_read_object(json_object *object, const char *path, const JsonField *fie
         return 0;
 }
 
-int json_read_array(json_object *array, const char *path, size_t max, JsonReader read, void *userdata, Error *e) {
+int json_read_array(json_object *array, const char *path, size_t max, JsonReader read,
+                    void *userdata, Error *e) {
         if (!json_object_is_type(array, json_type_array))
                 return wanted("an array", array, path, e);
         size_t n = json_object_array_length(array);
         if (n > max)
-                return error_setf(e, ERROR_INVALID_ARGUMENT, "%s: %zu elements, at most %zu", path, n, max);
+                return error_setf(e, ERROR_INVALID_ARGUMENT, "%s: %zu elements, at most %zu", path,
+                                  n, max);
         for (size_t i = 0; i < n; i++) {
                 _cleanup_free_ char *p = strf("%s[%zu]", path, i);
                 if (!p)
@@ -229,9 +241,9 @@ int json_read_in_addr(json_object *value, const char *path, void *target, Error 
 int json_read_in_prefix(json_object *value, const char *path, void *target, Error *e) {
         InPrefix p;
 
-        if (!is_plain_string(value) ||
-            in_prefix_parse(json_object_get_string(value), &p) < 0)
-                return wanted("a network such as \"10.97.0.0/16\" or \"fd97::/64\"", value, path, e);
+        if (!is_plain_string(value) || in_prefix_parse(json_object_get_string(value), &p) < 0)
+                return wanted("a network such as \"10.97.0.0/16\" or \"fd97::/64\"", value, path,
+                              e);
         *(InPrefix *) target = p;
         return 0;
 }
@@ -261,6 +273,7 @@ int json_append(json_object *array, json_object *value) {
 }
 
 char *json_to_text(json_object *o) {
-        const char *s = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+        const char *s = json_object_to_json_string_ext(
+                        o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
         return s ? strdup(s) : NULL;
 }

@@ -38,9 +38,9 @@
 #define NETNS_PATH_MAX 4096U
 
 /* Range sets of one network (= addresses of one interface) and ranges of one set. */
-#define RANGE_SETS_MAX 16U
+#define RANGE_SETS_MAX     16U
 #define RANGES_PER_SET_MAX 64U
-#define EXCLUDES_MAX 256U
+#define EXCLUDES_MAX       256U
 
 /* Routes of one network. */
 #define ROUTES_MAX 128U
@@ -62,7 +62,7 @@
 
 /* Worker threads; RTNL serialises the kernel's part, more only adds contention (measured). */
 #define WORKERS_DEFAULT 4U
-#define WORKERS_MAX 16U
+#define WORKERS_MAX     16U
 
 /* Reapers: each waits 30 to 60 ms in the kernel for one batch of links. */
 #define REAPERS 3U
@@ -88,7 +88,7 @@
 #define EVENTS_MAX 100000U
 
 /* Milliseconds that a worker waits for netmgr-nsd or for a netlink acknowledgement. */
-#define NSD_TIMEOUT_MS 5000U
+#define NSD_TIMEOUT_MS     5000U
 #define NETLINK_TIMEOUT_MS 10000U
 
 /* Bytes of one netlink reply datagram; the kernel's dumps use at most 32 KiB. */

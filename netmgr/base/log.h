@@ -22,8 +22,8 @@ typedef struct LogContext {
         const char *network;
         const char *interface;
         const char *op;
-        int error;               /* negative or positive errno, 0: none */
-        const char *message_id;  /* 32 hex digits, see systemd catalog */
+        int error;              /* negative or positive errno, 0: none */
+        const char *message_id; /* 32 hex digits, see systemd catalog */
 } LogContext;
 
 void log_full(int priority, const char *file, int line, const char *func, const LogContext *ctx,
@@ -31,17 +31,17 @@ void log_full(int priority, const char *file, int line, const char *func, const 
 
 /* log_ctx(priority, &(LogContext) { … }, "format", …) */
 #define log_ctx(priority, ...) log_full((priority), __FILE__, __LINE__, __func__, __VA_ARGS__)
-#define log_error(...)   log_ctx(LOG_ERR, NULL, __VA_ARGS__)
-#define log_warning(...) log_ctx(LOG_WARNING, NULL, __VA_ARGS__)
-#define log_notice(...)  log_ctx(LOG_NOTICE, NULL, __VA_ARGS__)
-#define log_info(...)    log_ctx(LOG_INFO, NULL, __VA_ARGS__)
-#define log_debug(...)   log_ctx(LOG_DEBUG, NULL, __VA_ARGS__)
+#define log_error(...)         log_ctx(LOG_ERR, NULL, __VA_ARGS__)
+#define log_warning(...)       log_ctx(LOG_WARNING, NULL, __VA_ARGS__)
+#define log_notice(...)        log_ctx(LOG_NOTICE, NULL, __VA_ARGS__)
+#define log_info(...)          log_ctx(LOG_INFO, NULL, __VA_ARGS__)
+#define log_debug(...)         log_ctx(LOG_DEBUG, NULL, __VA_ARGS__)
 /* Logs "...: strerror" and returns -abs(r), for `return log_error_errno(r, "…")`. */
 #define log_error_errno(r, fmt, ...)                                                               \
         ({                                                                                         \
                 int _lr = (r);                                                                     \
                 _lr = _lr < 0 ? _lr : -_lr;                                                        \
-                log_ctx(LOG_ERR, &(LogContext) { .error = _lr }, fmt ": %s",                       \
-                        ##__VA_ARGS__, strerror(-_lr));                                            \
+                log_ctx(LOG_ERR, &(LogContext) { .error = _lr }, fmt ": %s", ##__VA_ARGS__,        \
+                        strerror(-_lr));                                                           \
                 _lr;                                                                               \
         })

@@ -49,5 +49,4 @@ static inline void *map_remove_u64(Map *m, uint64_t key) {
 
 #define MAP_FOREACH(var, m)                                                                        \
         for (MapEntry *_e = map_first(m), *_n;                                                     \
-             _e && (_n = map_next(_e), (var) = map_entry_value(_e), 1);                            \
-             _e = _n)
+             _e && (_n = map_next(_e), (var) = map_entry_value(_e), 1); _e = _n)

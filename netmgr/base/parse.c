@@ -19,7 +19,8 @@ int parse_u64(const char *s, uint64_t min, uint64_t max, uint64_t *ret) {
         for (const char *p = s; *p; p++) {
                 if (*p < '0' || *p > '9')
                         return -EINVAL;
-                if (__builtin_mul_overflow(v, 10U, &v) || __builtin_add_overflow(v, (uint64_t) (*p - '0'), &v))
+                if (__builtin_mul_overflow(v, 10U, &v) ||
+                    __builtin_add_overflow(v, (uint64_t) (*p - '0'), &v))
                         return -ERANGE;
         }
         if (v < min || v > max)
@@ -37,7 +38,9 @@ int parse_u32(const char *s, uint32_t min, uint32_t max, uint32_t *ret) {
 }
 
 int parse_bool(const char *s, bool *ret) {
-        static const char *const words[][2] = { { "0", "1" }, { "no", "yes" }, { "false", "true" }, { "off", "on" } };
+        static const char *const words[][2] = {
+                { "0", "1" }, { "no", "yes" }, { "false", "true" }, { "off", "on" }
+        };
 
         for (size_t i = 0; s && i < ELEMENTSOF(words); i++)
                 for (int v = 0; v < 2; v++)
@@ -65,7 +68,11 @@ bool cni_id_is_valid(const char *s, size_t max) {
 
 /* Length of the UTF-8 sequence at p (of at most n bytes) and its code point; 0: malformed. */
 static size_t utf8_next(const unsigned char *p, size_t n, uint32_t *ret) {
-        size_t len = p[0] < 0x80 ? 1 : (p[0] >> 5) == 6 ? 2 : (p[0] >> 4) == 14 ? 3 : (p[0] >> 3) == 30 ? 4 : 0;
+        size_t len = p[0] < 0x80         ? 1
+                     : (p[0] >> 5) == 6  ? 2
+                     : (p[0] >> 4) == 14 ? 3
+                     : (p[0] >> 3) == 30 ? 4
+                                         : 0;
         static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
 
         if (len == 0 || len > n)
@@ -97,8 +104,8 @@ bool text_is_clean(const char *s, size_t size) {
 
 /* White space of Unicode beyond ASCII, as CNI's reference checks it. */
 static bool is_unicode_space(uint32_t c) {
-        return c == ' ' || c == 0x85 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 ||
-               c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
+        return c == ' ' || c == 0x85 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) ||
+               c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
 }
 
 bool ifname_is_valid(const char *s) {

@@ -9,8 +9,8 @@
 
 void version_print(const char *program, int as_json) {
         if (as_json)
-                printf("{\"program\":\"%s\",\"version\":\"%s\",\"git\":\"%s\"}\n", program, netmgr_version,
-                       netmgr_git_version);
+                printf("{\"program\":\"%s\",\"version\":\"%s\",\"git\":\"%s\"}\n", program,
+                       netmgr_version, netmgr_git_version);
         else if (isempty(netmgr_git_version))
                 printf("%s %s\n", program, netmgr_version);
         else

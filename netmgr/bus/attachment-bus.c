@@ -11,8 +11,8 @@ char *attachment_bus_path(const Attachment *a) {
         return !sandbox || sd_bus_path_encode(sandbox, a->spec.ifname, &path) < 0 ? NULL : path;
 }
 
-int attachment_bus_find(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret_found,
-                        sd_bus_error *error) {
+int attachment_bus_find(sd_bus *bus, const char *path, const char *interface, void *userdata,
+                        void **ret_found, sd_bus_error *error) {
         _cleanup_free_ char *id = NULL, *ifname = NULL;
         const Bus *b = userdata;
 
@@ -59,7 +59,7 @@ const sd_bus_vtable attachment_vtable[] = {
         PROPERTY("Addresses", "as", get_strings, SD_BUS_VTABLE_PROPERTY_CONST),
         PROPERTY("Gateways", "as", get_strings, SD_BUS_VTABLE_PROPERTY_CONST),
         PROPERTY("State", "s", get_string, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_METHOD_WITH_ARGS("Describe", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json), method_describe,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Describe", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json),
+                                method_describe, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,
 };

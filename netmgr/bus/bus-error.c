@@ -12,7 +12,8 @@
 int bus_error_set(sd_bus_error *error, int r, const Error *e) {
         ErrorKind kind = error_is_set(e) ? e->kind : error_kind_from_errno(r);
 
-        (void) sd_bus_error_set(error, error_dbus_name(kind), error_is_set(e) ? error_message(e) : strerror(-r));
+        (void) sd_bus_error_set(error, error_dbus_name(kind),
+                                error_is_set(e) ? error_message(e) : strerror(-r));
         return r < 0 ? r : -EIO;
 }
 
@@ -44,8 +45,9 @@ bool bus_uid_is_allowed(const Bus *b, uid_t uid) {
                 const struct passwd *pw;
                 uint32_t number;
 
-                if (parse_u32(*u, 0, UINT32_MAX - 1, &number) >= 0 ? number == uid
-                                                                   : (pw = getpwnam(*u)) && pw->pw_uid == uid)
+                if (parse_u32(*u, 0, UINT32_MAX - 1, &number) >= 0
+                                    ? number == uid
+                                    : (pw = getpwnam(*u)) && pw->pw_uid == uid)
                         return true;
         }
         return false;

@@ -18,7 +18,7 @@ struct Bus {
         sd_bus *system;   /* NULL: --bus-address=none */
         int listen_fd;
         sd_event_source *listen_source, *post_source;
-        List peers;       /* Peer: connections of the private socket */
+        List peers; /* Peer: connections of the private socket */
         size_t n_peers;
         char *socket_path; /* to be removed at the end; NULL when the socket was given */
 };
@@ -31,12 +31,12 @@ extern const sd_bus_vtable sandbox_vtable[];
 extern const sd_bus_vtable attachment_vtable[];
 extern const sd_bus_vtable network_vtable[];
 
-int sandbox_bus_find(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret_found,
-                     sd_bus_error *error);
-int attachment_bus_find(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret_found,
-                        sd_bus_error *error);
-int network_bus_find(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret_found,
-                     sd_bus_error *error);
+int sandbox_bus_find(sd_bus *bus, const char *path, const char *interface, void *userdata,
+                     void **ret_found, sd_bus_error *error);
+int attachment_bus_find(sd_bus *bus, const char *path, const char *interface, void *userdata,
+                        void **ret_found, sd_bus_error *error);
+int network_bus_find(sd_bus *bus, const char *path, const char *interface, void *userdata,
+                     void **ret_found, sd_bus_error *error);
 
 /* Object paths; owned by caller, NULL when out of memory. */
 char *sandbox_bus_path(const Sandbox *s);
@@ -73,5 +73,5 @@ static inline void sd_bus_error_freep(sd_bus_error *e) {
  * May the sender do this? 1: yes; 0: polkit was asked, and the handler runs again with the answer
  * (return 1 from it); negative: no, with the error set. Every failure to find out means no.
  */
-int polkit_authorise(Bus *b, sd_bus_message *m, const char *action, sd_bus_message_handler_t handler, void *userdata,
-                     sd_bus_error *error);
+int polkit_authorise(Bus *b, sd_bus_message *m, const char *action,
+                     sd_bus_message_handler_t handler, void *userdata, sd_bus_error *error);

@@ -52,10 +52,12 @@ static int peer_start(Peer *p, int fd) {
         if (r >= 0)
                 r = sd_bus_start(p->connection);
         if (r >= 0)
-                r = sd_bus_add_object_vtable(p->connection, NULL, BUS_PATH, BUS_IFACE "Runtime", runtime_vtable, p->bus);
+                r = sd_bus_add_object_vtable(p->connection, NULL, BUS_PATH, BUS_IFACE "Runtime",
+                                             runtime_vtable, p->bus);
         if (r >= 0)
                 r = sd_bus_match_signal_async(p->connection, NULL, "org.freedesktop.DBus.Local",
-                                              "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local", "Disconnected",
+                                              "/org/freedesktop/DBus/Local",
+                                              "org.freedesktop.DBus.Local", "Disconnected",
                                               on_peer_gone, NULL, p);
         if (r >= 0)
                 r = sd_bus_attach_event(p->connection, p->bus->manager->event, 0);
@@ -117,7 +119,8 @@ static int on_connection(sd_event_source *s, int listen_fd, uint32_t revents, vo
         Bus *b = userdata;
 
         for (;;) {
-                _cleanup_close_ int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+                _cleanup_close_ int fd =
+                                accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
                 if (fd < 0) {
                         if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
                                 log_error_errno(errno, "private socket: accepting");
@@ -135,7 +138,8 @@ static int bind_socket(Bus *b, const char *runtime_dir, Error *e) {
         if (!b->socket_path)
                 return error_oom(e);
         if (strlen(b->socket_path) >= sizeof(sun.sun_path))
-                return error_setf(e, ERROR_INVALID_ARGUMENT, "%s: too long for a socket", b->socket_path);
+                return error_setf(e, ERROR_INVALID_ARGUMENT, "%s: too long for a socket",
+                                  b->socket_path);
         memcpy(sun.sun_path, b->socket_path, strlen(b->socket_path) + 1);
         if (mkdir(runtime_dir, 0755) < 0 && errno != EEXIST)
                 return error_set_errnof(e, ERROR_INTERNAL, errno, "making %s", runtime_dir);
@@ -143,13 +147,15 @@ static int bind_socket(Bus *b, const char *runtime_dir, Error *e) {
         if (b->listen_fd < 0)
                 return error_set_errnof(e, ERROR_INTERNAL, errno, "socket");
         if (unlink(b->socket_path) < 0 && errno != ENOENT)
-                return error_set_errnof(e, ERROR_INTERNAL, errno, "removing the old %s", b->socket_path);
+                return error_set_errnof(e, ERROR_INTERNAL, errno, "removing the old %s",
+                                        b->socket_path);
         mode_t old = umask(0177);
         int r = bind(b->listen_fd, (struct sockaddr *) &sun, sizeof(sun)) < 0 ? -errno : 0;
         umask(old);
         if (r >= 0 && listen(b->listen_fd, 1024) < 0)
                 r = -errno;
-        return r < 0 ? error_set_errnof(e, ERROR_INTERNAL, r, "listening on %s", b->socket_path) : 0;
+        return r < 0 ? error_set_errnof(e, ERROR_INTERNAL, r, "listening on %s", b->socket_path)
+                     : 0;
 }
 
 static int start_private(Bus *b, const BusParams *params, Error *e) {
@@ -160,7 +166,8 @@ static int start_private(Bus *b, const BusParams *params, Error *e) {
                 if (r < 0)
                         return r;
         }
-        int r = sd_event_add_io(b->manager->event, &b->listen_source, b->listen_fd, EPOLLIN, on_connection, b);
+        int r = sd_event_add_io(b->manager->event, &b->listen_source, b->listen_fd, EPOLLIN,
+                                on_connection, b);
         if (r >= 0)
                 r = sd_event_add_post(b->manager->event, &b->post_source, on_post, b);
         return r < 0 ? error_set_errnof(e, ERROR_INTERNAL, r, "watching the private socket") : 0;
@@ -168,10 +175,11 @@ static int start_private(Bus *b, const BusParams *params, Error *e) {
 
 /* --- system bus ------------------------------------------------------------------------------------ */
 
-static int enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***ret_nodes, sd_bus_error *error) {
+static int enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***ret_nodes,
+                     sd_bus_error *error) {
         const Bus *b = userdata;
-        size_t n = 0, room = 1 + map_size(b->manager->sandboxes) + map_size(b->manager->attachments) +
-                             map_size(b->manager->networks);
+        size_t n = 0, room = 1 + map_size(b->manager->sandboxes) +
+                             map_size(b->manager->attachments) + map_size(b->manager->networks);
         char **list = new0(char *, room);
         Sandbox *s;
         Attachment *a;
@@ -197,18 +205,21 @@ int bus_register_objects(Bus *b) {
 
         int r = sd_bus_add_object_manager(bus, NULL, BUS_PATH);
         if (r >= 0)
-                r = sd_bus_add_object_vtable(bus, NULL, BUS_PATH, BUS_IFACE "Runtime", runtime_vtable, b);
+                r = sd_bus_add_object_vtable(bus, NULL, BUS_PATH, BUS_IFACE "Runtime",
+                                             runtime_vtable, b);
         if (r >= 0)
-                r = sd_bus_add_object_vtable(bus, NULL, BUS_PATH, BUS_IFACE "Manager", manager_vtable, b);
+                r = sd_bus_add_object_vtable(bus, NULL, BUS_PATH, BUS_IFACE "Manager",
+                                             manager_vtable, b);
         if (r >= 0)
-                r = sd_bus_add_fallback_vtable(bus, NULL, BUS_PATH "/sandbox", BUS_IFACE "Sandbox", sandbox_vtable,
-                                               sandbox_bus_find, b);
+                r = sd_bus_add_fallback_vtable(bus, NULL, BUS_PATH "/sandbox", BUS_IFACE "Sandbox",
+                                               sandbox_vtable, sandbox_bus_find, b);
         if (r >= 0)
-                r = sd_bus_add_fallback_vtable(bus, NULL, BUS_PATH "/sandbox", BUS_IFACE "Attachment", attachment_vtable,
+                r = sd_bus_add_fallback_vtable(bus, NULL, BUS_PATH "/sandbox",
+                                               BUS_IFACE "Attachment", attachment_vtable,
                                                attachment_bus_find, b);
         if (r >= 0)
-                r = sd_bus_add_fallback_vtable(bus, NULL, BUS_PATH "/network", BUS_IFACE "Network", network_vtable,
-                                               network_bus_find, b);
+                r = sd_bus_add_fallback_vtable(bus, NULL, BUS_PATH "/network", BUS_IFACE "Network",
+                                               network_vtable, network_bus_find, b);
         if (r >= 0)
                 r = sd_bus_add_node_enumerator(bus, NULL, BUS_PATH, enumerate, b);
         return r;
@@ -240,11 +251,13 @@ static int start_system(Bus *b, const char *address, Error *e) {
         } else
                 r = sd_bus_open_system(&b->system);
         if (r < 0)
-                return error_set_errnof(e, ERROR_INTERNAL, r, "connecting to the bus %s", address ? address : "(system)");
+                return error_set_errnof(e, ERROR_INTERNAL, r, "connecting to the bus %s",
+                                        address ? address : "(system)");
         r = bus_register_objects(b);
         if (r >= 0)
-                r = sd_bus_match_signal(b->system, NULL, "org.freedesktop.DBus.Local", "/org/freedesktop/DBus/Local",
-                                        "org.freedesktop.DBus.Local", "Disconnected", on_system_bus_gone, b);
+                r = sd_bus_match_signal(b->system, NULL, "org.freedesktop.DBus.Local",
+                                        "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
+                                        "Disconnected", on_system_bus_gone, b);
         if (r >= 0)
                 r = sd_bus_request_name(b->system, BUS_NAME, 0);
         if (r < 0)

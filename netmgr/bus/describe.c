@@ -76,8 +76,9 @@ static json_object *addresses_of(const Attachment *a, bool gateways) {
                 const SpecAddress *sa = &a->spec.addresses[i];
                 if (gateways && !in_addr_is_set(&sa->gateway))
                         continue;
-                if (json_append(list, json_object_new_string(gateways ? IN_ADDR_STR(&sa->gateway)
-                                                                      : IN_PREFIX_STR(&sa->address))) < 0)
+                if (json_append(list,
+                                json_object_new_string(gateways ? IN_ADDR_STR(&sa->gateway)
+                                                                : IN_PREFIX_STR(&sa->address))) < 0)
                         return finish(list, -ENOMEM);
         }
         return list;
@@ -115,8 +116,9 @@ static json_object *subnets_of(const Network *n) {
 
         for (size_t i = 0; list && i < n->conf->n_sets; i++)
                 for (size_t k = 0; k < n->conf->sets[i].n_ranges; k++)
-                        (void) json_append(list, json_object_new_string(
-                                                         IN_PREFIX_STR(&n->conf->sets[i].ranges[k].subnet)));
+                        (void) json_append(list,
+                                           json_object_new_string(IN_PREFIX_STR(
+                                                           &n->conf->sets[i].ranges[k].subnet)));
         return list;
 }
 
@@ -126,7 +128,9 @@ static json_object *attachments_of(const Network *n) {
 
         if (list)
                 MAP_FOREACH (a, n->manager->attachments) {
-                        _cleanup_free_ char *path = a->network == n && a->announced ? attachment_bus_path(a) : NULL;
+                        _cleanup_free_ char *path = a->network == n && a->announced
+                                                                    ? attachment_bus_path(a)
+                                                                    : NULL;
                         if (path)
                                 (void) json_append(list, json_object_new_string(path));
                 }
@@ -177,7 +181,8 @@ static size_t count_sandboxes(const Manager *m) {
 }
 
 json_object *manager_describe(const Manager *m) {
-        json_object *o = json_object_new_object(), *reasons = json_object_new_array(), *f = json_object_new_array();
+        json_object *o = json_object_new_object(), *reasons = json_object_new_array(),
+                    *f = json_object_new_array();
         _cleanup_free_ char *ledger = strf("%s/netmgr.db", m->state_dir);
         int r = o && reasons && f && ledger ? 0 : -ENOMEM;
 

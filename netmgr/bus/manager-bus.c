@@ -23,11 +23,13 @@ static int get_features(sd_bus *bus, const char *path, const char *interface, co
 static int get_health(sd_bus *bus, const char *path, const char *interface, const char *property,
                       sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         const Bus *b = userdata;
-        return sd_bus_message_append(reply, "s", manager_is_degraded(b->manager) ? "degraded" : "ok");
+        return sd_bus_message_append(reply, "s",
+                                     manager_is_degraded(b->manager) ? "degraded" : "ok");
 }
 
-static int get_health_reasons(sd_bus *bus, const char *path, const char *interface, const char *property,
-                              sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+static int get_health_reasons(sd_bus *bus, const char *path, const char *interface,
+                              const char *property, sd_bus_message *reply, void *userdata,
+                              sd_bus_error *error) {
         const Bus *b = userdata;
         int r = sd_bus_message_open_container(reply, 'a', "s");
 
@@ -40,7 +42,8 @@ static int get_health_reasons(sd_bus *bus, const char *path, const char *interfa
 /* --- lists ------------------------------------------------------------------------------------------ */
 
 static int list_reply(sd_bus_message *m, const char *contents,
-                      int (*append)(sd_bus_message *reply, const Manager *manager), const Manager *manager) {
+                      int (*append)(sd_bus_message *reply, const Manager *manager),
+                      const Manager *manager) {
         sd_bus_message *reply = NULL;
 
         int r = sd_bus_message_new_method_return(m, &reply);
@@ -63,8 +66,9 @@ static int append_sandboxes(sd_bus_message *reply, const Manager *manager) {
         MAP_FOREACH (s, manager->sandboxes) {
                 _cleanup_free_ char *path = s->announced ? sandbox_bus_path(s) : NULL;
                 if (path && r >= 0)
-                        r = sd_bus_message_append(reply, "(ssso)", s->id, strempty(s->pod_namespace),
-                                                  strempty(s->pod_name), path);
+                        r = sd_bus_message_append(reply, "(ssso)", s->id,
+                                                  strempty(s->pod_namespace), strempty(s->pod_name),
+                                                  path);
         }
         return r;
 }
@@ -76,7 +80,8 @@ static int append_attachments(sd_bus_message *reply, const Manager *manager) {
         MAP_FOREACH (a, manager->attachments) {
                 _cleanup_free_ char *path = a->announced ? attachment_bus_path(a) : NULL;
                 if (path && r >= 0)
-                        r = sd_bus_message_append(reply, "(sssso)", a->sandbox->id, a->spec.ifname, a->network->name,
+                        r = sd_bus_message_append(reply, "(sssso)", a->sandbox->id, a->spec.ifname,
+                                                  a->network->name,
                                                   attachment_state_to_string(a->state), path);
         }
         return r;
@@ -89,7 +94,8 @@ static int append_networks(sd_bus_message *reply, const Manager *manager) {
         MAP_FOREACH (n, manager->networks) {
                 _cleanup_free_ char *path = network_bus_path(n);
                 if (path && r >= 0)
-                        r = sd_bus_message_append(reply, "(sso)", n->name, net_kind_to_string(n->conf->kind), path);
+                        r = sd_bus_message_append(reply, "(sso)", n->name,
+                                                  net_kind_to_string(n->conf->kind), path);
         }
         return r;
 }
@@ -116,8 +122,8 @@ static int method_get_sandbox(sd_bus_message *m, void *userdata, sd_bus_error *e
                 return r;
         const Sandbox *s = sandbox_find(b->manager, id);
         if (!s || !s->announced)
-                return sd_bus_error_setf(error, error_dbus_name(ERROR_NO_SUCH_SANDBOX), "there is no sandbox \"%.128s\"",
-                                         id);
+                return sd_bus_error_setf(error, error_dbus_name(ERROR_NO_SUCH_SANDBOX),
+                                         "there is no sandbox \"%.128s\"", id);
         path = sandbox_bus_path(s);
         return path ? sd_bus_reply_method_return(m, "o", path) : -ENOMEM;
 }
@@ -132,8 +138,8 @@ static int method_get_network(sd_bus_message *m, void *userdata, sd_bus_error *e
                 return r;
         const Network *n = network_find(b->manager, name);
         if (!n)
-                return sd_bus_error_setf(error, error_dbus_name(ERROR_NO_SUCH_NETWORK), "there is no network \"%.128s\"",
-                                         name);
+                return sd_bus_error_setf(error, error_dbus_name(ERROR_NO_SUCH_NETWORK),
+                                         "there is no network \"%.128s\"", name);
         path = network_bus_path(n);
         return path ? sd_bus_reply_method_return(m, "o", path) : -ENOMEM;
 }
@@ -157,9 +163,10 @@ static int method_describe_all(sd_bus_message *m, void *userdata, sd_bus_error *
                 return r;
         r = manager_describe_all(((Bus *) userdata)->manager, what, &o);
         if (r == -EINVAL)
-                return sd_bus_error_setf(error, error_dbus_name(ERROR_INVALID_ARGUMENT),
-                                         "what: wanted sandboxes, attachments, networks or addresses, found \"%.64s\"",
-                                         what);
+                return sd_bus_error_setf(
+                                error, error_dbus_name(ERROR_INVALID_ARGUMENT),
+                                "what: wanted sandboxes, attachments, networks or addresses, found \"%.64s\"",
+                                what);
         return r < 0 ? r : reply_json(m, o);
 }
 
@@ -194,7 +201,8 @@ static int parse_network(const char *name, const char *config, NetConf **ret, Er
                 return r;
         const char *found = (*ret)->network ? (*ret)->network : (*ret)->name;
         if ((*ret)->network || !streq_ptr(found, name)) {
-                r = error_setf(e, ERROR_INVALID_ARGUMENT, "name: wanted a configuration of network %s, found one %s \"%s\"",
+                r = error_setf(e, ERROR_INVALID_ARGUMENT,
+                               "name: wanted a configuration of network %s, found one %s \"%s\"",
                                name, (*ret)->network ? "that refers to" : "of", strempty(found));
                 *ret = netconf_free(*ret);
         }
@@ -235,9 +243,10 @@ static int method_add_network(sd_bus_message *m, void *userdata, sd_bus_error *e
         n = network_find(b->manager, name);
         if (n && !n->gone)
                 return sd_bus_error_setf(error, error_dbus_name(ERROR_EXISTS),
-                                         "network %s exists already, from %s; remove it first", name,
-                                         network_source_to_string(n->source));
-        r = polkit_authorise(b, m, "org.netmgr1.manage-networks", method_add_network, userdata, error);
+                                         "network %s exists already, from %s; remove it first",
+                                         name, network_source_to_string(n->source));
+        r = polkit_authorise(b, m, "org.netmgr1.manage-networks", method_add_network, userdata,
+                             error);
         if (r <= 0)
                 return r < 0 ? r : 1;
 
@@ -269,13 +278,16 @@ static int method_remove_network(sd_bus_message *m, void *userdata, sd_bus_error
                 r = read_no_options(m, error);
         if (r < 0)
                 return r;
-        r = polkit_authorise(b, m, "org.netmgr1.manage-networks", method_remove_network, userdata, error);
+        r = polkit_authorise(b, m, "org.netmgr1.manage-networks", method_remove_network, userdata,
+                             error);
         if (r <= 0)
                 return r < 0 ? r : 1;
         const Network *n = network_find(b->manager, name);
         if (n && !n->gone && n->source == NETWORK_FILE)
-                return sd_bus_error_setf(error, error_dbus_name(ERROR_IN_USE),
-                                         "network %s is defined by networks.d/%s.conflist; remove that file", name, name);
+                return sd_bus_error_setf(
+                                error, error_dbus_name(ERROR_IN_USE),
+                                "network %s is defined by networks.d/%s.conflist; remove that file",
+                                name, name);
         r = network_remove(b->manager, name, network_dropped, sd_bus_message_ref(m), &e);
         if (r < 0) {
                 sd_bus_message_unref(m);
@@ -302,30 +314,36 @@ const sd_bus_vtable manager_vtable[] = {
         SD_BUS_PROPERTY("Version", "s", get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("Features", "as", get_features, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("Health", "s", get_health, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("HealthReasons", "as", get_health_reasons, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_METHOD_WITH_ARGS("ListSandboxes", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(ssso)", sandboxes),
-                                method_list_sandboxes, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("ListAttachments", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sssso)", attachments),
-                                method_list_attachments, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_PROPERTY("HealthReasons", "as", get_health_reasons, 0,
+                        SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_METHOD_WITH_ARGS("ListSandboxes", SD_BUS_NO_ARGS,
+                                SD_BUS_RESULT("a(ssso)", sandboxes), method_list_sandboxes,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ListAttachments", SD_BUS_NO_ARGS,
+                                SD_BUS_RESULT("a(sssso)", attachments), method_list_attachments,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("ListNetworks", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sso)", networks),
                                 method_list_networks, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("GetSandbox", SD_BUS_ARGS("s", id), SD_BUS_RESULT("o", path), method_get_sandbox,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("GetNetwork", SD_BUS_ARGS("s", name), SD_BUS_RESULT("o", path), method_get_network,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetSandbox", SD_BUS_ARGS("s", id), SD_BUS_RESULT("o", path),
+                                method_get_sandbox, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetNetwork", SD_BUS_ARGS("s", name), SD_BUS_RESULT("o", path),
+                                method_get_network, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("AddNetwork", SD_BUS_ARGS("s", name, "s", config, "a{sv}", options),
-                                SD_BUS_RESULT("o", path), method_add_network, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("RemoveNetwork", SD_BUS_ARGS("s", name, "a{sv}", options), SD_BUS_NO_RESULT,
-                                method_remove_network, SD_BUS_VTABLE_UNPRIVILEGED),
+                                SD_BUS_RESULT("o", path), method_add_network,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("RemoveNetwork", SD_BUS_ARGS("s", name, "a{sv}", options),
+                                SD_BUS_NO_RESULT, method_remove_network,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("Describe", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json), method_describe,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("DescribeAll", SD_BUS_ARGS("s", what), SD_BUS_RESULT("s", json), method_describe_all,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Describe", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json),
+                                method_describe, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("DescribeAll", SD_BUS_ARGS("s", what), SD_BUS_RESULT("s", json),
+                                method_describe_all, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL_WITH_ARGS("SandboxAdded", SD_BUS_ARGS("s", id, "o", path), 0),
         SD_BUS_SIGNAL_WITH_ARGS("SandboxRemoved", SD_BUS_ARGS("s", id, "o", path), 0),
         SD_BUS_SIGNAL_WITH_ARGS("AttachmentChanged",
-                                SD_BUS_ARGS("o", path, "s", sandbox, "s", interface, "s", state), 0),
+                                SD_BUS_ARGS("o", path, "s", sandbox, "s", interface, "s", state),
+                                0),
         SD_BUS_VTABLE_END,
 };

@@ -10,8 +10,8 @@ char *network_bus_path(const Network *n) {
         return sd_bus_path_encode(BUS_PATH "/network", n->name, &path) < 0 ? NULL : path;
 }
 
-int network_bus_find(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret_found,
-                     sd_bus_error *error) {
+int network_bus_find(sd_bus *bus, const char *path, const char *interface, void *userdata,
+                     void **ret_found, sd_bus_error *error) {
         _cleanup_free_ char *name = NULL;
         const Bus *b = userdata;
 
@@ -58,7 +58,7 @@ const sd_bus_vtable network_vtable[] = {
         PROPERTY("Used", "t", get_count, SD_BUS_VTABLE_PROPERTY_EMITS_INVALIDATION),
         PROPERTY("Free", "t", get_count, SD_BUS_VTABLE_PROPERTY_EMITS_INVALIDATION),
         PROPERTY("Attachments", "ao", get_paths, SD_BUS_VTABLE_PROPERTY_EMITS_INVALIDATION),
-        SD_BUS_METHOD_WITH_ARGS("Describe", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json), method_describe,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Describe", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json),
+                                method_describe, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,
 };

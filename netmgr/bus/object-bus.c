@@ -8,7 +8,8 @@ static int append_array(sd_bus_message *reply, json_object *v, const char *eleme
         int r = sd_bus_message_open_container(reply, 'a', element);
 
         for (size_t i = 0; r >= 0 && i < json_object_array_length(v); i++)
-                r = sd_bus_message_append(reply, element, json_object_get_string(json_object_array_get_idx(v, i)));
+                r = sd_bus_message_append(reply, element,
+                                          json_object_get_string(json_object_array_get_idx(v, i)));
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
@@ -17,7 +18,8 @@ static int append_dictionary(sd_bus_message *reply, json_object *v) {
 
         json_object_object_foreach(v, key, value) {
                 if (r >= 0)
-                        r = sd_bus_message_append(reply, "{ss}", key, json_object_get_string(value));
+                        r = sd_bus_message_append(reply, "{ss}", key,
+                                                  json_object_get_string(value));
         }
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
@@ -36,7 +38,8 @@ static int append_value(sd_bus_message *reply, json_object *v, const char *signa
         return -EINVAL;
 }
 
-int property_append(sd_bus_message *reply, json_object *o, const char *property, const char *signature) {
+int property_append(sd_bus_message *reply, json_object *o, const char *property,
+                    const char *signature) {
         _cleanup_json_ json_object *owned = o;
         json_object *v = o ? json_get(o, property) : NULL;
 

@@ -10,6 +10,7 @@
 #include "bus/bus-internal.h"
 
 /* Appends one key of the description with the D-Bus signature s, u, t, as, ao or a{ss}. Takes o. */
-int property_append(sd_bus_message *reply, json_object *o, const char *property, const char *signature);
+int property_append(sd_bus_message *reply, json_object *o, const char *property,
+                    const char *signature);
 /* The whole description as the answer to Describe. Takes o. */
 int describe_reply(sd_bus_message *m, json_object *o);

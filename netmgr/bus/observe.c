@@ -14,7 +14,8 @@ static void sandbox_signal(Bus *b, const Sandbox *s, const char *signal, bool ad
                 (void) sd_bus_emit_interfaces_added(b->system, path, BUS_IFACE "Sandbox", NULL);
         else
                 (void) sd_bus_emit_interfaces_removed(b->system, path, BUS_IFACE "Sandbox", NULL);
-        (void) sd_bus_emit_signal(b->system, BUS_PATH, BUS_IFACE "Manager", signal, "so", s->id, path);
+        (void) sd_bus_emit_signal(b->system, BUS_PATH, BUS_IFACE "Manager", signal, "so", s->id,
+                                  path);
 }
 
 static void on_sandbox_added(Sandbox *s, void *userdata) {
@@ -30,8 +31,8 @@ static void network_changed(Bus *b, const Network *n) {
         _cleanup_free_ char *path = network_bus_path(n);
 
         if (path)
-                (void) sd_bus_emit_properties_changed(b->system, path, BUS_IFACE "Network", "Used", "Free", "Attachments",
-                                                      NULL);
+                (void) sd_bus_emit_properties_changed(b->system, path, BUS_IFACE "Network", "Used",
+                                                      "Free", "Attachments", NULL);
 }
 
 static void on_attachment_added(Attachment *a, void *userdata) {
@@ -41,7 +42,8 @@ static void on_attachment_added(Attachment *a, void *userdata) {
         if (path)
                 (void) sd_bus_emit_interfaces_added(b->system, path, BUS_IFACE "Attachment", NULL);
         if (sandbox)
-                (void) sd_bus_emit_properties_changed(b->system, sandbox, BUS_IFACE "Sandbox", "Attachments", NULL);
+                (void) sd_bus_emit_properties_changed(b->system, sandbox, BUS_IFACE "Sandbox",
+                                                      "Attachments", NULL);
         network_changed(b, a->network);
 }
 
@@ -51,8 +53,8 @@ static void on_attachment_removed(Attachment *a, void *userdata) {
 
         if (!path)
                 return;
-        (void) sd_bus_emit_signal(b->system, BUS_PATH, BUS_IFACE "Manager", "AttachmentChanged", "osss", path,
-                                  a->sandbox->id, a->spec.ifname, "gone");
+        (void) sd_bus_emit_signal(b->system, BUS_PATH, BUS_IFACE "Manager", "AttachmentChanged",
+                                  "osss", path, a->sandbox->id, a->spec.ifname, "gone");
         (void) sd_bus_emit_interfaces_removed(b->system, path, BUS_IFACE "Attachment", NULL);
         network_changed(b, a->network);
 }
@@ -63,9 +65,11 @@ static void on_attachment_changed(Attachment *a, void *userdata) {
 
         if (!path)
                 return;
-        (void) sd_bus_emit_properties_changed(b->system, path, BUS_IFACE "Attachment", "State", NULL);
-        (void) sd_bus_emit_signal(b->system, BUS_PATH, BUS_IFACE "Manager", "AttachmentChanged", "osss", path,
-                                  a->sandbox->id, a->spec.ifname, attachment_state_to_string(a->state));
+        (void) sd_bus_emit_properties_changed(b->system, path, BUS_IFACE "Attachment", "State",
+                                              NULL);
+        (void) sd_bus_emit_signal(b->system, BUS_PATH, BUS_IFACE "Manager", "AttachmentChanged",
+                                  "osss", path, a->sandbox->id, a->spec.ifname,
+                                  attachment_state_to_string(a->state));
 }
 
 static void on_network_added(Network *n, void *userdata) {
@@ -86,7 +90,8 @@ static void on_network_removed(Network *n, void *userdata) {
 
 static void on_health_changed(void *userdata) {
         Bus *b = userdata;
-        (void) sd_bus_emit_properties_changed(b->system, BUS_PATH, BUS_IFACE "Manager", "Health", "HealthReasons", NULL);
+        (void) sd_bus_emit_properties_changed(b->system, BUS_PATH, BUS_IFACE "Manager", "Health",
+                                              "HealthReasons", NULL);
 }
 
 void bus_observe(Bus *b, ManagerObserver *ret) {

@@ -55,8 +55,10 @@ static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *ret_er
 }
 
 static int refuse(const char *action, uid_t uid, sd_bus_error *error) {
-        return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
-                                 "uid %u is not authorised for %s; ask as root, or allow it in polkit", uid, action);
+        return sd_bus_error_setf(
+                        error, SD_BUS_ERROR_ACCESS_DENIED,
+                        "uid %u is not authorised for %s; ask as root, or allow it in polkit", uid,
+                        action);
 }
 
 static int ask(Bus *b, sd_bus_message *m, const char *action, Question *q) {
@@ -64,23 +66,28 @@ static int ask(Bus *b, sd_bus_message *m, const char *action, Question *q) {
 
         int r = sd_bus_message_new_method_call(b->system, &call, "org.freedesktop.PolicyKit1",
                                                "/org/freedesktop/PolicyKit1/Authority",
-                                               "org.freedesktop.PolicyKit1.Authority", "CheckAuthorization");
+                                               "org.freedesktop.PolicyKit1.Authority",
+                                               "CheckAuthorization");
         if (r >= 0)
-                r = sd_bus_message_append(call, "(sa{sv})sa{ss}us", "system-bus-name", 1, "name", "s",
-                                          sd_bus_message_get_sender(m), action, 0,
-                                          sd_bus_message_get_allow_interactive_authorization(m) > 0 ? 1 : 0, "");
+                r = sd_bus_message_append(call, "(sa{sv})sa{ss}us", "system-bus-name", 1, "name",
+                                          "s", sd_bus_message_get_sender(m), action, 0,
+                                          sd_bus_message_get_allow_interactive_authorization(m) > 0
+                                                          ? 1
+                                                          : 0,
+                                          "");
         if (r >= 0)
                 r = sd_bus_call_async(b->system, NULL, call, on_answer, q, 0);
         sd_bus_message_unref(call);
         return r;
 }
 
-int polkit_authorise(Bus *b, sd_bus_message *m, const char *action, sd_bus_message_handler_t handler, void *userdata,
-                     sd_bus_error *error) {
+int polkit_authorise(Bus *b, sd_bus_message *m, const char *action,
+                     sd_bus_message_handler_t handler, void *userdata, sd_bus_error *error) {
         uid_t uid;
 
         if (bus_sender_uid(m, &uid) < 0)
-                return sd_bus_error_set(error, SD_BUS_ERROR_ACCESS_DENIED, "cannot tell who is asking");
+                return sd_bus_error_set(error, SD_BUS_ERROR_ACCESS_DENIED,
+                                        "cannot tell who is asking");
         if (uid == 0)
                 return 1;
         if (answered && answered->message == m)
@@ -89,7 +96,9 @@ int polkit_authorise(Bus *b, sd_bus_message *m, const char *action, sd_bus_messa
         Question *q = new0(Question, 1);
         if (!q)
                 return -ENOMEM;
-        *q = (Question) { .bus = b, .message = sd_bus_message_ref(m), .handler = handler, .userdata = userdata };
+        *q = (Question) {
+                .bus = b, .message = sd_bus_message_ref(m), .handler = handler, .userdata = userdata
+        };
         if (ask(b, m, action, q) < 0) {
                 sd_bus_message_unref(q->message);
                 free(q);

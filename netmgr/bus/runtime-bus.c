@@ -39,7 +39,8 @@ static int read_string(sd_bus_message *m, const char *key, size_t max, char **ta
         if (*target)
                 return error_setf(e, ERROR_INVALID_ARGUMENT, "%s: given twice", key);
         if (strlen(s) > max)
-                return error_setf(e, ERROR_INVALID_ARGUMENT, "%s: %zu bytes, at most %zu", key, strlen(s), max);
+                return error_setf(e, ERROR_INVALID_ARGUMENT, "%s: %zu bytes, at most %zu", key,
+                                  strlen(s), max);
         *target = strdup(s);
         return *target ? 0 : error_oom(e);
 }
@@ -54,7 +55,8 @@ static int read_fd(sd_bus_message *m, const char *key, int *target, Error *e) {
                 return error_setf(e, ERROR_INVALID_ARGUMENT, "%s: given twice", key);
         fd = fd_dup(fd);
         if (fd < 0)
-                return error_set_errnof(e, ERROR_TRY_AGAIN, fd, "%s: duplicating the descriptor", key);
+                return error_set_errnof(e, ERROR_TRY_AGAIN, fd, "%s: duplicating the descriptor",
+                                        key);
         *target = fd;
         return 0;
 }
@@ -72,13 +74,16 @@ static int read_option(sd_bus_message *m, Request *q, Error *e) {
                 if (!streq(options[i].key, key))
                         continue;
                 if (type[0] != options[i].type || type[1])
-                        return error_setf(e, ERROR_INVALID_ARGUMENT, "%s: wanted a value of type '%c', found '%.16s'",
-                                          key, options[i].type, type);
+                        return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                          "%s: wanted a value of type '%c', found '%.16s'", key,
+                                          options[i].type, type);
                 char *target = (char *) q + options[i].offset;
-                return type[0] == 's' ? read_string(m, key, options[i].max, (char **) (void *) target, e)
+                return type[0] == 's' ? read_string(m, key, options[i].max,
+                                                    (char **) (void *) target, e)
                                       : read_fd(m, key, (int *) (void *) target, e);
         }
-        return error_setf(e, ERROR_UNKNOWN_OPTION, "%.64s: unknown key, with a value of type '%.16s'", key, type);
+        return error_setf(e, ERROR_UNKNOWN_OPTION,
+                          "%.64s: unknown key, with a value of type '%.16s'", key, type);
 }
 
 /* Strings that were not sent are "". */
@@ -89,7 +94,8 @@ static int complete(Request *q, Error *e) {
 
         for (size_t i = 0; i < ELEMENTSOF(required); i++)
                 if (!required[i].value)
-                        return error_setf(e, ERROR_INVALID_ARGUMENT, "%s: wanted a string, found nothing", required[i].key);
+                        return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                          "%s: wanted a string, found nothing", required[i].key);
         for (size_t i = 0; i < ELEMENTSOF(options); i++) {
                 char **s = (char **) (void *) ((char *) q + options[i].offset);
                 if (options[i].type == 's' && !*s && !(*s = strdup("")))
@@ -133,9 +139,11 @@ static int check_sender(Bus *b, sd_bus_message *m, sd_bus_error *error) {
         if (r < 0)
                 return sd_bus_error_set_errnof(error, EACCES, "cannot tell who is asking");
         if (!bus_uid_is_allowed(b, uid))
-                return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
-                                         "uid %u may not use org.netmgr1.Runtime; it is for root and AllowUsers= of "
-                                         "netmgr.conf", uid);
+                return sd_bus_error_setf(
+                                error, SD_BUS_ERROR_ACCESS_DENIED,
+                                "uid %u may not use org.netmgr1.Runtime; it is for root and AllowUsers= of "
+                                "netmgr.conf",
+                                uid);
         return 0;
 }
 
@@ -172,8 +180,8 @@ static int method_status(sd_bus_message *m, void *userdata, sd_bus_error *error)
 }
 
 #define VERB(name, handler)                                                                        \
-        SD_BUS_METHOD_WITH_ARGS(name, SD_BUS_ARGS("a{sv}", request), SD_BUS_RESULT("s", result), handler, \
-                                SD_BUS_VTABLE_UNPRIVILEGED)
+        SD_BUS_METHOD_WITH_ARGS(name, SD_BUS_ARGS("a{sv}", request), SD_BUS_RESULT("s", result),   \
+                                handler, SD_BUS_VTABLE_UNPRIVILEGED)
 
 const sd_bus_vtable runtime_vtable[] = {
         SD_BUS_VTABLE_START(0),

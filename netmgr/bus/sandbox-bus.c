@@ -10,8 +10,8 @@ char *sandbox_bus_path(const Sandbox *s) {
         return sd_bus_path_encode(BUS_PATH "/sandbox", s->id, &path) < 0 ? NULL : path;
 }
 
-int sandbox_bus_find(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret_found,
-                     sd_bus_error *error) {
+int sandbox_bus_find(sd_bus *bus, const char *path, const char *interface, void *userdata,
+                     void **ret_found, sd_bus_error *error) {
         _cleanup_free_ char *id = NULL;
         const Bus *b = userdata;
 
@@ -57,7 +57,7 @@ const sd_bus_vtable sandbox_vtable[] = {
         PROPERTY("NetnsPath", "s", get_string, 0),
         PROPERTY("State", "s", get_string, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         PROPERTY("Attachments", "ao", get_paths, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_METHOD_WITH_ARGS("Describe", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json), method_describe,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Describe", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json),
+                                method_describe, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,
 };

@@ -23,7 +23,8 @@ int add_parse(AddOp *op, Error *e) {
         if (r < 0)
                 return r;
         if (!op->conf->name)
-                return error_setf(e, ERROR_INVALID_ARGUMENT, "name: wanted the network's name, found nothing");
+                return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                  "name: wanted the network's name, found nothing");
         op->loopback = !op->conf->network && op->conf->kind == NET_KIND_LOOPBACK;
         return 0;
 }
@@ -36,9 +37,11 @@ static int find_network(AddOp *op, Network **ret, Error *e) {
 
         if (op->conf->network) {
                 if (!n || n->gone || n->source == NETWORK_CONFIG)
-                        return error_setf(e, ERROR_NO_SUCH_NETWORK,
-                                          "network: there is no network \"%s\"; put %s.conflist into networks.d, or "
-                                          "use AddNetwork", name, name);
+                        return error_setf(
+                                        e, ERROR_NO_SUCH_NETWORK,
+                                        "network: there is no network \"%s\"; put %s.conflist into networks.d, or "
+                                        "use AddNetwork",
+                                        name, name);
                 *ret = n;
                 return 0;
         }
@@ -71,7 +74,8 @@ static int set_text(char **field, const char *value) {
 static int describe_sandbox(AddOp *op, Sandbox *s) {
         if (set_text(&s->netns_path, op->request.netns_path) < 0 ||
             set_text(&s->pod_namespace, op->args.pod_namespace) < 0 ||
-            set_text(&s->pod_name, op->args.pod_name) < 0 || set_text(&s->pod_uid, op->args.pod_uid) < 0)
+            set_text(&s->pod_name, op->args.pod_name) < 0 ||
+            set_text(&s->pod_uid, op->args.pod_uid) < 0)
                 return -ENOMEM;
         return 0;
 }
@@ -82,17 +86,22 @@ int add_prepare(AddOp *op, const Attachment *existing, Error *e) {
         Sandbox *s = sandbox_find(m, op->request.container_id);
 
         if (existing && existing->busy)
-                return error_setf(e, ERROR_TRY_AGAIN, "interface %s of sandbox %s is being worked on (state %s)",
+                return error_setf(e, ERROR_TRY_AGAIN,
+                                  "interface %s of sandbox %s is being worked on (state %s)",
                                   op->request.ifname, op->request.container_id,
                                   attachment_state_to_string(existing->state));
         if (existing)
-                return error_setf(e, ERROR_EXISTS,
-                                  "sandbox %s has interface %s already, on network %s; DEL it first",
-                                  op->request.container_id, op->request.ifname, existing->network->name);
+                return error_setf(
+                                e, ERROR_EXISTS,
+                                "sandbox %s has interface %s already, on network %s; DEL it first",
+                                op->request.container_id, op->request.ifname,
+                                existing->network->name);
         if (map_size(m->attachments) >= ATTACHMENTS_MAX)
-                return error_setf(e, ERROR_TRY_AGAIN, "the node has %u attachments, the limit", ATTACHMENTS_MAX);
+                return error_setf(e, ERROR_TRY_AGAIN, "the node has %u attachments, the limit",
+                                  ATTACHMENTS_MAX);
         if (s && s->n_attachments >= ATTACHMENTS_PER_SANDBOX_MAX)
-                return error_setf(e, ERROR_INVALID_ARGUMENT, "sandbox %s has %u interfaces, the limit",
+                return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                  "sandbox %s has %u interfaces, the limit",
                                   op->request.container_id, ATTACHMENTS_PER_SANDBOX_MAX);
 
         int r = find_network(op, &n, e);
@@ -117,7 +126,8 @@ int add_prepare(AddOp *op, const Attachment *existing, Error *e) {
 }
 
 /* The requested address that belongs to the set, not used for an earlier one; -1: none. */
-static int requested_for(const NetRangeSet *set, const InPrefix *ips, size_t n_ips, const bool *used) {
+static int requested_for(const NetRangeSet *set, const InPrefix *ips, size_t n_ips,
+                         const bool *used) {
         for (size_t i = 0; i < n_ips; i++)
                 for (size_t k = 0; k < set->n_ranges && !used[i]; k++)
                         if (in_prefix_contains(&set->ranges[k].subnet, &ips[i].address))
@@ -136,13 +146,15 @@ static int allocate_from(Allocation *x, const NetRangeSet *set, unsigned set_ind
         AddOp *op = x->op;
         Attachment *a = op->attachment;
         const char *pool = network_pool(a->network);
-        LeaseHolder holder = { .attachment = a->spec.id, .network = a->network->name,
-                               .sandbox = a->sandbox->id, .ifname = a->spec.ifname };
+        LeaseHolder holder = { .attachment = a->spec.id,
+                               .network = a->network->name,
+                               .sandbox = a->sandbox->id,
+                               .ifname = a->spec.ifname };
         int i = requested_for(set, x->ips, x->n_ips, x->used);
         IpamGrant grant;
 
-        int r = ipam_allocate(op->manager->ipam, pool, set_index, set, i >= 0 ? &x->ips[i].address : NULL,
-                              &holder, &grant, e);
+        int r = ipam_allocate(op->manager->ipam, pool, set_index, set,
+                              i >= 0 ? &x->ips[i].address : NULL, &holder, &grant, e);
         if (r < 0)
                 return r;
         a->leases[a->n_leases++] = grant.lease;
@@ -158,12 +170,18 @@ static int allocate_from(Allocation *x, const NetRangeSet *set, unsigned set_ind
         grant.lease->prefix_length = sa->address.length;
 
         op->address_rows[op->n_address_rows++] = (AddressRow) {
-                .attachment = a->spec.id, .pool = grant.lease->pool, .address = sa->address,
-                .gateway = sa->gateway, .network = a->network->name, .sandbox = a->sandbox->id,
-                .ifname = a->spec.ifname, .set_index = set_index,
+                .attachment = a->spec.id,
+                .pool = grant.lease->pool,
+                .address = sa->address,
+                .gateway = sa->gateway,
+                .network = a->network->name,
+                .sandbox = a->sandbox->id,
+                .ifname = a->spec.ifname,
+                .set_index = set_index,
         };
         op->cursor_rows[op->n_cursor_rows++] = (CursorRow) {
-                .network = a->network->name, .set_index = set_index,
+                .network = a->network->name,
+                .set_index = set_index,
                 .address = ipam_cursor(op->manager->ipam, a->network->name, set_index),
         };
         if (!in_addr_is_set(&op->cursor_rows[op->n_cursor_rows - 1].address))
@@ -205,7 +223,8 @@ static int check_joined_sets(const NetConf *mine, const NetConf *net, Error *e) 
 static int allocate(AddOp *op, Error *e) {
         Attachment *a = op->attachment;
         const NetConf *net = a->network->conf, *mine = op->conf;
-        size_t n_sets = net->n_sets + mine->n_runtime_sets, n_ips = op->args.n_ips + mine->n_requested;
+        size_t n_sets = net->n_sets + mine->n_runtime_sets,
+               n_ips = op->args.n_ips + mine->n_requested;
         _cleanup_free_ InPrefix *ips = new0(InPrefix, n_ips + 1);
         _cleanup_free_ bool *used = new0(bool, n_ips + 1);
         Allocation x = { .op = op, .ips = ips, .n_ips = n_ips, .used = used };
@@ -219,8 +238,10 @@ static int allocate(AddOp *op, Error *e) {
         if (mine->network && (r = check_joined_sets(mine, net, e)) < 0)
                 return r;
         if (n_sets > ELEMENTSOF(op->address_rows))
-                return error_setf(e, ERROR_INVALID_ARGUMENT, "ipam and runtimeConfig.ipRanges: %zu range sets, at "
-                                  "most %zu", n_sets, ELEMENTSOF(op->address_rows));
+                return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                  "ipam and runtimeConfig.ipRanges: %zu range sets, at "
+                                  "most %zu",
+                                  n_sets, ELEMENTSOF(op->address_rows));
 
         for (size_t i = 0; i < mine->n_runtime_sets && r >= 0; i++)
                 r = allocate_from(&x, &mine->runtime_sets[i], RANGE_SETS_MAX + i, e);
@@ -228,9 +249,10 @@ static int allocate(AddOp *op, Error *e) {
                 r = allocate_from(&x, &net->sets[i], i, e);
         for (size_t i = 0; i < x.n_ips && r >= 0; i++)
                 if (!used[i])
-                        r = error_setf(e, ERROR_INVALID_ARGUMENT, "requested address %s is in no range of network "
-                                       "%s, or its range gives another one already", IN_ADDR_STR(&ips[i].address),
-                                       a->network->name);
+                        r = error_setf(e, ERROR_INVALID_ARGUMENT,
+                                       "requested address %s is in no range of network "
+                                       "%s, or its range gives another one already",
+                                       IN_ADDR_STR(&ips[i].address), a->network->name);
         return r;
 }
 
@@ -268,8 +290,9 @@ static int decide_routes(AttachmentSpec *s, const NetConf *c) {
                 InAddr gw = gateway_of(s, families[i]);
                 if (!in_addr_is_set(&gw) || has_default_route(s, families[i]))
                         continue;
-                s->routes[s->n_routes++] = (NetRoute) { .dst.address.family = families[i], .gw = gw, .table = -1,
-                                                        .scope = -1 };
+                s->routes[s->n_routes++] = (NetRoute) {
+                        .dst.address.family = families[i], .gw = gw, .table = -1, .scope = -1
+                };
         }
         return 0;
 }
@@ -322,7 +345,8 @@ int add_decide(AddOp *op, Error *e) {
                 r = spec_to_result(&a->spec, op->request.netns_path, "1.1.0", &op->result, e);
         if (r < 0)
                 return r;
-        if (plan_make(&a->spec, op->bridge_ifindex, &op->plan) < 0 || spec_to_json(&a->spec, &op->plan_json) < 0)
+        if (plan_make(&a->spec, op->bridge_ifindex, &op->plan) < 0 ||
+            spec_to_json(&a->spec, &op->plan_json) < 0)
                 return error_oom(e);
         return 0;
 }

@@ -79,7 +79,8 @@ int attachment_new(Manager *m, Network *n, Sandbox *s, const char *ifname, Attac
         a->created_usec = now_realtime();
         snprintf(a->spec.ifname, sizeof(a->spec.ifname), "%s", ifname);
         if (n->conf->kind != NET_KIND_LOOPBACK)
-                snprintf(a->spec.host_ifname, sizeof(a->spec.host_ifname), "nmg%" PRIx64, a->spec.id);
+                snprintf(a->spec.host_ifname, sizeof(a->spec.host_ifname), "nmg%" PRIx64,
+                         a->spec.id);
         hash_format(n->conf->hash, a->config_hash);
 
         int r = attachment_link(a, n, s);
@@ -193,10 +194,11 @@ static int load_spec(Attachment *a, const AttachmentRow *row, Error *e) {
         a->state = attachment_state_from_string(row->state);
         if (a->spec.kind < 0 || a->state < 0)
                 return error_setf(e, ERROR_LEDGER,
-                                  "attachment %" PRIu64 ": unknown kind \"%s\" or state \"%s\"", row->id,
-                                  row->kind, row->state);
+                                  "attachment %" PRIu64 ": unknown kind \"%s\" or state \"%s\"",
+                                  row->id, row->kind, row->state);
         snprintf(a->spec.ifname, sizeof(a->spec.ifname), "%s", row->ifname);
-        snprintf(a->spec.host_ifname, sizeof(a->spec.host_ifname), "%s", strempty(row->host_ifname));
+        snprintf(a->spec.host_ifname, sizeof(a->spec.host_ifname), "%s",
+                 strempty(row->host_ifname));
         snprintf(a->config_hash, sizeof(a->config_hash), "%s", strempty(row->config_hash));
         memcpy(a->spec.host_mac.bytes, row->host_mac, sizeof(row->host_mac));
         memcpy(a->spec.mac.bytes, row->mac, sizeof(row->mac));
@@ -210,7 +212,8 @@ int attachment_load(Manager *m, AttachmentRow *row, Error *e) {
         Network *n = network_find(m, row->network);
         Sandbox *s = sandbox_find(m, row->sandbox);
         if (!n || !s)
-                return error_setf(e, ERROR_LEDGER, "attachment %" PRIu64 " has no network or sandbox", row->id);
+                return error_setf(e, ERROR_LEDGER,
+                                  "attachment %" PRIu64 " has no network or sandbox", row->id);
 
         Attachment *a = new0(Attachment, 1);
         if (!a)
@@ -232,12 +235,15 @@ int attachment_load(Manager *m, AttachmentRow *row, Error *e) {
 }
 
 int attachment_load_address(Manager *m, const AddressRow *row) {
-        LeaseHolder h = { .attachment = row->attachment, .network = row->network,
-                          .sandbox = row->sandbox, .ifname = row->ifname };
+        LeaseHolder h = { .attachment = row->attachment,
+                          .network = row->network,
+                          .sandbox = row->sandbox,
+                          .ifname = row->ifname };
         Attachment *a = row->attachment ? map_get_u64(m->attachments, row->attachment) : NULL;
         Lease *l;
 
-        int r = ipam_load_lease(m->ipam, row->pool, &row->address, row->set_index, &h, row->released_usec, &l);
+        int r = ipam_load_lease(m->ipam, row->pool, &row->address, row->set_index, &h,
+                                row->released_usec, &l);
         if (r < 0 || !a)
                 return r;
 
@@ -247,11 +253,13 @@ int attachment_load_address(Manager *m, const AddressRow *row) {
         a->leases = leases;
         a->leases[a->n_leases++] = l;
 
-        SpecAddress *more = reallocarray(a->spec.addresses, a->spec.n_addresses + 1, sizeof(SpecAddress));
+        SpecAddress *more = reallocarray(a->spec.addresses, a->spec.n_addresses + 1,
+                                         sizeof(SpecAddress));
         if (!more)
                 return -ENOMEM;
         a->spec.addresses = more;
-        more[a->spec.n_addresses++] = (SpecAddress) { .address = row->address, .gateway = row->gateway };
+        more[a->spec.n_addresses++] =
+                        (SpecAddress) { .address = row->address, .gateway = row->gateway };
         return 0;
 }
 
@@ -271,7 +279,8 @@ char *attachment_addresses_text(const Attachment *a) {
         char *all = strdup("");
 
         for (size_t i = 0; all && i < a->spec.n_addresses; i++) {
-                char *more = strf("%s%s%s", all, i ? "," : "", IN_PREFIX_STR(&a->spec.addresses[i].address));
+                char *more = strf("%s%s%s", all, i ? "," : "",
+                                  IN_PREFIX_STR(&a->spec.addresses[i].address));
                 free(all);
                 all = more;
         }

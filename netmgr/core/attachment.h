@@ -32,8 +32,8 @@ struct Attachment {
         AttachmentSpec spec;
         Lease **leases; /* owned array; leases belong to the Ipam */
         size_t n_leases;
-        char *request;  /* exact bytes of the configuration */
-        char *result;   /* CNI result 1.1.0, NULL before up */
+        char *request; /* exact bytes of the configuration */
+        char *result;  /* CNI result 1.1.0, NULL before up */
         char config_hash[17];
         uint64_t created_usec;
         uint32_t host_ifindex;
@@ -41,13 +41,14 @@ struct Attachment {
         bool announced; /* the observer knows it */
         bool busy;      /* an operation works on it */
         struct Release *releasing; /* waits for the link to be gone (op-del.c); borrowed */
-        List waiters;   /* AttachmentWaiter: DELs that came while it was busy */
+        List waiters;              /* AttachmentWaiter: DELs that came while it was busy */
         List by_sandbox;
 };
 
 typedef struct AttachmentWaiter {
         List list;
-        void (*idle)(struct AttachmentWaiter *w); /* the attachment may be gone by then: look again */
+        void (*idle)(struct AttachmentWaiter
+                                     *w); /* the attachment may be gone by then: look again */
 } AttachmentWaiter;
 
 /* Finds by interface; the interface is unique in the sandbox. */

@@ -115,7 +115,8 @@ static int lease_set_holder(Lease *l, const LeaseHolder *h) {
         return 0;
 }
 
-static int lease_add(Ipam *ipam, const char *pool, const InAddr *a, const LeaseHolder *h, Lease **ret) {
+static int lease_add(Ipam *ipam, const char *pool, const InAddr *a, const LeaseHolder *h,
+                     Lease **ret) {
         _cleanup_(lease_freep) Lease *l = new0(Lease, 1);
         char key[KEY_MAX];
 
@@ -273,8 +274,10 @@ static char *set_describe(const NetRangeSet *set) {
         _cleanup_free_ char *all = strdup("");
 
         for (size_t i = 0; all && i < set->n_ranges; i++) {
-                char *more = strf("%s%s%s (%s-%s)", all, i ? ", " : "", IN_PREFIX_STR(&set->ranges[i].subnet),
-                                  IN_ADDR_STR(&set->ranges[i].start), IN_ADDR_STR(&set->ranges[i].end));
+                char *more = strf("%s%s%s (%s-%s)", all, i ? ", " : "",
+                                  IN_PREFIX_STR(&set->ranges[i].subnet),
+                                  IN_ADDR_STR(&set->ranges[i].start),
+                                  IN_ADDR_STR(&set->ranges[i].end));
                 free(all);
                 all = more;
         }
@@ -311,7 +314,8 @@ static int exhausted(const Ipam *ipam, const char *pool, const NetRangeSet *set,
         return error_setf(e, ERROR_RANGE_EXHAUSTED,
                           "no free address in range %s: %" PRIu64 " of %" PRIu64
                           " in use; delete sandboxes or enlarge the range",
-                          strempty(words), ipam_count_held(ipam, pool, set), range_set_capacity(set));
+                          strempty(words), ipam_count_held(ipam, pool, set),
+                          range_set_capacity(set));
 }
 
 /* The next address of the set after `a` in its order, wrapping round; excluded stretches are jumped
@@ -372,10 +376,11 @@ static int check_requested(const Ipam *ipam, const char *pool, const NetRangeSet
                 _cleanup_free_ char *words = set_describe(set);
                 for (size_t i = 0; i < set->n_ranges; i++)
                         if (in_addr_equal(a, &set->ranges[i].gateway))
-                                return error_setf(e, ERROR_INVALID_ARGUMENT,
-                                                  "requested address %s is the gateway of its range; "
-                                                  "choose another one of %s",
-                                                  IN_ADDR_STR(a), strempty(words));
+                                return error_setf(
+                                                e, ERROR_INVALID_ARGUMENT,
+                                                "requested address %s is the gateway of its range; "
+                                                "choose another one of %s",
+                                                IN_ADDR_STR(a), strempty(words));
                 return error_setf(e, ERROR_INVALID_ARGUMENT,
                                   "requested address %s is not offered by range %s", IN_ADDR_STR(a),
                                   strempty(words));
@@ -400,7 +405,8 @@ int ipam_allocate(Ipam *ipam, const char *pool, unsigned set_index, const NetRan
                 if (r < 0)
                         return r;
                 address = *requested;
-        } else if (!find_fresh(ipam, pool, set, ipam_cursor(ipam, holder->network, set_index), &address)) {
+        } else if (!find_fresh(ipam, pool, set, ipam_cursor(ipam, holder->network, set_index),
+                               &address)) {
                 l = find_longest_released(ipam, pool, set);
                 if (!l)
                         return exhausted(ipam, pool, set, e);

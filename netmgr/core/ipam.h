@@ -23,13 +23,13 @@ typedef struct Ipam Ipam;
 
 /* One address that is held or cools down. Owned by the Ipam. */
 typedef struct Lease {
-        List cooling;       /* in Ipam's list, oldest first, while released */
+        List cooling; /* in Ipam's list, oldest first, while released */
         InAddr address;
         char *pool;
-        uint64_t attachment; /* id of the holder, 0: released */
-        uint64_t released_usec; /* CLOCK_REALTIME, 0: held */
+        uint64_t attachment;              /* id of the holder, 0: released */
+        uint64_t released_usec;           /* CLOCK_REALTIME, 0: held */
         char *network, *sandbox, *ifname; /* the last holder */
-        uint8_t prefix_length; /* of the interface address */
+        uint8_t prefix_length;            /* of the interface address */
         uint32_t set_index;
 } Lease;
 

@@ -46,8 +46,8 @@ static int read_identity(Manager *m, Error *e) {
         _cleanup_close_ int fd = -EBADF;
         size_t size;
 
-        int r = file_read_full(AT_FDCWD, "/proc/sys/kernel/random/boot_id", sizeof(m->boot_id) - 1, &boot_id,
-                               &size);
+        int r = file_read_full(AT_FDCWD, "/proc/sys/kernel/random/boot_id", sizeof(m->boot_id) - 1,
+                               &boot_id, &size);
         if (r < 0)
                 return error_set_errnof(e, ERROR_INTERNAL, r, "reading the boot id");
         boot_id[strcspn(boot_id, "\n")] = '\0';
@@ -55,10 +55,12 @@ static int read_identity(Manager *m, Error *e) {
 
         fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
         if (fd < 0)
-                return error_set_errnof(e, ERROR_INTERNAL, errno, "opening the own network namespace");
+                return error_set_errnof(e, ERROR_INTERNAL, errno,
+                                        "opening the own network namespace");
         r = fd_is_netns(fd, &m->netns_dev, &m->netns_ino);
         if (r < 0)
-                return error_set_errnof(e, ERROR_INTERNAL, r, "identifying the own network namespace");
+                return error_set_errnof(e, ERROR_INTERNAL, r,
+                                        "identifying the own network namespace");
         return 0;
 }
 
@@ -133,7 +135,8 @@ static void on_monitor_lost(void *userdata) {
 }
 
 static int start_netlink(Manager *m, Error *e) {
-        static const NlMonitorCallbacks callbacks = { .link_deleted = on_link_deleted, .lost = on_monitor_lost };
+        static const NlMonitorCallbacks callbacks = { .link_deleted = on_link_deleted,
+                                                      .lost = on_monitor_lost };
         _cleanup_close_ int fd = kernel_open_fd();
         if (fd < 0)
                 return error_set_errnof(e, ERROR_KERNEL, fd, "opening a rtnetlink socket");
@@ -153,8 +156,10 @@ int manager_start(Manager *m, Error *e) {
         if (r < 0)
                 return r;
         if (set_aside) {
-                _cleanup_free_ char *text = strf("the ledger was damaged; it is set aside as %s and a new one "
-                                                 "begun", set_aside);
+                _cleanup_free_ char *text =
+                                strf("the ledger was damaged; it is set aside as %s and a new one "
+                                     "begun",
+                                     set_aside);
                 if (text)
                         manager_set_health(m, HEALTH_LEDGER_RESET, text);
         }

@@ -60,22 +60,22 @@ struct Manager {
         ino_t netns_ino;
 
         Kernel *kernel;
-        NlSocket *nl;        /* the loop's own socket: short questions only */
+        NlSocket *nl; /* the loop's own socket: short questions only */
         NlMonitor *monitor;
         Mailbox *mailbox;
         Workers *workers;
         Reaper *reaper;
         Committer *committer;
 
-        Map *networks;       /* name -> Network */
-        Map *sandboxes;      /* id -> Sandbox */
-        Map *attachments;    /* id -> Attachment */
-        Map *host_ends;      /* host ifname -> Attachment */
+        Map *networks;    /* name -> Network */
+        Map *sandboxes;   /* id -> Sandbox */
+        Map *attachments; /* id -> Attachment */
+        Map *host_ends;   /* host ifname -> Attachment */
         Ipam *ipam;
-        uint64_t last_id;    /* highest attachment id ever */
+        uint64_t last_id; /* highest attachment id ever */
 
-        unsigned n_operations; /* under way; at most conf.queue_max */
-        unsigned health;       /* 1 << HealthBit */
+        unsigned n_operations;          /* under way; at most conf.queue_max */
+        unsigned health;                /* 1 << HealthBit */
         char *health_text[_HEALTH_MAX]; /* owned; the sentence that goes with the bit */
 
         sd_event_source *inotify_source;
@@ -86,7 +86,7 @@ struct Manager {
 
 typedef struct ManagerParams {
         const char *state_dir, *config_dir, *nsd_socket; /* copied */
-        Kernel *kernel; /* borrowed */
+        Kernel *kernel;                                  /* borrowed */
 } ManagerParams;
 
 int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Error *e);

@@ -58,16 +58,18 @@ static int check_routes(const EnsureJob *j, const NlDump *d, Error *e) {
                 const NlRoute *route = &d->routes[i];
                 const NlLink *link = link_by_index(d, route->ifindex);
 
-                if (route->dst.length == 0 || (link && (strncmp(link->name, "nmg", 3) == 0 ||
-                                                        streq(link->name, j->bridge))))
+                if (route->dst.length == 0 ||
+                    (link && (strncmp(link->name, "nmg", 3) == 0 || streq(link->name, j->bridge))))
                         continue;
                 for (size_t k = 0; k < j->n_subnets; k++)
                         if (in_prefix_overlaps(&route->dst, &j->subnets[k]))
-                                return error_setf(e, ERROR_INVALID_ARGUMENT,
-                                                  "subnet %s of network %s overlaps the host's route to %s "
-                                                  "by %s; choose a range of its own",
-                                                  IN_PREFIX_STR(&j->subnets[k]), j->network,
-                                                  IN_PREFIX_STR(&route->dst), link ? link->name : "no link");
+                                return error_setf(
+                                                e, ERROR_INVALID_ARGUMENT,
+                                                "subnet %s of network %s overlaps the host's route to %s "
+                                                "by %s; choose a range of its own",
+                                                IN_PREFIX_STR(&j->subnets[k]), j->network,
+                                                IN_PREFIX_STR(&route->dst),
+                                                link ? link->name : "no link");
         }
         return 0;
 }
@@ -80,7 +82,8 @@ static void find_default(EnsureJob *j, NlSocket *s, const NlDump *d) {
                 uint32_t ifindex = 0;
 
                 /* Only looked up: documentation addresses match nothing but the default route. */
-                if (in_addr_parse(far[i], &dst) < 0 || kernel_get_route(s, &dst, &ifindex, &source) < 0)
+                if (in_addr_parse(far[i], &dst) < 0 ||
+                    kernel_get_route(s, &dst, &ifindex, &source) < 0)
                         continue;
                 InAddr *node = dst.family == AF_INET ? &j->node4 : &j->node6;
                 if (!in_addr_is_set(node))
@@ -114,8 +117,10 @@ static int ensure_look(Job *job, WorkerContext *w, Error *e) {
         if (r < 0)
                 return error_set_errnof(e, ERROR_KERNEL, r, "looking for bridge %s", j->bridge);
         if (!streq(link.kind, "bridge"))
-                return error_setf(e, ERROR_EXISTS, "interface %s exists and is no bridge (kind \"%s\"); choose "
-                                  "another name with the key \"bridge\"", j->bridge, link.kind);
+                return error_setf(e, ERROR_EXISTS,
+                                  "interface %s exists and is no bridge (kind \"%s\"); choose "
+                                  "another name with the key \"bridge\"",
+                                  j->bridge, link.kind);
         j->bridge_exists = true;
         return 0;
 }
@@ -142,9 +147,10 @@ static int check_bridge_addresses(EnsureJob *j, WorkerContext *w, Error *e) {
                 if (ours || !family)
                         continue;
                 if (!j->force_address) {
-                        r = error_setf(e, ERROR_EXISTS, "bridge %s has address %s, not the gateway of network %s; "
-                                       "remove it or set forceAddress", j->bridge, IN_PREFIX_STR(&a->address),
-                                       j->network);
+                        r = error_setf(e, ERROR_EXISTS,
+                                       "bridge %s has address %s, not the gateway of network %s; "
+                                       "remove it or set forceAddress",
+                                       j->bridge, IN_PREFIX_STR(&a->address), j->network);
                         break;
                 }
                 NlOp del = { .type = NL_ADDR_DEL, .what = "remove the bridge's address" };
@@ -169,7 +175,8 @@ static int bridge_create(EnsureJob *j, WorkerContext *w, Error *e) {
         if (!j->bridge_exists) {
                 int r = kernel_apply(w->host, &op, 1, &(NlApplied) { 0 });
                 if (r < 0 && r != -EEXIST)
-                        return error_set_errnof(e, ERROR_KERNEL, r, "creating bridge %s", j->bridge);
+                        return error_set_errnof(e, ERROR_KERNEL, r, "creating bridge %s",
+                                                j->bridge);
         }
         int r = kernel_get_link(w->host, j->bridge, &link);
         if (r < 0)
@@ -189,8 +196,9 @@ static int add_link_local(const EnsureJob *j, WorkerContext *w, Error *e) {
         add.addr.ifindex = (int32_t) j->bridge_ifindex;
         add.addr.scope = RT_SCOPE_LINK;
         add.addr.address = (InPrefix) {
-                .address = { .family = AF_INET6, .bytes = { 0xfe, 0x80, 0, 0, 0, 0, 0, 0, m[0] ^ 2, m[1], m[2], 0xff,
-                                                            0xfe, m[3], m[4], m[5] } },
+                .address = { .family = AF_INET6,
+                             .bytes = { 0xfe, 0x80, 0, 0, 0, 0, 0, 0, m[0] ^ 2, m[1], m[2], 0xff,
+                                        0xfe, m[3], m[4], m[5] } },
                 .length = 64,
         };
         int r = kernel_apply(w->host, &add, 1, &(NlApplied) { 0 });
@@ -258,7 +266,9 @@ static int ensure_make(Job *job, WorkerContext *w, Error *e) {
                         return r;
         }
         if (j->inet6) {
-                r = host_sysctl_write(&(PlanSysctl) { .name = "ipv6/conf/all/forwarding", .value = "1" }, e);
+                r = host_sysctl_write(&(PlanSysctl) { .name = "ipv6/conf/all/forwarding",
+                                                      .value = "1" },
+                                      e);
                 if (r < 0)
                         return r;
         }

@@ -32,8 +32,8 @@ static int load_file(Manager *m, int dirfd, const char *file, const char *name, 
 
         int r = file_read_full(dirfd, file, CONFIG_SIZE_MAX, &text, &size);
         if (r < 0)
-                return error_set_errnof(e, ERROR_INVALID_ARGUMENT, r, "reading it (at most %u bytes)",
-                                        CONFIG_SIZE_MAX);
+                return error_set_errnof(e, ERROR_INVALID_ARGUMENT, r,
+                                        "reading it (at most %u bytes)", CONFIG_SIZE_MAX);
         r = netconf_parse_list(text, size, name, &conf, e);
         if (r < 0)
                 return r;
@@ -47,7 +47,8 @@ static int load_file(Manager *m, int dirfd, const char *file, const char *name, 
         TAKE_PTR(conf);
         if (!n->stored)
                 (void) network_store(n, NULL, NULL);
-        log_ctx(LOG_INFO, &(LogContext) { .network = name }, "network %s loaded from %s", name, file);
+        log_ctx(LOG_INFO, &(LogContext) { .network = name }, "network %s loaded from %s", name,
+                file);
         return 0;
 }
 
@@ -112,25 +113,28 @@ int network_files_load(Manager *m, Error *e) {
                 return error_set_errnof(e, ERROR_INVALID_ARGUMENT, errno, "listing %s", dir);
 
         for (int i = 0; i < n; i++) {
-                if (i < (int) CONFIG_FILES_MAX && load_one(m, fd, list[i]->d_name, seen, &first) < 0)
+                if (i < (int) CONFIG_FILES_MAX &&
+                    load_one(m, fd, list[i]->d_name, seen, &first) < 0)
                         failed++;
                 free(list[i]);
         }
         free(list);
         if (n > (int) CONFIG_FILES_MAX && !error_is_set(&first))
-                (void) error_setf(&first, ERROR_INVALID_ARGUMENT, "%s: %d files, at most %u are read", dir, n,
-                                  CONFIG_FILES_MAX);
+                (void) error_setf(&first, ERROR_INVALID_ARGUMENT,
+                                  "%s: %d files, at most %u are read", dir, n, CONFIG_FILES_MAX);
         drop_missing(m, seen);
 
         manager_set_health(m, HEALTH_NETWORKS, error_is_set(&first) ? error_message(&first) : NULL);
         if (!error_is_set(&first))
                 return 0;
         if (failed > 1)
-                return error_setf(e, first.kind, "%s (and %d more)", error_message(&first), failed - 1);
+                return error_setf(e, first.kind, "%s (and %d more)", error_message(&first),
+                                  failed - 1);
         return error_setf(e, first.kind, "%s", error_message(&first));
 }
 
-static int on_inotify(sd_event_source *s _unused_, int fd, uint32_t revents _unused_, void *userdata) {
+static int on_inotify(sd_event_source *s _unused_, int fd, uint32_t revents _unused_,
+                      void *userdata) {
         _cleanup_error_ Error error = ERROR_NULL;
         char buf[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
 
@@ -150,10 +154,13 @@ int network_files_watch(Manager *m, Error *e) {
         if (m->inotify_fd < 0)
                 return error_set_errnof(e, ERROR_INTERNAL, errno, "inotify");
         /* Written and closed, renamed in or out, removed: what an editor or a package leaves. */
-        if (inotify_add_watch(m->inotify_fd, dir, IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE) < 0) {
-                log_notice("%s is not watched (%s); use Reload after making it", dir, strerror(errno));
+        if (inotify_add_watch(m->inotify_fd, dir,
+                              IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE) < 0) {
+                log_notice("%s is not watched (%s); use Reload after making it", dir,
+                           strerror(errno));
                 return 0;
         }
-        int r = sd_event_add_io(m->event, &m->inotify_source, m->inotify_fd, EPOLLIN, on_inotify, m);
+        int r = sd_event_add_io(m->event, &m->inotify_source, m->inotify_fd, EPOLLIN, on_inotify,
+                                m);
         return r < 0 ? error_set_errnof(e, ERROR_INTERNAL, r, "watching %s", dir) : 0;
 }

@@ -83,7 +83,8 @@ static bool set_overlaps(const NetRange *a, const NetConf *other, const InPrefix
         return false;
 }
 
-static bool sets_overlap(const NetConf *x, const NetConf *y, const InPrefix **ret_x, const InPrefix **ret_y) {
+static bool sets_overlap(const NetConf *x, const NetConf *y, const InPrefix **ret_x,
+                         const InPrefix **ret_y) {
         for (size_t i = 0; i < x->n_sets; i++)
                 for (size_t j = 0; j < x->sets[i].n_ranges; j++) {
                         *ret_x = &x->sets[i].ranges[j].subnet;
@@ -104,10 +105,11 @@ static int check_overlap(const Manager *m, const char *name, const NetConf *conf
                         continue;
                 const InPrefix *a, *b;
                 if (sets_overlap(conf, other->conf, &a, &b))
-                        return error_setf(e, ERROR_INVALID_ARGUMENT,
-                                          "subnet %s of network %s overlaps subnet %s of network %s; "
-                                          "choose a range of its own",
-                                          IN_PREFIX_STR(a), name, IN_PREFIX_STR(b), other->name);
+                        return error_setf(
+                                        e, ERROR_INVALID_ARGUMENT,
+                                        "subnet %s of network %s overlaps subnet %s of network %s; "
+                                        "choose a range of its own",
+                                        IN_PREFIX_STR(a), name, IN_PREFIX_STR(b), other->name);
         }
         return 0;
 }
@@ -119,9 +121,9 @@ static int check_kind(const NetConf *conf, Error *e) {
                 InAddr gw = routed_gateway(conf->routes[i].dst.address.family);
                 if (in_addr_is_set(&conf->routes[i].gw))
                         return error_setf(e, ERROR_INVALID_ARGUMENT,
-                                                  "ipam.routes[%zu].gw: a routed sandbox has one next hop, "
-                                                  "%s; found %s; leave gw out",
-                                                  i, IN_ADDR_STR(&gw), IN_ADDR_STR(&conf->routes[i].gw));
+                                          "ipam.routes[%zu].gw: a routed sandbox has one next hop, "
+                                          "%s; found %s; leave gw out",
+                                          i, IN_ADDR_STR(&gw), IN_ADDR_STR(&conf->routes[i].gw));
         }
         return 0;
 }
@@ -129,31 +131,34 @@ static int check_kind(const NetConf *conf, Error *e) {
 /* May the configuration of this source take over the network as it is now? */
 static int check_replace(const Network *n, NetworkSource source, const NetConf *conf, Error *e) {
         if (n->source != source && !n->gone && n->source != NETWORK_CONFIG)
-                return error_setf(e, ERROR_EXISTS,
-                                  "network %s is defined by %s already; %s", n->name,
-                                  n->source == NETWORK_FILE ? "a file of networks.d" : "AddNetwork",
-                                  source == NETWORK_CONFIG
-                                          ? "refer to it with the key \"network\", or choose another name"
-                                          : "remove it there first");
+                return error_setf(
+                                e, ERROR_EXISTS, "network %s is defined by %s already; %s", n->name,
+                                n->source == NETWORK_FILE ? "a file of networks.d" : "AddNetwork",
+                                source == NETWORK_CONFIG
+                                                ? "refer to it with the key \"network\", or choose another name"
+                                                : "remove it there first");
         if (n->n_attachments == 0)
                 return 0;
         if (conf->kind != n->conf->kind)
-                return error_setf(e, ERROR_IN_USE,
-                                  "network %s has %zu attachments of kind %s; kind %s can come after "
-                                  "they are deleted",
-                                  n->name, n->n_attachments, net_kind_to_string(n->conf->kind),
-                                  net_kind_to_string(conf->kind));
+                return error_setf(
+                                e, ERROR_IN_USE,
+                                "network %s has %zu attachments of kind %s; kind %s can come after "
+                                "they are deleted",
+                                n->name, n->n_attachments, net_kind_to_string(n->conf->kind),
+                                net_kind_to_string(conf->kind));
         if (!streq_ptr(conf->bridge, n->conf->bridge))
-                return error_setf(e, ERROR_IN_USE,
-                                  "network %s has %zu attachments on bridge %s; another bridge can come "
-                                  "after they are deleted",
-                                  n->name, n->n_attachments, n->bridge);
+                return error_setf(
+                                e, ERROR_IN_USE,
+                                "network %s has %zu attachments on bridge %s; another bridge can come "
+                                "after they are deleted",
+                                n->name, n->n_attachments, n->bridge);
         return 0;
 }
 
 static int network_new(Manager *m, const char *name, Network **ret, Error *e) {
         if (map_size(m->networks) >= NETWORKS_MAX)
-                return error_setf(e, ERROR_TRY_AGAIN, "there are %u networks already, the limit; remove some",
+                return error_setf(e, ERROR_TRY_AGAIN,
+                                  "there are %u networks already, the limit; remove some",
                                   NETWORKS_MAX);
         Network *n = new0(Network, 1);
         if (!n)
@@ -170,17 +175,18 @@ static int network_new(Manager *m, const char *name, Network **ret, Error *e) {
         return 0;
 }
 
-int network_set(Manager *m, const char *name, NetworkSource source, const char *config, NetConf *conf,
-                Network **ret, Error *e) {
+int network_set(Manager *m, const char *name, NetworkSource source, const char *config,
+                NetConf *conf, Network **ret, Error *e) {
         Network *n = network_find(m, name);
         _cleanup_free_ char *copy = NULL;
         bool is_new = !n;
 
         if (!cni_id_is_valid(name, NETWORK_NAME_MAX))
-                return error_setf(e, ERROR_INVALID_ARGUMENT,
-                                  "network name: wanted at most %u of [A-Za-z0-9_.-], beginning with a "
-                                  "letter or digit",
-                                  NETWORK_NAME_MAX);
+                return error_setf(
+                                e, ERROR_INVALID_ARGUMENT,
+                                "network name: wanted at most %u of [A-Za-z0-9_.-], beginning with a "
+                                "letter or digit",
+                                NETWORK_NAME_MAX);
         int r = check_kind(conf, e);
         if (r >= 0)
                 r = check_overlap(m, name, conf, e);
@@ -243,8 +249,10 @@ static void bridge_reaped(Task *task) {
                 n->state = NETWORK_IDLE;
                 n->bridge_created = false;
                 if (task->r < 0)
-                        log_ctx(LOG_WARNING, &(LogContext) { .network = n->name, .interface = n->bridge,
-                                                             .error = task->r },
+                        log_ctx(LOG_WARNING,
+                                &(LogContext) { .network = n->name,
+                                                .interface = n->bridge,
+                                                .error = task->r },
                                 "deleting bridge %s: %s", n->bridge, strerror(-task->r));
                 if (n->n_attachments == 0 && list_is_empty(&n->waiters))
                         network_drop(n);
@@ -278,15 +286,16 @@ void network_release_if_unused(Network *n) {
                 network_take_down(n);
 }
 
-int network_remove(Manager *m, const char *name, void (*dropped)(void *userdata), void *userdata, Error *e) {
+int network_remove(Manager *m, const char *name, void (*dropped)(void *userdata), void *userdata,
+                   Error *e) {
         Network *n = network_find(m, name);
 
         if (!n || n->gone)
                 return error_setf(e, ERROR_NO_SUCH_NETWORK, "there is no network %s", name);
         if (n->n_attachments > 0)
                 return error_setf(e, ERROR_IN_USE,
-                                  "network %s has %zu attachments; delete those sandboxes first", name,
-                                  n->n_attachments);
+                                  "network %s has %zu attachments; delete those sandboxes first",
+                                  name, n->n_attachments);
         n->gone = true;
         n->dropped = dropped;
         n->dropped_userdata = userdata;
@@ -369,7 +378,8 @@ static int network_commit_write(Commit *c, Store *store, Error *e) {
 static void network_commit_delivered(Task *task) {
         NetworkCommit *nc = (NetworkCommit *) task;
 
-        manager_set_health(nc->manager, HEALTH_LEDGER, task->r < 0 ? error_message(&task->error) : NULL);
+        manager_set_health(nc->manager, HEALTH_LEDGER,
+                           task->r < 0 ? error_message(&task->error) : NULL);
         if (nc->stored)
                 nc->stored(task->r, &task->error, nc->userdata);
         error_clear(&task->error);
@@ -439,7 +449,8 @@ int network_load(Manager *m, const NetworkRow *row, Error *e) {
 
         NetworkSource source = network_source_from_string(row->source);
         if (source < 0)
-                return error_setf(e, ERROR_LEDGER, "network %s: unknown source \"%s\"", row->name, row->source);
+                return error_setf(e, ERROR_LEDGER, "network %s: unknown source \"%s\"", row->name,
+                                  row->source);
         /* A conflist (file, D-Bus) or one plugin object (inline, D-Bus). */
         int r = netconf_parse_list(row->config, strlen(row->config), NULL, &conf, NULL);
         if (r < 0)

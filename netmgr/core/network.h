@@ -48,15 +48,15 @@ struct Network {
         bool bridge_created; /* by us */
         MacAddr bridge_mac;
         uint32_t bridge_ifindex, bridge_mtu; /* while READY */
-        uint32_t mtu;        /* as decided, bytes; 0: not yet */
+        uint32_t mtu;                        /* as decided, bytes; 0: not yet */
         InAddr node4, node6; /* preferred source towards sandboxes, as found while READY */
 
-        bool stored;         /* its row is in the ledger */
+        bool stored;                     /* its row is in the ledger */
         void (*dropped)(void *userdata); /* who asked for the removal hears of its end; or NULL */
         void *dropped_userdata;
-        bool gone;           /* removed while attachments last: an inline successor may replace it */
+        bool gone; /* removed while attachments last: an inline successor may replace it */
         size_t n_attachments;
-        List waiters;        /* NetworkWaiter */
+        List waiters; /* NetworkWaiter */
 };
 
 Network *network_find(const Manager *m, const char *name);
@@ -66,11 +66,12 @@ Network *network_find(const Manager *m, const char *name);
  * that the host routes. A changed configuration takes effect for new attachments; its kind and
  * bridge may change only while there are none (ERROR_IN_USE).
  */
-int network_set(Manager *m, const char *name, NetworkSource source, const char *config, NetConf *conf,
-                Network **ret, Error *e);
+int network_set(Manager *m, const char *name, NetworkSource source, const char *config,
+                NetConf *conf, Network **ret, Error *e);
 /* ERROR_IN_USE while it has attachments, ERROR_NO_SUCH_NETWORK. On success `dropped` is called once the
  * network and its bridge are gone, possibly before the return. */
-int network_remove(Manager *m, const char *name, void (*dropped)(void *userdata), void *userdata, Error *e);
+int network_remove(Manager *m, const char *name, void (*dropped)(void *userdata), void *userdata,
+                   Error *e);
 /* After the last attachment of an inline network; and the end of network_remove(). */
 void network_release_if_unused(Network *n);
 Network *network_free(Network *n);

@@ -51,13 +51,18 @@ static void add_end(AddOp *op, int r, const Error *e) {
 
 static int write_undo(Commit *c, Store *store, Error *e) {
         AddOp *op = (AddOp *) ((char *) c - offsetof(AddOp, commit));
-        EventRow event = { .usec = now_realtime(), .op = "add-failed", .network = op->network_row.name,
-                           .sandbox = op->request.container_id, .ifname = op->request.ifname,
-                           .addresses = op->addresses, .reason = error_message(&op->error) };
+        EventRow event = { .usec = now_realtime(),
+                           .op = "add-failed",
+                           .network = op->network_row.name,
+                           .sandbox = op->request.container_id,
+                           .ifname = op->request.ifname,
+                           .addresses = op->addresses,
+                           .reason = error_message(&op->error) };
         int r = 0;
 
         for (size_t i = 0; i < op->n_address_rows && r >= 0; i++)
-                r = store_delete_address(store, op->address_rows[i].pool, &op->address_rows[i].address.address, e);
+                r = store_delete_address(store, op->address_rows[i].pool,
+                                         &op->address_rows[i].address.address, e);
         if (r >= 0)
                 r = store_delete_attachment(store, op->id, e);
         if (r >= 0 && op->drop_sandbox)
@@ -94,10 +99,14 @@ static void add_fail(AddOp *op, int r, Error *e) {
         op->r = r;
         op->error = *e;
         *e = ERROR_NULL;
-        log_ctx(LOG_ERR, &(LogContext) { .sandbox = op->request.container_id,
-                                         .network = a ? a->network->name : NULL,
-                                         .interface = op->request.ifname, .op = "add", .error = r },
-                "add: %s of %s: %s", op->request.ifname, op->request.container_id, error_message(&op->error));
+        log_ctx(LOG_ERR,
+                &(LogContext) { .sandbox = op->request.container_id,
+                                .network = a ? a->network->name : NULL,
+                                .interface = op->request.ifname,
+                                .op = "add",
+                                .error = r },
+                "add: %s of %s: %s", op->request.ifname, op->request.container_id,
+                error_message(&op->error));
         if (!op->written) {
                 add_drop_objects(op);
                 add_end(op, op->r, &op->error);
@@ -116,7 +125,8 @@ static bool add_is_late(AddOp *op) {
 
         if (now_monotonic() < op->deadline)
                 return false;
-        int r = error_setf(&error, ERROR_TRY_AGAIN, "ADD took longer than AddTimeoutSec=%u; undone, try again",
+        int r = error_setf(&error, ERROR_TRY_AGAIN,
+                           "ADD took longer than AddTimeoutSec=%u; undone, try again",
                            op->manager->conf.add_timeout_sec);
         add_fail(op, r, &error);
         return true;
@@ -126,8 +136,11 @@ static bool add_is_late(AddOp *op) {
 
 static int write_up(Commit *c, Store *store, Error *e) {
         AddOp *op = (AddOp *) ((char *) c - offsetof(AddOp, commit));
-        EventRow event = { .usec = now_realtime(), .op = "add", .network = op->network_row.name,
-                           .sandbox = op->request.container_id, .ifname = op->request.ifname,
+        EventRow event = { .usec = now_realtime(),
+                           .op = "add",
+                           .network = op->network_row.name,
+                           .sandbox = op->request.container_id,
+                           .ifname = op->request.ifname,
                            .addresses = op->addresses };
 
         int r = store_set_attachment_state(store, op->id, attachment_state_to_string(ATTACHMENT_UP),
@@ -144,7 +157,8 @@ static void up_written(Task *task) {
         AddOp *op = add_of_commit(task);
         Attachment *a = op->attachment;
 
-        manager_set_health(op->manager, HEALTH_LEDGER, task->r < 0 ? error_message(&task->error) : NULL);
+        manager_set_health(op->manager, HEALTH_LEDGER,
+                           task->r < 0 ? error_message(&task->error) : NULL);
         free(TAKE_PTR(op->addresses));
         if (task->r < 0) {
                 /* It works, but a crash would forget it: take it down as a DEL would. */
@@ -159,8 +173,11 @@ static void up_written(Task *task) {
         a->host_ifindex = op->applied.host_ifindex;
         op->attachment = NULL;
         attachment_set_state(a, ATTACHMENT_UP);
-        log_ctx(LOG_INFO, &(LogContext) { .sandbox = a->sandbox->id, .network = a->network->name,
-                                          .interface = a->spec.ifname, .op = "add" },
+        log_ctx(LOG_INFO,
+                &(LogContext) { .sandbox = a->sandbox->id,
+                                .network = a->network->name,
+                                .interface = a->spec.ifname,
+                                .op = "add" },
                 "add: %s of %s on network %s", a->spec.ifname, a->sandbox->id, a->network->name);
         add_end(op, 0, NULL);
         attachment_set_idle(a);
@@ -171,7 +188,8 @@ static void up_written(Task *task) {
 static int wire_run(Job *job, WorkerContext *w, Error *e) {
         AddOp *op = (AddOp *) job;
 
-        int r = wire_plan(w, &op->plan, op->request.netns_fd, op->pod, op->host_ifname, &op->applied, e);
+        int r = wire_plan(w, &op->plan, op->request.netns_fd, op->pod, op->host_ifname,
+                          &op->applied, e);
         if (r >= 0 && op->bridge_ifindex)
                 wire_announce(w, op->bridge_ifindex, op->spec);
         /* Neither the socket nor the descriptor may outlive their use: they pin the namespace. */
@@ -215,7 +233,8 @@ static int write_planned(Commit *c, Store *store, Error *e) {
 static void planned_written(Task *task) {
         AddOp *op = add_of_commit(task);
 
-        manager_set_health(op->manager, HEALTH_LEDGER, task->r < 0 ? error_message(&task->error) : NULL);
+        manager_set_health(op->manager, HEALTH_LEDGER,
+                           task->r < 0 ? error_message(&task->error) : NULL);
         if (task->r < 0) {
                 if (op->put_sandbox)
                         op->attachment->sandbox->stored = false;
@@ -290,8 +309,10 @@ static int inspect_run(Job *job, WorkerContext *w, Error *e) {
         if (r < 0)
                 return error_set_errnof(e, ERROR_KERNEL, r, "looking for %s in the sandbox's netns",
                                         op->request.ifname);
-        return error_setf(e, ERROR_EXISTS, "interface %s exists already in netns \"%.256s\"; DEL it, or choose "
-                          "another name", op->request.ifname, op->request.netns_path);
+        return error_setf(e, ERROR_EXISTS,
+                          "interface %s exists already in netns \"%.256s\"; DEL it, or choose "
+                          "another name",
+                          op->request.ifname, op->request.netns_path);
 }
 
 static void inspected(Task *task) {
@@ -307,8 +328,10 @@ static void inspected(Task *task) {
                 return;
         }
         if (s->netns_cookie && s->netns_cookie != op->netns_cookie) {
-                int r = error_setf(&task->error, ERROR_EXISTS, "sandbox %s is known with another network "
-                                   "namespace (cookie %" PRIu64 ", now %" PRIu64 "); DEL its interfaces first",
+                int r = error_setf(&task->error, ERROR_EXISTS,
+                                   "sandbox %s is known with another network "
+                                   "namespace (cookie %" PRIu64 ", now %" PRIu64
+                                   "); DEL its interfaces first",
                                    s->id, s->netns_cookie, op->netns_cookie);
                 add_fail(op, r, &task->error);
                 return;
@@ -343,7 +366,8 @@ void add_start(AddOp *op) {
         Attachment *a = attachment_find(op->manager, op->request.container_id, op->request.ifname);
 
         if (a && a->lost && !a->busy && a->state == ATTACHMENT_UP) {
-                attachment_release(a, "replaced", "its interface was gone when ADD came again", healed, op);
+                attachment_release(a, "replaced", "its interface was gone when ADD came again",
+                                   healed, op);
                 return;
         }
         int r = add_prepare(op, a, &error);

@@ -41,7 +41,8 @@ static void check_end(CheckOp *op, int r, const Error *e) {
 
 #define differs(e, ...) error_setf((e), ERROR_CHECK_FAILED, __VA_ARGS__)
 
-static int check_address(const NlDump *d, uint32_t ifindex, const InPrefix *want, const char *where, Error *e) {
+static int check_address(const NlDump *d, uint32_t ifindex, const InPrefix *want, const char *where,
+                         Error *e) {
         for (size_t i = 0; i < d->n_addrs; i++)
                 if (d->addrs[i].ifindex == ifindex && d->addrs[i].address.length == want->length &&
                     in_addr_equal(&d->addrs[i].address.address, &want->address))
@@ -49,12 +50,14 @@ static int check_address(const NlDump *d, uint32_t ifindex, const InPrefix *want
         return differs(e, "address %s is missing on %s", IN_PREFIX_STR(want), where);
 }
 
-static int check_route(const NlDump *d, uint32_t ifindex, const NlOp *op, const char *where, Error *e) {
+static int check_route(const NlDump *d, uint32_t ifindex, const NlOp *op, const char *where,
+                       Error *e) {
         uint32_t table = op->route.table ? op->route.table : RT_TABLE_MAIN;
 
         for (size_t i = 0; i < d->n_routes; i++) {
                 const NlRoute *r = &d->routes[i];
-                if (r->ifindex == ifindex && r->table == table && r->dst.length == op->route.dst.length &&
+                if (r->ifindex == ifindex && r->table == table &&
+                    r->dst.length == op->route.dst.length &&
                     in_addr_equal(&r->dst.address, &op->route.dst.address) &&
                     (!in_addr_is_set(&op->route.gw) || in_addr_equal(&r->gw, &op->route.gw)))
                         return 0;
@@ -62,22 +65,28 @@ static int check_route(const NlDump *d, uint32_t ifindex, const NlOp *op, const 
         return differs(e, "route %s is missing in %s", IN_PREFIX_STR(&op->route.dst), where);
 }
 
-static int check_neigh(const NlDump *d, uint32_t ifindex, const NlOp *op, const char *where, Error *e) {
+static int check_neigh(const NlDump *d, uint32_t ifindex, const NlOp *op, const char *where,
+                       Error *e) {
         for (size_t i = 0; i < d->n_neighs; i++) {
                 const NlNeigh *n = &d->neighs[i];
                 if (n->ifindex != ifindex || !in_addr_equal(&n->address, &op->neigh.address))
                         continue;
-                if (!(n->state & NUD_PERMANENT) || memcmp(&n->mac, &op->neigh.mac, sizeof(n->mac)) != 0)
-                        return error_setf(e, ERROR_CHECK_FAILED,
-                                          "neighbour entry %s in %s: wanted permanent %s, found %s %s",
-                                          IN_ADDR_STR(&n->address), where, MAC_STR(&op->neigh.mac),
-                                          n->state & NUD_PERMANENT ? "permanent" : "temporary", MAC_STR(&n->mac));
+                if (!(n->state & NUD_PERMANENT) ||
+                    memcmp(&n->mac, &op->neigh.mac, sizeof(n->mac)) != 0)
+                        return error_setf(
+                                        e, ERROR_CHECK_FAILED,
+                                        "neighbour entry %s in %s: wanted permanent %s, found %s %s",
+                                        IN_ADDR_STR(&n->address), where, MAC_STR(&op->neigh.mac),
+                                        n->state & NUD_PERMANENT ? "permanent" : "temporary",
+                                        MAC_STR(&n->mac));
                 return 0;
         }
-        return differs(e, "neighbour entry %s is missing in %s", IN_ADDR_STR(&op->neigh.address), where);
+        return differs(e, "neighbour entry %s is missing in %s", IN_ADDR_STR(&op->neigh.address),
+                       where);
 }
 
-static int check_ops(const NlOp *ops, size_t n, const NlDump *d, uint32_t ifindex, const char *where, Error *e) {
+static int check_ops(const NlOp *ops, size_t n, const NlDump *d, uint32_t ifindex,
+                     const char *where, Error *e) {
         int r = 0;
 
         for (size_t i = 0; i < n && r >= 0; i++)
@@ -104,17 +113,19 @@ static const NlLink *find_link(const NlDump *d, const char *name) {
         return NULL;
 }
 
-static int check_link(const NlLink *l, const char *name, const char *where, const MacAddr *mac, uint32_t mtu,
-                      Error *e) {
+static int check_link(const NlLink *l, const char *name, const char *where, const MacAddr *mac,
+                      uint32_t mtu, Error *e) {
         if (!l)
                 return differs(e, "interface %s is missing in %s", name, where);
         if (!(l->flags & IFF_UP))
                 return differs(e, "interface %s in %s is down", name, where);
         if (mac && memcmp(mac, &l->mac, sizeof(*mac)) != 0)
-                return error_setf(e, ERROR_CHECK_FAILED, "interface %s in %s: wanted MAC %s, found %s", name, where,
+                return error_setf(e, ERROR_CHECK_FAILED,
+                                  "interface %s in %s: wanted MAC %s, found %s", name, where,
                                   MAC_STR(mac), MAC_STR(&l->mac));
         if (mtu && l->mtu != mtu)
-                return error_setf(e, ERROR_CHECK_FAILED, "interface %s in %s: wanted MTU %u, found %u", name, where, mtu,
+                return error_setf(e, ERROR_CHECK_FAILED,
+                                  "interface %s in %s: wanted MTU %u, found %u", name, where, mtu,
                                   l->mtu);
         return 0;
 }
@@ -124,7 +135,10 @@ static int check_pod(CheckOp *op, NlSocket *pod, Error *e) {
         const AttachmentSpec *s = &op->spec;
         NlDump d = { 0 };
 
-        int r = kernel_dump(pod, NL_DUMP_LINKS | NL_DUMP_ADDRS | NL_DUMP_ROUTES | NL_DUMP_NEIGHS | NL_DUMP_ALL_TABLES, &d);
+        int r = kernel_dump(pod,
+                            NL_DUMP_LINKS | NL_DUMP_ADDRS | NL_DUMP_ROUTES | NL_DUMP_NEIGHS |
+                                            NL_DUMP_ALL_TABLES,
+                            &d);
         if (r < 0)
                 return error_set_errnof(e, ERROR_KERNEL, r, "looking into the sandbox's netns");
         if (s->kind == NET_KIND_LOOPBACK)
@@ -139,14 +153,16 @@ static int check_pod(CheckOp *op, NlSocket *pod, Error *e) {
         return r;
 }
 
-static int check_bridge_gateways(const AttachmentSpec *s, NlSocket *host, uint32_t ifindex, Error *e) {
+static int check_bridge_gateways(const AttachmentSpec *s, NlSocket *host, uint32_t ifindex,
+                                 Error *e) {
         NlDump d = { 0 };
         int r = kernel_dump(host, NL_DUMP_ADDRS, &d);
 
         if (r < 0)
                 return error_set_errnof(e, ERROR_KERNEL, r, "listing the host's addresses");
         for (size_t i = 0; i < s->n_addresses && r >= 0; i++) {
-                InPrefix gw = { .address = s->addresses[i].gateway, .length = s->addresses[i].address.length };
+                InPrefix gw = { .address = s->addresses[i].gateway,
+                                .length = s->addresses[i].address.length };
                 if (in_addr_is_set(&gw.address))
                         r = check_address(&d, ifindex, &gw, s->bridge, e);
         }
@@ -164,8 +180,9 @@ static int check_bridge(const AttachmentSpec *s, NlSocket *host, const NlLink *p
         if (port->master != bridge.ifindex)
                 return differs(e, "%s is no port of bridge %s", s->host_ifname, s->bridge);
         if (port->hairpin != s->hairpin)
-                return differs(e, "hairpin mode of %s on bridge %s: wanted %s, found %s", s->host_ifname, s->bridge,
-                               s->hairpin ? "on" : "off", port->hairpin ? "on" : "off");
+                return differs(e, "hairpin mode of %s on bridge %s: wanted %s, found %s",
+                               s->host_ifname, s->bridge, s->hairpin ? "on" : "off",
+                               port->hairpin ? "on" : "off");
         r = check_link(&bridge, s->bridge, where, NULL, 0, e);
         if (r < 0 || !s->is_gateway)
                 return r;
@@ -194,7 +211,8 @@ static int check_host(CheckOp *op, WorkerContext *w, Error *e) {
                 r = kernel_get_route(w->host, &s->addresses[i].address.address, &ifindex, &source);
                 if (r < 0 || ifindex != link.ifindex)
                         return differs(e, "the host's route to %s does not lead to %s",
-                                       IN_ADDR_STR(&s->addresses[i].address.address), s->host_ifname);
+                                       IN_ADDR_STR(&s->addresses[i].address.address),
+                                       s->host_ifname);
         }
         return 0;
 }
@@ -208,8 +226,11 @@ static int check_run(Job *job, WorkerContext *w, Error *e) {
         if (r < 0)
                 return r;
         if (cookie != op->netns_cookie)
-                return error_setf(e, ERROR_CHECK_FAILED, "netns \"%.256s\" is another one (cookie %" PRIu64 ") than at ADD "
-                                  "(cookie %" PRIu64 ")", op->request.netns_path, cookie, op->netns_cookie);
+                return error_setf(e, ERROR_CHECK_FAILED,
+                                  "netns \"%.256s\" is another one (cookie %" PRIu64
+                                  ") than at ADD "
+                                  "(cookie %" PRIu64 ")",
+                                  op->request.netns_path, cookie, op->netns_cookie);
         r = check_pod(op, pod, e);
         return r < 0 ? r : check_host(op, w, e);
 }
@@ -233,10 +254,12 @@ static int check_prev_result(const CheckOp *op, const Attachment *a, Error *e) {
         for (size_t i = 0; i < prev.n_ips && r >= 0 && a->spec.kind != NET_KIND_LOOPBACK; i++) {
                 bool found = false;
                 for (size_t k = 0; k < a->spec.n_addresses; k++)
-                        found |= in_addr_equal(&prev.ips[i].address, &a->spec.addresses[k].address.address);
+                        found |= in_addr_equal(&prev.ips[i].address,
+                                               &a->spec.addresses[k].address.address);
                 if (!found) {
                         _cleanup_free_ char *held = attachment_addresses_text(a);
-                        r = error_setf(e, ERROR_CHECK_FAILED, "prevResult has address %s, the ledger %s",
+                        r = error_setf(e, ERROR_CHECK_FAILED,
+                                       "prevResult has address %s, the ledger %s",
                                        IN_PREFIX_STR(&prev.ips[i]), isempty(held) ? "none" : held);
                 }
         }
@@ -264,17 +287,20 @@ static int copy_spec(const Attachment *a, AttachmentSpec *ret, Error *e) {
                 return error_oom(e);
         ret->n_addresses = a->spec.n_addresses;
         if (a->spec.n_addresses)
-                memcpy(ret->addresses, a->spec.addresses, a->spec.n_addresses * sizeof(SpecAddress));
+                memcpy(ret->addresses, a->spec.addresses,
+                       a->spec.n_addresses * sizeof(SpecAddress));
         return 0;
 }
 
 static int check_prepare(CheckOp *op, const Attachment *a, Error *e) {
         if (!a || !attachment_is_of(a, op->conf->name))
-                return error_setf(e, ERROR_CHECK_FAILED, "sandbox %s has no interface %s on network %s",
+                return error_setf(e, ERROR_CHECK_FAILED,
+                                  "sandbox %s has no interface %s on network %s",
                                   op->request.container_id, op->request.ifname, op->conf->name);
         if (a->state != ATTACHMENT_UP)
-                return error_setf(e, ERROR_TRY_AGAIN, "interface %s of sandbox %s is in state %s", op->request.ifname,
-                                  op->request.container_id, attachment_state_to_string(a->state));
+                return error_setf(e, ERROR_TRY_AGAIN, "interface %s of sandbox %s is in state %s",
+                                  op->request.ifname, op->request.container_id,
+                                  attachment_state_to_string(a->state));
         int r = check_prev_result(op, a, e);
         if (r >= 0)
                 r = copy_spec(a, &op->spec, e);

@@ -47,8 +47,13 @@ static void release_maybe_free(Release *rel) {
 
 static int write_end(Commit *c, Store *store, Error *e) {
         Release *rel = RELEASE_OF_COMMIT(c);
-        EventRow event = { .usec = rel->usec, .op = rel->op, .network = rel->network, .sandbox = rel->sandbox,
-                           .ifname = rel->ifname, .addresses = rel->addresses, .reason = rel->reason };
+        EventRow event = { .usec = rel->usec,
+                           .op = rel->op,
+                           .network = rel->network,
+                           .sandbox = rel->sandbox,
+                           .ifname = rel->ifname,
+                           .addresses = rel->addresses,
+                           .reason = rel->reason };
 
         int r = store_release_addresses(store, rel->id, rel->usec, e);
         if (r >= 0)
@@ -63,7 +68,8 @@ static int write_end(Commit *c, Store *store, Error *e) {
 static void end_written(Task *task) {
         Release *rel = RELEASE_OF_COMMIT(task);
 
-        manager_set_health(rel->manager, HEALTH_LEDGER, task->r < 0 ? error_message(&task->error) : NULL);
+        manager_set_health(rel->manager, HEALTH_LEDGER,
+                           task->r < 0 ? error_message(&task->error) : NULL);
         error_clear(&task->error);
         rel->writing = false;
         release_maybe_free(rel);
@@ -87,9 +93,13 @@ static void release_finish(Release *rel) {
         rel->commit.task.deliver = end_written;
         committer_submit(m->committer, &rel->commit);
 
-        log_ctx(LOG_INFO, &(LogContext) { .sandbox = rel->sandbox, .network = rel->network,
-                                          .interface = rel->ifname, .op = rel->op },
-                "%s: %s of %s released %s", rel->op, rel->ifname, rel->sandbox, strempty(rel->addresses));
+        log_ctx(LOG_INFO,
+                &(LogContext) { .sandbox = rel->sandbox,
+                                .network = rel->network,
+                                .interface = rel->ifname,
+                                .op = rel->op },
+                "%s: %s of %s released %s", rel->op, rel->ifname, rel->sandbox,
+                strempty(rel->addresses));
         attachment_free(a);
         if (rel->done)
                 rel->done(0, NULL, rel->userdata);
@@ -124,16 +134,19 @@ void attachment_link_gone(Attachment *a) {
         if (a->releasing)
                 release_finish(a->releasing);
         else if (a->state == ATTACHMENT_UP)
-                log_ctx(LOG_INFO, &(LogContext) { .sandbox = a->sandbox->id, .network = a->network->name,
-                                                  .interface = a->spec.host_ifname },
-                        "%s is gone: its sandbox %s died, or somebody deleted it", a->spec.host_ifname,
-                        a->sandbox->id);
+                log_ctx(LOG_INFO,
+                        &(LogContext) { .sandbox = a->sandbox->id,
+                                        .network = a->network->name,
+                                        .interface = a->spec.host_ifname },
+                        "%s is gone: its sandbox %s died, or somebody deleted it",
+                        a->spec.host_ifname, a->sandbox->id);
 }
 
 static int write_releasing(Commit *c, Store *store, Error *e) {
         Release *rel = RELEASE_OF_COMMIT(c);
-        return store_set_attachment_state(store, rel->id, attachment_state_to_string(ATTACHMENT_RELEASING), 0,
-                                          NULL, e);
+        return store_set_attachment_state(store, rel->id,
+                                          attachment_state_to_string(ATTACHMENT_RELEASING), 0, NULL,
+                                          e);
 }
 
 static void releasing_written(Task *task) {
@@ -141,7 +154,8 @@ static void releasing_written(Task *task) {
         Attachment *a = rel->attachment;
 
         /* A ledger that cannot be written is no reason to keep a sandbox: go on, and say so. */
-        manager_set_health(rel->manager, HEALTH_LEDGER, task->r < 0 ? error_message(&task->error) : NULL);
+        manager_set_health(rel->manager, HEALTH_LEDGER,
+                           task->r < 0 ? error_message(&task->error) : NULL);
         error_clear(&task->error);
         rel->writing = false;
 
@@ -156,12 +170,13 @@ static void releasing_written(Task *task) {
         reaper_submit(rel->manager->reaper, &rel->reap);
 }
 
-void attachment_release(Attachment *a, const char *op, const char *reason, ReleaseDone done, void *userdata) {
+void attachment_release(Attachment *a, const char *op, const char *reason, ReleaseDone done,
+                        void *userdata) {
         _cleanup_error_ Error error = ERROR_NULL;
         Release *rel = new0(Release, 1);
 
-        if (!rel || !(rel->network = strdup(a->network->name)) || !(rel->sandbox = strdup(a->sandbox->id)) ||
-            !(rel->ifname = strdup(a->spec.ifname))) {
+        if (!rel || !(rel->network = strdup(a->network->name)) ||
+            !(rel->sandbox = strdup(a->sandbox->id)) || !(rel->ifname = strdup(a->spec.ifname))) {
                 if (rel) {
                         free(rel->network);
                         free(rel->sandbox);
@@ -237,7 +252,8 @@ static int del_parse(DelOp *op, Error *e) {
         if (r < 0)
                 return r;
         if (!conf->name)
-                return error_setf(e, ERROR_INVALID_ARGUMENT, "name: wanted the network's name, found nothing");
+                return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                  "name: wanted the network's name, found nothing");
         op->cni_name = TAKE_PTR(conf->name);
         return request_check_ids(&op->request, e);
 }

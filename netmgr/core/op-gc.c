@@ -23,7 +23,7 @@ typedef struct GcOp {
         void *userdata;
         size_t waiting; /* releases under way, and the walk itself */
         int r;
-        Error first;    /* all of it is tried; the first failure is told */
+        Error first; /* all of it is tried; the first failure is told */
 } GcOp;
 
 static void gc_put(GcOp *op) {
@@ -81,8 +81,9 @@ static void gc_walk(GcOp *op) {
                         continue;
                 op->waiting++;
                 attachment_release(a, "gc",
-                                   op->conf->has_valid_attachments ? "not among the runtime's valid attachments"
-                                                                   : "its network namespace is gone",
+                                   op->conf->has_valid_attachments
+                                                   ? "not among the runtime's valid attachments"
+                                                   : "its network namespace is gone",
                                    gc_released, op);
         }
 }
@@ -96,15 +97,19 @@ void operation_gc(Manager *m, Request *q, RequestDone done, void *userdata) {
                 done(error_oom(&error), &error, "", userdata);
                 return;
         }
-        *op = (GcOp) { .manager = m, .request = *q, .done = done, .userdata = userdata, .waiting = 1 };
+        *op = (GcOp) {
+                .manager = m, .request = *q, .done = done, .userdata = userdata, .waiting = 1
+        };
         *q = (Request) { .netns_fd = -EBADF, .host_netns_fd = -EBADF };
         m->n_operations++;
 
         op->r = request_check_host(m, &op->request, &op->first);
         if (op->r >= 0)
-                op->r = netconf_parse_envelope(op->request.config, op->request.config_size, &op->conf, &op->first);
+                op->r = netconf_parse_envelope(op->request.config, op->request.config_size,
+                                               &op->conf, &op->first);
         if (op->r >= 0 && !op->conf->name)
-                op->r = error_setf(&op->first, ERROR_INVALID_ARGUMENT, "name: wanted the network's name, found nothing");
+                op->r = error_setf(&op->first, ERROR_INVALID_ARGUMENT,
+                                   "name: wanted the network's name, found nothing");
         if (op->r >= 0)
                 gc_walk(op);
         gc_put(op);
@@ -156,9 +161,11 @@ static int check_room(Manager *m, const char *pool_network, const NetConf *conf,
                 uint64_t held = n ? ipam_count_held(m->ipam, network_pool(n), set) : 0;
 
                 if (held >= capacity)
-                        return error_setf(e, ERROR_NOT_READY,
-                                          "no free address on network %s: all %llu of subnet %s are in use", pool_network,
-                                          (unsigned long long) capacity, IN_PREFIX_STR(&set->ranges[0].subnet));
+                        return error_setf(
+                                        e, ERROR_NOT_READY,
+                                        "no free address on network %s: all %llu of subnet %s are in use",
+                                        pool_network, (unsigned long long) capacity,
+                                        IN_PREFIX_STR(&set->ranges[0].subnet));
         }
         return 0;
 }
@@ -172,12 +179,14 @@ static int status_check(Manager *m, const Request *q, Error *e) {
         if (r < 0)
                 return r;
         if (!conf->name)
-                return error_setf(e, ERROR_INVALID_ARGUMENT, "name: wanted the network's name, found nothing");
+                return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                  "name: wanted the network's name, found nothing");
         if (!conf->network)
                 return check_room(m, conf->name, conf, e);
         const Network *n = network_find(m, conf->network);
         if (!n || n->gone || n->source == NETWORK_CONFIG)
-                return error_setf(e, ERROR_NOT_READY, "network: there is no network \"%s\"", conf->network);
+                return error_setf(e, ERROR_NOT_READY, "network: there is no network \"%s\"",
+                                  conf->network);
         return check_room(m, n->name, n->conf, e);
 }
 

@@ -42,6 +42,7 @@ void operation_end(Manager *m);
 /* Releases an attachment that is not busy: cut, delete, forget. `done` hears of it once the interface
  * is gone from both namespaces. op and reason go to the event trail; static strings. */
 typedef void (*ReleaseDone)(int r, const Error *e, void *userdata);
-void attachment_release(Attachment *a, const char *op, const char *reason, ReleaseDone done, void *userdata);
+void attachment_release(Attachment *a, const char *op, const char *reason, ReleaseDone done,
+                        void *userdata);
 /* The monitor saw the host end go. */
 void attachment_link_gone(Attachment *a);

@@ -34,8 +34,8 @@ static void link_set(NlOp *ops, size_t *n, const char *name, NlLinkMask mask, co
         op->link.rp_filter = 1;
 }
 
-static void sysctl(PlanSysctl *list, size_t *n, const char *ifname, const char *key, const char *value,
-                   bool optional) {
+static void sysctl(PlanSysctl *list, size_t *n, const char *ifname, const char *key,
+                   const char *value, bool optional) {
         PlanSysctl *s = &list[(*n)++];
 
         snprintf(s->name, sizeof(s->name), "ipv6/conf/%s/%s", ifname, key);
@@ -91,9 +91,10 @@ static void plan_pod_route(const NetRoute *route, bool onlink, Plan *p) {
         if (route->scope >= 0)
                 op->route.scope = (uint8_t) route->scope;
         else
-                op->route.scope = in_addr_is_set(&route->gw) || route->dst.address.family == AF_INET6
-                                          ? RT_SCOPE_UNIVERSE
-                                          : RT_SCOPE_LINK;
+                op->route.scope =
+                                in_addr_is_set(&route->gw) || route->dst.address.family == AF_INET6
+                                                ? RT_SCOPE_UNIVERSE
+                                                : RT_SCOPE_LINK;
 }
 
 static void plan_pod(const AttachmentSpec *s, Plan *p) {
@@ -103,7 +104,8 @@ static void plan_pod(const AttachmentSpec *s, Plan *p) {
         if (s->kind == NET_KIND_LOOPBACK)
                 return;
 
-        ipv6_sysctls(p->pod_sysctls, &p->n_pod_sysctls, s->ifname, spec_has_family(s, AF_INET6), true);
+        ipv6_sysctls(p->pod_sysctls, &p->n_pod_sysctls, s->ifname, spec_has_family(s, AF_INET6),
+                     true);
         /* Two messages: the mode must be there before the link goes up. */
         link_set(p->pod, &p->n_pod, s->ifname, NL_LINK_ADDRGEN_NONE, "set up the interface");
         link_set(p->pod, &p->n_pod, s->ifname, NL_LINK_UP, "raise the interface");
@@ -117,7 +119,8 @@ static void plan_pod(const AttachmentSpec *s, Plan *p) {
                 int family = f ? AF_INET6 : AF_INET;
                 if (!spec_has_family(s, family))
                         continue;
-                NlOp *op = op_append(p->pod, &p->n_pod, NL_NEIGH_ADD, "add the gateway's neighbour entry");
+                NlOp *op = op_append(p->pod, &p->n_pod, NL_NEIGH_ADD,
+                                     "add the gateway's neighbour entry");
                 op->neigh.ifindex = NL_POD_END;
                 op->neigh.address = routed_gateway(family);
                 op->neigh.mac = s->host_mac;
@@ -132,7 +135,8 @@ static void plan_finish(const AttachmentSpec *s, Plan *p) {
                 return;
 
         if (spec_has_family(s, AF_INET6)) {
-                NlOp *op = op_append(p->finish, &p->n_finish, NL_ADDR_ADD, "add fe80::1 to the host end");
+                NlOp *op = op_append(p->finish, &p->n_finish, NL_ADDR_ADD,
+                                     "add fe80::1 to the host end");
                 op->addr.ifindex = NL_HOST_END;
                 op->addr.address = (InPrefix) { .address = routed_gateway(AF_INET6), .length = 64 };
                 op->addr.scope = RT_SCOPE_LINK;
@@ -146,7 +150,8 @@ static void plan_finish(const AttachmentSpec *s, Plan *p) {
                 op->route.prefsrc = a->family == AF_INET ? s->node4 : s->node6;
                 op->route.scope = a->family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
 
-                op = op_append(p->finish, &p->n_finish, NL_NEIGH_ADD, "add the sandbox's neighbour entry");
+                op = op_append(p->finish, &p->n_finish, NL_NEIGH_ADD,
+                               "add the sandbox's neighbour entry");
                 op->neigh.ifindex = NL_HOST_END;
                 op->neigh.address = *a;
                 op->neigh.mac = s->mac;
@@ -155,7 +160,9 @@ static void plan_finish(const AttachmentSpec *s, Plan *p) {
 
 int plan_make(const AttachmentSpec *s, uint32_t master_ifindex, Plan *ret) {
         size_t room = OPS_FIXED + 3 * s->n_addresses + s->n_routes;
-        Plan p = { .host = new0(NlOp, OPS_FIXED), .pod = new0(NlOp, room), .finish = new0(NlOp, room) };
+        Plan p = { .host = new0(NlOp, OPS_FIXED),
+                   .pod = new0(NlOp, room),
+                   .finish = new0(NlOp, room) };
 
         if (!p.host || !p.pod || !p.finish) {
                 plan_clear(&p);

@@ -16,9 +16,9 @@
 #define PLAN_SYSCTLS_MAX 4
 
 typedef struct PlanSysctl {
-        char name[96];      /* below /proc/sys/net: "ipv6/conf/eth0/accept_ra" */
+        char name[96]; /* below /proc/sys/net: "ipv6/conf/eth0/accept_ra" */
         const char *value;
-        bool optional;      /* a kernel without it (no IPv6) is as good */
+        bool optional; /* a kernel without it (no IPv6) is as good */
 } PlanSysctl;
 
 typedef struct Plan {

@@ -43,8 +43,8 @@ static int on_address(AddressRow *row, void *userdata) {
 static int on_cursor(CursorRow *row, void *userdata) {
         Loader *l = userdata;
         return ipam_load_cursor(l->manager->ipam, row->network, row->set_index, &row->address) < 0
-                       ? error_oom(l->error)
-                       : 0;
+                               ? error_oom(l->error)
+                               : 0;
 }
 
 static int load_all(Manager *m, Store *store, Error *e) {
@@ -67,8 +67,12 @@ static int load_all(Manager *m, Store *store, Error *e) {
 /* One attachment of an earlier boot: nothing of it is in this kernel. */
 static int end_attachment(Attachment *a, Store *store, Error *e) {
         _cleanup_free_ char *addresses = attachment_addresses_text(a);
-        EventRow event = { .usec = now_realtime(), .op = "reboot", .network = a->network->name,
-                           .sandbox = a->sandbox->id, .ifname = a->spec.ifname, .addresses = addresses,
+        EventRow event = { .usec = now_realtime(),
+                           .op = "reboot",
+                           .network = a->network->name,
+                           .sandbox = a->sandbox->id,
+                           .ifname = a->spec.ifname,
+                           .addresses = addresses,
                            .reason = "the boot id changed" };
         int r = 0;
 
@@ -103,8 +107,8 @@ static int end_earlier_boots(Manager *m, Store *store, Error *e) {
                 n_sandboxes++;
         }
         if (n_sandboxes > 0)
-                log_notice("the machine was started anew: released %zu attachments of %zu sandboxes", n_attachments,
-                           n_sandboxes);
+                log_notice("the machine was started anew: released %zu attachments of %zu sandboxes",
+                           n_attachments, n_sandboxes);
         return 0;
 }
 
@@ -138,8 +142,8 @@ static int compare_links(Manager *m, Error *e) {
                 return error_set_errnof(e, ERROR_KERNEL, r, "listing the host's links");
         for (size_t i = 0; i < d.n_links; i++) {
                 (void) map_put_str(present, d.links[i].name, m);
-                if (strncmp(d.links[i].name, "nmg", 3) == 0 && parse_hex64(d.links[i].name + 3, &id) >= 0 &&
-                    id > m->last_id)
+                if (strncmp(d.links[i].name, "nmg", 3) == 0 &&
+                    parse_hex64(d.links[i].name + 3, &id) >= 0 && id > m->last_id)
                         m->last_id = id;
         }
         kernel_dump_clear(&d);
@@ -174,9 +178,13 @@ void manager_finish_recovery(Manager *m) {
                 if (a->busy)
                         continue;
                 if (a->state != ATTACHMENT_UP)
-                        attachment_release(a, "recover", "netmgrd ended in the middle of an operation", NULL, NULL);
+                        attachment_release(a, "recover",
+                                           "netmgrd ended in the middle of an operation", NULL,
+                                           NULL);
                 else if (a->spec.host_ifname[0] && a->lost)
-                        attachment_release(a, "recover", "its interface was gone when netmgrd started", NULL, NULL);
+                        attachment_release(a, "recover",
+                                           "its interface was gone when netmgrd started", NULL,
+                                           NULL);
         }
         MAP_FOREACH (n, m->networks)
                 network_release_if_unused(n);

@@ -58,8 +58,8 @@ int sandbox_load(Manager *m, SandboxRow *row) {
         if (r < 0)
                 return r;
 
-        char **fields[] = { &s->runtime,   &s->pod_namespace, &s->pod_name, &s->pod_uid,
-                            &s->labels,    &s->netns_path,    &s->boot_id };
+        char **fields[] = { &s->runtime, &s->pod_namespace, &s->pod_name, &s->pod_uid,
+                            &s->labels,  &s->netns_path,    &s->boot_id };
         char **columns[] = { &row->runtime, &row->pod_namespace, &row->pod_name, &row->pod_uid,
                              &row->labels,  &row->netns_path,    &row->boot_id };
         for (size_t i = 0; i < ELEMENTSOF(fields); i++)

@@ -13,17 +13,17 @@
 struct Sandbox {
         Manager *manager;
         char *id;
-        char *runtime;                             /* "" unknown */
-        char *pod_namespace, *pod_name, *pod_uid;  /* NULL: unknown */
-        char *labels;                              /* JSON object, NULL: unknown */
-        char *netns_path;                          /* as the runtime said it */
+        char *runtime;                            /* "" unknown */
+        char *pod_namespace, *pod_name, *pod_uid; /* NULL: unknown */
+        char *labels;                             /* JSON object, NULL: unknown */
+        char *netns_path;                         /* as the runtime said it */
         uint64_t netns_cookie;
-        uint64_t netns_dev, netns_ino;             /* pre-filter */
+        uint64_t netns_dev, netns_ino; /* pre-filter */
         char *boot_id;
-        List attachments;                          /* Attachment.by_sandbox */
+        List attachments; /* Attachment.by_sandbox */
         size_t n_attachments;
-        bool announced;                            /* the observer knows it */
-        bool stored;                               /* its row is in the ledger */
+        bool announced; /* the observer knows it */
+        bool stored;    /* its row is in the ledger */
 };
 
 Sandbox *sandbox_find(const Manager *m, const char *id);

@@ -28,8 +28,8 @@ static int strv_copy(char **from, char ***ret) {
 int net_dns_copy(const NetDns *from, NetDns *ret) {
         NetDns d = { 0 };
 
-        if (strv_copy(from->nameservers, &d.nameservers) < 0 || strv_copy(from->search, &d.search) < 0 ||
-            strv_copy(from->options, &d.options) < 0 ||
+        if (strv_copy(from->nameservers, &d.nameservers) < 0 ||
+            strv_copy(from->search, &d.search) < 0 || strv_copy(from->options, &d.options) < 0 ||
             (from->domain && !(d.domain = strdup(from->domain)))) {
                 net_dns_clear(&d);
                 return -ENOMEM;
@@ -183,7 +183,8 @@ static int read_mac(json_object *value, const char *path, void *target, Error *e
                 return r;
         r = mac_parse(text, target);
         if (r < 0)
-                return error_setf(e, ERROR_LEDGER, "%s: wanted a MAC address, found \"%s\"", path, text);
+                return error_setf(e, ERROR_LEDGER, "%s: wanted a MAC address, found \"%s\"", path,
+                                  text);
         return 0;
 }
 
@@ -255,13 +256,18 @@ int spec_to_result(const AttachmentSpec *s, const char *netns_path, const char *
                 return loopback_result(netns_path, version, ret, e);
 
         if (s->bridge[0])
-                interfaces[n++] = (CniInterface) { .name = s->bridge, .mac = s->bridge_mac,
+                interfaces[n++] = (CniInterface) { .name = s->bridge,
+                                                   .mac = s->bridge_mac,
                                                    .has_mac = !mac_is_zero(&s->bridge_mac),
                                                    .mtu = s->bridge_mtu };
-        interfaces[n++] = (CniInterface) { .name = s->host_ifname, .mac = s->host_mac,
-                                           .has_mac = true, .mtu = s->mtu };
-        interfaces[n++] = (CniInterface) { .name = s->ifname, .mac = s->mac, .has_mac = true,
-                                           .mtu = s->mtu, .sandbox = netns_path };
+        interfaces[n++] = (CniInterface) {
+                .name = s->host_ifname, .mac = s->host_mac, .has_mac = true, .mtu = s->mtu
+        };
+        interfaces[n++] = (CniInterface) { .name = s->ifname,
+                                           .mac = s->mac,
+                                           .has_mac = true,
+                                           .mtu = s->mtu,
+                                           .sandbox = netns_path };
 
         _cleanup_free_ CniIp *ips = new0(CniIp, s->n_addresses ? s->n_addresses : 1);
         if (!ips)
@@ -272,9 +278,12 @@ int spec_to_result(const AttachmentSpec *s, const char *netns_path, const char *
                                    .interface = (int) n - 1 };
 
         CniResult result = {
-                .interfaces = interfaces, .n_interfaces = n,
-                .ips = ips, .n_ips = s->n_addresses,
-                .routes = s->routes, .n_routes = s->n_routes,
+                .interfaces = interfaces,
+                .n_interfaces = n,
+                .ips = ips,
+                .n_ips = s->n_addresses,
+                .routes = s->routes,
+                .n_routes = s->n_routes,
                 .dns = &s->dns,
         };
         return cni_result_to_json(&result, version, ret, e);

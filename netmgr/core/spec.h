@@ -24,17 +24,17 @@ typedef struct AttachmentSpec {
         char host_ifname[IF_NAMESIZE]; /* "": no host end (loopback) */
         char bridge[IF_NAMESIZE];      /* kind bridge */
         MacAddr host_mac, mac, bridge_mac;
-        uint32_t mtu; /* bytes */
+        uint32_t mtu;        /* bytes */
         uint32_t bridge_mtu; /* for the result only; 0: unknown */
         bool hairpin;
-        bool is_gateway; /* kind bridge: the bridge holds the gateways' addresses */
+        bool is_gateway;        /* kind bridge: the bridge holds the gateways' addresses */
         SpecAddress *addresses; /* owned */
         size_t n_addresses;
         NetRoute *routes; /* owned; gateways filled in, the default route among them */
         size_t n_routes;
-        NetDns dns;                /* owned */
-        InAddr node4, node6;       /* preferred source of the host towards the sandbox, or unset */
-        char *cni_name;            /* "name" of the CNI configuration; owned */
+        NetDns dns;          /* owned */
+        InAddr node4, node6; /* preferred source of the host towards the sandbox, or unset */
+        char *cni_name;      /* "name" of the CNI configuration; owned */
 } AttachmentSpec;
 
 void spec_clear(AttachmentSpec *s);

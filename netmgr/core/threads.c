@@ -92,7 +92,8 @@ void mailbox_drain(Mailbox *m) {
         }
 }
 
-static int mailbox_deliver(sd_event_source *source _unused_, int fd, uint32_t revents _unused_, void *userdata) {
+static int mailbox_deliver(sd_event_source *source _unused_, int fd, uint32_t revents _unused_,
+                           void *userdata) {
         uint64_t count;
 
         if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN)

@@ -18,10 +18,10 @@
 
 typedef struct Task Task;
 struct Task {
-        List list;                  /* in a queue or a mailbox */
+        List list;                   /* in a queue or a mailbox */
         void (*deliver)(Task *task); /* on the loop, exactly once after the thread is done with it */
-        int r;                      /* outcome: 0 or a negative errno */
-        Error error;                /* sentence for it; the deliverer clears it */
+        int r;                       /* outcome: 0 or a negative errno */
+        Error error;                 /* sentence for it; the deliverer clears it */
 };
 
 typedef struct TaskQueue {

@@ -12,21 +12,26 @@
 #include "base/parse.h"
 #include "nl/announce.h"
 
-int wire_open_netns(WorkerContext *w, int netns_fd, NlSocket **ret, uint64_t *ret_cookie, Error *e) {
+int wire_open_netns(WorkerContext *w, int netns_fd, NlSocket **ret, uint64_t *ret_cookie,
+                    Error *e) {
         _cleanup_close_ int fd = -EBADF;
 
         int r = nsd_client_open(&w->nsd, netns_fd, NSD_OPEN_ROUTE, NULL, &fd);
         if (r == -ECONNREFUSED || r == -ENOENT)
                 return error_setf(e, ERROR_TRY_AGAIN,
-                                  "netmgr-nsd does not listen on %s; start netmgr-nsd.service", w->nsd.path);
+                                  "netmgr-nsd does not listen on %s; start netmgr-nsd.service",
+                                  w->nsd.path);
         if (r < 0)
-                return error_set_errnof(e, ERROR_KERNEL, r, "opening a socket in the sandbox's netns");
+                return error_set_errnof(e, ERROR_KERNEL, r,
+                                        "opening a socket in the sandbox's netns");
         r = socket_netns_cookie(fd, ret_cookie);
         if (r < 0)
-                return error_set_errnof(e, ERROR_KERNEL, r, "reading the netns cookie (Linux 5.14 or newer)");
+                return error_set_errnof(e, ERROR_KERNEL, r,
+                                        "reading the netns cookie (Linux 5.14 or newer)");
         r = kernel_socket_from_fd(w->kernel, fd, ret);
         if (r < 0)
-                return error_set_errnof(e, ERROR_KERNEL, r, "using the socket in the sandbox's netns");
+                return error_set_errnof(e, ERROR_KERNEL, r,
+                                        "using the socket in the sandbox's netns");
         TAKE_FD(fd);
         return 0;
 }
@@ -52,7 +57,8 @@ static int apply(NlSocket *s, NlOp *ops, size_t n, const char *where, NlApplied 
         if (applied.host_ifindex)
                 *ret = applied;
         if (r < 0) {
-                _cleanup_free_ char *words = applied.failed < n ? nl_op_describe(&ops[applied.failed]) : NULL;
+                _cleanup_free_ char *words =
+                                applied.failed < n ? nl_op_describe(&ops[applied.failed]) : NULL;
                 return error_set_errnof(e, ERROR_KERNEL, r, "the kernel refused to %s in %s",
                                         words ? words : "answer", where);
         }
@@ -73,7 +79,8 @@ static int pod_sysctls(WorkerContext *w, const Plan *p, int netns_fd, Error *e) 
         return 0;
 }
 
-static int wire_steps(WorkerContext *w, Plan *p, int netns_fd, NlSocket *pod, NlApplied *ret, Error *e) {
+static int wire_steps(WorkerContext *w, Plan *p, int netns_fd, NlSocket *pod, NlApplied *ret,
+                      Error *e) {
         for (size_t i = 0; i < p->n_host; i++)
                 if (p->host[i].type == NL_VETH_ADD)
                         p->host[i].veth.peer_netns_fd = netns_fd;
@@ -116,18 +123,21 @@ int wire_plan(WorkerContext *w, Plan *p, int netns_fd, NlSocket *pod, const char
 void wire_announce(WorkerContext *w, uint32_t bridge_ifindex, const AttachmentSpec *s) {
         if (w->packet_fd < 0) {
                 _cleanup_close_ int own = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-                int fd, r = own < 0 ? -errno : nsd_client_open(&w->nsd, own, NSD_OPEN_PACKET, NULL, &fd);
+                int fd, r = own < 0 ? -errno
+                                    : nsd_client_open(&w->nsd, own, NSD_OPEN_PACKET, NULL, &fd);
                 if (r < 0) {
-                        log_ctx(LOG_WARNING, &(LogContext) { .interface = s->host_ifname, .error = r },
+                        log_ctx(LOG_WARNING,
+                                &(LogContext) { .interface = s->host_ifname, .error = r },
                                 "no packet socket to announce addresses with: %s", strerror(-r));
                         return;
                 }
                 w->packet_fd = fd;
         }
         for (size_t i = 0; i < s->n_addresses; i++) {
-                int r = announce_address(w->packet_fd, bridge_ifindex, &s->mac, &s->addresses[i].address.address);
+                int r = announce_address(w->packet_fd, bridge_ifindex, &s->mac,
+                                         &s->addresses[i].address.address);
                 if (r < 0)
-                        log_debug("announcing %s: %s", IN_ADDR_STR(&s->addresses[i].address.address),
-                                  strerror(-r));
+                        log_debug("announcing %s: %s",
+                                  IN_ADDR_STR(&s->addresses[i].address.address), strerror(-r));
         }
 }

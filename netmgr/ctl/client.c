@@ -7,8 +7,8 @@
 
 #include <stdarg.h>
 
-#include "base/limits.h"
 #include "base/json.h"
+#include "base/limits.h"
 #include "ctl/client.h"
 
 /* A person may have to find the password first. 0 elsewhere: sd-bus's own default, 25 s. */
@@ -70,8 +70,7 @@ static int connect_error(sd_bus_error *e, const char *address, int r) {
 
         if (!address)
                 address = getenv("DBUS_SYSTEM_BUS_ADDRESS");
-        sd_bus_error_setf(e,
-                          refused ? SD_BUS_ERROR_ACCESS_DENIED : SD_BUS_ERROR_NO_SERVER,
+        sd_bus_error_setf(e, refused ? SD_BUS_ERROR_ACCESS_DENIED : SD_BUS_ERROR_NO_SERVER,
                           "cannot connect to the bus at %s: %s",
                           address ? address : "the system's address", strerror(-r));
         return r;

@@ -15,7 +15,7 @@
 typedef struct Verb {
         const char *name, *sub; /* "network add": two words */
         const char *synopsis;
-        int n_args;             /* exactly so many follow */
+        int n_args; /* exactly so many follow */
         int (*check)(Ctl *ctl, char **args, sd_bus_error *e);
         int (*run)(Ctl *ctl, char **args, sd_bus_error *e);
         const char *help;
@@ -29,7 +29,8 @@ static const Verb verbs[] = {
           "One sandbox (ID), attachment (ID/INTERFACE) or network (NAME)" },
         { "monitor", NULL, "", 0, NULL, verb_monitor, "Print changes until interrupted" },
         { "reload", NULL, "", 0, NULL, verb_reload, "Read netmgr.conf and networks.d again" },
-        { "network", "add", "FILE", 1, NULL, verb_network_add, "Add the network of a conflist (\"-\": stdin)" },
+        { "network", "add", "FILE", 1, NULL, verb_network_add,
+          "Add the network of a conflist (\"-\": stdin)" },
         { "network", "remove", "NAME", 1, verb_network_remove_check, verb_network_remove,
           "Remove a network that was added so" },
         { 0 },
@@ -39,14 +40,16 @@ static void usage(FILE *f) {
         fprintf(f, "netmgrctl [OPTION...] VERB\n\n");
         for (const Verb *v = verbs; v->name; v++) {
                 char left[80];
-                snprintf(left, sizeof(left), "%s%s%s %s", v->name, v->sub ? " " : "", strempty(v->sub), v->synopsis);
+                snprintf(left, sizeof(left), "%s%s%s %s", v->name, v->sub ? " " : "",
+                         strempty(v->sub), v->synopsis);
                 fprintf(f, "  %-48s %s\n", left, v->help);
         }
-        fprintf(f, "\n  --json=short|pretty|off   JSON instead of tables\n"
-                   "  --no-legend               no headings; tab-separated when stdout is no terminal\n"
-                   "  --bus-address=ADDRESS     D-Bus address (default: the system bus)\n"
-                   "  --version, --help\n\n"
-                   "Exit status: 0 ok, 1 failure, 2 usage, 3 not found, 4 not authorised, 5 daemon unreachable.\n");
+        fprintf(f,
+                "\n  --json=short|pretty|off   JSON instead of tables\n"
+                "  --no-legend               no headings; tab-separated when stdout is no terminal\n"
+                "  --bus-address=ADDRESS     D-Bus address (default: the system bus)\n"
+                "  --version, --help\n\n"
+                "Exit status: 0 ok, 1 failure, 2 usage, 3 not found, 4 not authorised, 5 daemon unreachable.\n");
 }
 
 static int usage_error(const char *problem, const char *word) {
@@ -81,7 +84,8 @@ static void print_error(const Ctl *ctl, const sd_bus_error *e) {
         }
         _cleanup_json_ json_object *o = json_object_new_object(), *inner = json_object_new_object();
         if (!o || !inner || json_add_string(inner, "name", strempty(e->name)) < 0 ||
-            json_add_string(inner, "message", message) < 0 || json_add(o, "error", TAKE_PTR(inner)) < 0)
+            json_add_string(inner, "message", message) < 0 ||
+            json_add(o, "error", TAKE_PTR(inner)) < 0)
                 return;
         (void) output_json(&ctl->output, stderr, o);
 }
@@ -106,11 +110,16 @@ static int run_verb(Ctl *ctl, const char *address, const Verb *v, char **args) {
 
 int main(int argc, char **argv) {
         static const struct option options[] = {
-                { "json", required_argument, NULL, 'j' },   { "no-legend", no_argument, NULL, 'l' },
-                { "bus-address", required_argument, NULL, 'b' }, { "version", no_argument, NULL, 'V' },
-                { "help", no_argument, NULL, 'h' },         { 0 },
+                { "json", required_argument, NULL, 'j' },
+                { "no-legend", no_argument, NULL, 'l' },
+                { "bus-address", required_argument, NULL, 'b' },
+                { "version", no_argument, NULL, 'V' },
+                { "help", no_argument, NULL, 'h' },
+                { 0 },
         };
-        Ctl ctl = { .output = { .mode = OUTPUT_TEXT, .legend = true, .terminal = isatty(STDOUT_FILENO) } };
+        Ctl ctl = {
+                .output = { .mode = OUTPUT_TEXT, .legend = true, .terminal = isatty(STDOUT_FILENO) }
+        };
         const char *address = NULL, *terminal = getenv("TERM");
         int c, used;
 
@@ -138,7 +147,8 @@ int main(int argc, char **argv) {
                 default:
                         return EXIT_STATUS_USAGE;
                 }
-        ctl.output.color = ctl.output.terminal && !getenv("NO_COLOR") && terminal && !streq(terminal, "dumb");
+        ctl.output.color = ctl.output.terminal && !getenv("NO_COLOR") && terminal &&
+                           !streq(terminal, "dumb");
 
         const Verb *v = find_verb(argv + optind, argc - optind, &used);
         if (!v)

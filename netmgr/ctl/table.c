@@ -38,10 +38,10 @@ static const char *state_color(const Output *output, const char *word) {
         static const struct {
                 const char *word, *color;
         } colors[] = {
-                { "up", "\033[32m" },       { "ok", "\033[32m" },     { "held", "\033[32m" },
-                { "failed", "\033[31m" },   { "degraded", "\033[33m" }, { "planned", "\033[33m" },
-                { "wiring", "\033[33m" },   { "releasing", "\033[33m" },
-                { "released", "\033[90m" }, { "gone", "\033[90m" },
+                { "up", "\033[32m" },     { "ok", "\033[32m" },        { "held", "\033[32m" },
+                { "failed", "\033[31m" }, { "degraded", "\033[33m" },  { "planned", "\033[33m" },
+                { "wiring", "\033[33m" }, { "releasing", "\033[33m" }, { "released", "\033[90m" },
+                { "gone", "\033[90m" },
         };
 
         for (size_t i = 0; output->color && i < ELEMENTSOF(colors); i++)
@@ -91,7 +91,8 @@ char *json_to_cell(json_object *value) {
         if (!stream)
                 return NULL;
         if (json_object_is_type(value, json_type_array))
-                for (size_t i = 0; r >= 0 && i < json_object_array_length(value); i++, first = false)
+                for (size_t i = 0; r >= 0 && i < json_object_array_length(value);
+                     i++, first = false)
                         r = append_item(stream, first, NULL, json_object_array_get_idx(value, i));
         else {
                 json_object_object_foreach(value, key, item) {

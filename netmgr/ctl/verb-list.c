@@ -34,8 +34,8 @@ static char *format_interfaces(json_object *value) {
 
                 if (json_object_is_type(item, json_type_string))
                         name = path_to_interface(json_object_get_string(item));
-                if (json_append(names, name ? json_object_new_string(name)
-                                            : json_object_get(item)) < 0)
+                if (json_append(names,
+                                name ? json_object_new_string(name) : json_object_get(item)) < 0)
                         return NULL;
         }
         return json_to_cell(names);
@@ -51,14 +51,10 @@ static const Column sandbox_columns[] = {
 };
 
 const Column attachment_columns[] = {
-        { "SANDBOX", "Sandbox", CELL_TRUNC, NULL },
-        { "INTERFACE", "Interface", 0, NULL },
-        { "NETWORK", "Network", 0, NULL },
-        { "KIND", "Kind", 0, NULL },
-        { "STATE", "State", CELL_STATE, NULL },
-        { "HOST", "HostInterface", 0, NULL },
-        { "ADDRESSES", "Addresses", 0, NULL },
-        { 0 },
+        { "SANDBOX", "Sandbox", CELL_TRUNC, NULL }, { "INTERFACE", "Interface", 0, NULL },
+        { "NETWORK", "Network", 0, NULL },          { "KIND", "Kind", 0, NULL },
+        { "STATE", "State", CELL_STATE, NULL },     { "HOST", "HostInterface", 0, NULL },
+        { "ADDRESSES", "Addresses", 0, NULL },      { 0 },
 };
 
 static const Column network_columns[] = {

@@ -22,8 +22,8 @@ static uint64_t now_usec(void) {
 }
 
 /* One event: a word and up to three named texts. */
-static int print_event(const Output *output, const char *event, const char *const *keys, const char *const *values,
-                       size_t n) {
+static int print_event(const Output *output, const char *event, const char *const *keys,
+                       const char *const *values, size_t n) {
         _cleanup_json_ json_object *o = json_object_new_object();
         char time_text[RFC3339_SIZE];
 
@@ -61,7 +61,8 @@ static int on_manager_signal(sd_bus_message *m, void *userdata, sd_bus_error *er
         } else {
                 r = sd_bus_message_read(m, "so", &v[0], &v[1]);
                 if (r >= 0)
-                        r = print_event(&ctl->output, sd_bus_message_get_member(m), sandbox_keys, v, 2);
+                        r = print_event(&ctl->output, sd_bus_message_get_member(m), sandbox_keys, v,
+                                        2);
         }
         fflush(stdout);
         return r == -ENOMEM ? r : 0;
@@ -85,22 +86,25 @@ static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *err
 
         if (sd_bus_message_read(m, "sss", &name, &old, &new) < 0)
                 return 0;
-        int r = print_event(&ctl->output, isempty(new) ? "DaemonGone" : "DaemonStarted", NULL, NULL, 0);
+        int r = print_event(&ctl->output, isempty(new) ? "DaemonGone" : "DaemonStarted", NULL, NULL,
+                            0);
         fflush(stdout);
         return r;
 }
 
 static int subscribe(Ctl *ctl) {
-        int r = sd_bus_match_signal(ctl->bus, NULL, NETMGR_BUS_NAME, NETMGR_PATH, NETMGR_BUS_NAME ".Manager", NULL,
-                                    on_manager_signal, ctl);
+        int r = sd_bus_match_signal(ctl->bus, NULL, NETMGR_BUS_NAME, NETMGR_PATH,
+                                    NETMGR_BUS_NAME ".Manager", NULL, on_manager_signal, ctl);
         if (r >= 0)
-                r = sd_bus_match_signal(ctl->bus, NULL, NETMGR_BUS_NAME, NULL, "org.freedesktop.DBus.Properties",
-                                        "PropertiesChanged", on_properties_changed, ctl);
+                r = sd_bus_match_signal(ctl->bus, NULL, NETMGR_BUS_NAME, NULL,
+                                        "org.freedesktop.DBus.Properties", "PropertiesChanged",
+                                        on_properties_changed, ctl);
         if (r >= 0)
-                r = sd_bus_add_match(ctl->bus, NULL,
-                                     "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',"
-                                     "arg0='" NETMGR_BUS_NAME "'",
-                                     on_owner_changed, ctl);
+                r = sd_bus_add_match(
+                                ctl->bus, NULL,
+                                "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',"
+                                "arg0='" NETMGR_BUS_NAME "'",
+                                on_owner_changed, ctl);
         return r;
 }
 
@@ -115,7 +119,8 @@ int verb_monitor(Ctl *ctl, char **args _unused_, sd_bus_error *e) {
 
         int r = sd_event_new(&event);
         if (r >= 0)
-                r = sd_event_add_signal(event, NULL, SIGINT, NULL, NULL); /* without a handler: ends the loop */
+                r = sd_event_add_signal(event, NULL, SIGINT, NULL,
+                                        NULL); /* without a handler: ends the loop */
         if (r >= 0)
                 r = sd_event_add_signal(event, NULL, SIGTERM, NULL, NULL);
         if (r >= 0)
@@ -124,7 +129,8 @@ int verb_monitor(Ctl *ctl, char **args _unused_, sd_bus_error *e) {
                 r = sd_bus_attach_event(ctl->bus, event, 0);
         /* Only a daemon that is there is worth waiting for. */
         if (r >= 0) {
-                r = client_call(ctl->bus, 0, NETMGR_PATH, NETMGR_BUS_NAME ".Manager", "Describe", NULL, e, NULL);
+                r = client_call(ctl->bus, 0, NETMGR_PATH, NETMGR_BUS_NAME ".Manager", "Describe",
+                                NULL, e, NULL);
                 if (r < 0)
                         return r;
                 if (ctl->output.mode == OUTPUT_TEXT && ctl->output.legend)

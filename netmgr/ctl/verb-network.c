@@ -33,8 +33,8 @@ static int read_config(const char *path, char **ret, size_t *ret_size, sd_bus_er
                 sd_bus_error_setf(e, error_dbus_name(ERROR_INVALID_ARGUMENT),
                                   "%s is not a regular file; use - to read standard input", path);
         else
-                sd_bus_error_setf(e, error_dbus_name(ERROR_INVALID_ARGUMENT),
-                                  "cannot read %s: %s", path, strerror(-r));
+                sd_bus_error_setf(e, error_dbus_name(ERROR_INVALID_ARGUMENT), "cannot read %s: %s",
+                                  path, strerror(-r));
         return r;
 }
 

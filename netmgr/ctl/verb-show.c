@@ -112,8 +112,7 @@ static int no_sandbox_error(const char *wanted, sd_bus_error *e) {
 }
 
 /* The one sandbox that is meant, or an error. */
-static int find_one_sandbox(sd_bus *bus, const char *wanted, SandboxMatch *match,
-                            sd_bus_error *e) {
+static int find_one_sandbox(sd_bus *bus, const char *wanted, SandboxMatch *match, sd_bus_error *e) {
         int r;
 
         r = find_sandbox(bus, wanted, match, e);
@@ -165,8 +164,8 @@ static int find_attachment(sd_bus *bus, const char *wanted, Found *ret, sd_bus_e
         if (r < 0)
                 return r;
         r = sd_bus_message_enter_container(reply, 'a', "(sssso)");
-        while (r >= 0 && (r = sd_bus_message_read(reply, "(sssso)", &id, &interface, NULL, NULL,
-                                                  &path)) > 0)
+        while (r >= 0 &&
+               (r = sd_bus_message_read(reply, "(sssso)", &id, &interface, NULL, NULL, &path)) > 0)
                 if (streq(id, sandbox.id) && streq(interface, slash + 1))
                         r = replace_string(&ret->path, path);
         if (r < 0)

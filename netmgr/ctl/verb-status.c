@@ -7,16 +7,11 @@
 #include "ctl/verb.h"
 
 static const Column status_fields[] = {
-        { "Version", "Version", 0, NULL },
-        { "Health", "Health", CELL_STATE, NULL },
-        { "Reasons", "HealthReasons", 0, NULL },
-        { "Features", "Features", 0, NULL },
-        { "Networks", "Networks", 0, NULL },
-        { "Sandboxes", "Sandboxes", 0, NULL },
-        { "Attachments", "Attachments", 0, NULL },
-        { "Ledger", "LedgerPath", 0, NULL },
-        { "Schema", "SchemaVersion", 0, NULL },
-        { 0 },
+        { "Version", "Version", 0, NULL },         { "Health", "Health", CELL_STATE, NULL },
+        { "Reasons", "HealthReasons", 0, NULL },   { "Features", "Features", 0, NULL },
+        { "Networks", "Networks", 0, NULL },       { "Sandboxes", "Sandboxes", 0, NULL },
+        { "Attachments", "Attachments", 0, NULL }, { "Ledger", "LedgerPath", 0, NULL },
+        { "Schema", "SchemaVersion", 0, NULL },    { 0 },
 };
 
 int verb_status(Ctl *ctl, _unused_ char **args, sd_bus_error *e) {

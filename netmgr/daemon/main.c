@@ -25,24 +25,29 @@ typedef struct Options {
 } Options;
 
 static void usage(FILE *f) {
-        fprintf(f, "netmgrd [OPTION...]\n"
-                   "The daemon that owns the networks of this node's sandboxes.\n\n"
-                   "  --bus-address=ADDRESS  D-Bus address (default: the system bus; \"none\": no bus)\n"
-                   "  --state-dir=DIR        the ledger (default /var/lib/netmgr)\n"
-                   "  --runtime-dir=DIR      runtime.sock (default /run/netmgr)\n"
-                   "  --config-dir=DIR       netmgr.conf and networks.d (default /etc/netmgr)\n"
-                   "  --spool-dir=DIR        spooled requests (default /var/lib/netmgr-spool)\n"
-                   "  --nsd-socket=PATH      socket of netmgr-nsd (default /run/netmgr-nsd/nsd.sock)\n"
-                   "  --version, --help\n");
+        fprintf(f,
+                "netmgrd [OPTION...]\n"
+                "The daemon that owns the networks of this node's sandboxes.\n\n"
+                "  --bus-address=ADDRESS  D-Bus address (default: the system bus; \"none\": no bus)\n"
+                "  --state-dir=DIR        the ledger (default /var/lib/netmgr)\n"
+                "  --runtime-dir=DIR      runtime.sock (default /run/netmgr)\n"
+                "  --config-dir=DIR       netmgr.conf and networks.d (default /etc/netmgr)\n"
+                "  --spool-dir=DIR        spooled requests (default /var/lib/netmgr-spool)\n"
+                "  --nsd-socket=PATH      socket of netmgr-nsd (default /run/netmgr-nsd/nsd.sock)\n"
+                "  --version, --help\n");
 }
 
 /* 1: go on; 0: done; negative: wrong usage. */
 static int parse_options(int argc, char **argv, Options *o) {
         static const struct option options[] = {
-                { "bus-address", required_argument, NULL, 'b' }, { "state-dir", required_argument, NULL, 's' },
-                { "runtime-dir", required_argument, NULL, 'r' }, { "config-dir", required_argument, NULL, 'c' },
-                { "spool-dir", required_argument, NULL, 'p' },   { "nsd-socket", required_argument, NULL, 'n' },
-                { "version", no_argument, NULL, 'V' },           { "help", no_argument, NULL, 'h' },
+                { "bus-address", required_argument, NULL, 'b' },
+                { "state-dir", required_argument, NULL, 's' },
+                { "runtime-dir", required_argument, NULL, 'r' },
+                { "config-dir", required_argument, NULL, 'c' },
+                { "spool-dir", required_argument, NULL, 'p' },
+                { "nsd-socket", required_argument, NULL, 'n' },
+                { "version", no_argument, NULL, 'V' },
+                { "help", no_argument, NULL, 'h' },
                 { 0 },
         };
         int c;
@@ -119,7 +124,8 @@ static int watch_signals(sd_event *event, Manager *m) {
 }
 
 static int inherited_socket(void) {
-        if (sd_listen_fds(1) >= 1 && sd_is_socket_unix(SD_LISTEN_FDS_START, SOCK_STREAM, 1, NULL, 0) > 0)
+        if (sd_listen_fds(1) >= 1 &&
+            sd_is_socket_unix(SD_LISTEN_FDS_START, SOCK_STREAM, 1, NULL, 0) > 0)
                 return SD_LISTEN_FDS_START;
         return -EBADF;
 }
@@ -128,9 +134,12 @@ static int run(const Options *o, Error *e) {
         _cleanup_(sd_event_unrefp) sd_event *event = NULL;
         _cleanup_(manager_freep) Manager *m = NULL;
         _cleanup_(bus_freep) Bus *bus = NULL;
-        const ManagerParams params = { .state_dir = o->state_dir, .config_dir = o->config_dir,
-                                       .nsd_socket = o->nsd_socket, .kernel = &kernel_real };
-        BusParams bus_params = { .address = o->bus_address, .runtime_dir = o->runtime_dir,
+        const ManagerParams params = { .state_dir = o->state_dir,
+                                       .config_dir = o->config_dir,
+                                       .nsd_socket = o->nsd_socket,
+                                       .kernel = &kernel_real };
+        BusParams bus_params = { .address = o->bus_address,
+                                 .runtime_dir = o->runtime_dir,
                                  .listen_fd = inherited_socket() };
 
         int r = sd_event_default(&event);

@@ -16,10 +16,14 @@ static const uint8_t all_nodes_mac[6] = { 0x33, 0x33, 0, 0, 0, 1 };
 static const uint8_t all_nodes[16] = { 0xff, 0x02, [15] = 1 };
 
 static int send_frame(int fd, uint32_t ifindex, const void *frame, size_t size) {
-        struct sockaddr_ll to = { .sll_family = AF_PACKET, .sll_ifindex = (int) ifindex, .sll_halen = 6 };
+        struct sockaddr_ll to = { .sll_family = AF_PACKET,
+                                  .sll_ifindex = (int) ifindex,
+                                  .sll_halen = 6 };
 
         memcpy(to.sll_addr, frame, 6);
-        return sendto(fd, frame, size, MSG_DONTWAIT, (struct sockaddr *) &to, sizeof(to)) < 0 ? -errno : 0;
+        return sendto(fd, frame, size, MSG_DONTWAIT, (struct sockaddr *) &to, sizeof(to)) < 0
+                               ? -errno
+                               : 0;
 }
 
 static int announce_arp(int fd, uint32_t ifindex, const MacAddr *mac, const InAddr *a) {
@@ -28,7 +32,8 @@ static int announce_arp(int fd, uint32_t ifindex, const MacAddr *mac, const InAd
                 struct ether_arp arp;
         } f = {
                 .eth.ether_type = htons(ETHERTYPE_ARP),
-                .arp.ea_hdr = { htons(ARPHRD_ETHER), htons(ETHERTYPE_IP), 6, 4, htons(ARPOP_REQUEST) },
+                .arp.ea_hdr = { htons(ARPHRD_ETHER), htons(ETHERTYPE_IP), 6, 4,
+                                htons(ARPOP_REQUEST) },
         };
 
         memcpy(f.eth.ether_dhost, broadcast, 6);
@@ -62,8 +67,12 @@ static int announce_na(int fd, uint32_t ifindex, const MacAddr *mac, const InAdd
                 uint8_t mac[6];
         } f = {
                 .eth.ether_type = htons(ETHERTYPE_IPV6),
-                .ip = { .ip6_flow = htonl(6U << 28), .ip6_plen = htons(32), .ip6_nxt = IPPROTO_ICMPV6, .ip6_hlim = 255 },
-                .na = { .nd_na_type = ND_NEIGHBOR_ADVERT, .nd_na_flags_reserved = ND_NA_FLAG_OVERRIDE },
+                .ip = { .ip6_flow = htonl(6U << 28),
+                        .ip6_plen = htons(32),
+                        .ip6_nxt = IPPROTO_ICMPV6,
+                        .ip6_hlim = 255 },
+                .na = { .nd_na_type = ND_NEIGHBOR_ADVERT,
+                        .nd_na_flags_reserved = ND_NA_FLAG_OVERRIDE },
                 .opt = { .nd_opt_type = ND_OPT_TARGET_LINKADDR, .nd_opt_len = 1 },
         };
 

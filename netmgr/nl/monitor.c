@@ -45,7 +45,8 @@ static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *
         for (;;) {
                 struct sockaddr_nl from = { 0 };
                 socklen_t size = sizeof(from);
-                ssize_t n = recvfrom(fd, m->buffer, sizeof(m->buffer), MSG_DONTWAIT, (struct sockaddr *) &from, &size);
+                ssize_t n = recvfrom(fd, m->buffer, sizeof(m->buffer), MSG_DONTWAIT,
+                                     (struct sockaddr *) &from, &size);
 
                 if (n < 0 && errno == EINTR)
                         continue;
@@ -54,11 +55,14 @@ static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *
                         continue;
                 }
                 if (n < 0)
-                        return errno == EAGAIN ? 0 : log_error_errno(errno, "reading link notifications");
+                        return errno == EAGAIN ? 0
+                                               : log_error_errno(errno,
+                                                                 "reading link notifications");
                 if (from.nl_pid != 0)
                         continue;
                 int left = (int) n;
-                for (struct nlmsghdr *h = (struct nlmsghdr *) m->buffer; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left))
+                for (struct nlmsghdr *h = (struct nlmsghdr *) m->buffer; NLMSG_OK(h, left);
+                     h = NLMSG_NEXT(h, left))
                         handle(m, h);
         }
 }
@@ -73,10 +77,12 @@ static int attach_filter(int fd) {
         };
         struct sock_fprog program = { .len = ELEMENTSOF(code), .filter = code };
 
-        return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ? -errno : 0;
+        return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ? -errno
+                                                                                           : 0;
 }
 
-int nl_monitor_new(sd_event *event, const NlMonitorCallbacks *callbacks, void *userdata, NlMonitor **ret) {
+int nl_monitor_new(sd_event *event, const NlMonitorCallbacks *callbacks, void *userdata,
+                   NlMonitor **ret) {
         struct sockaddr_nl local = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK };
         int size = RECEIVE_BUFFER;
         _cleanup_(nl_monitor_freep) NlMonitor *m = new0(NlMonitor, 1);

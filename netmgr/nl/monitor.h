@@ -18,6 +18,7 @@ typedef struct NlMonitorCallbacks {
         void (*lost)(void *userdata);
 } NlMonitorCallbacks;
 
-int nl_monitor_new(sd_event *event, const NlMonitorCallbacks *callbacks, void *userdata, NlMonitor **ret);
+int nl_monitor_new(sd_event *event, const NlMonitorCallbacks *callbacks, void *userdata,
+                   NlMonitor **ret);
 NlMonitor *nl_monitor_free(NlMonitor *m);
 DEFINE_CLEANUP(NlMonitor *, nl_monitor_free)

@@ -40,7 +40,8 @@ static int put_addr(struct nl_msg *m, int type, const InAddr *a) {
         return nla_put(m, type, (int) family_bytes(a->family), a->bytes);
 }
 
-static int put_link_common(struct nl_msg *m, const char *name, const MacAddr *mac, uint32_t mtu, uint32_t group) {
+static int put_link_common(struct nl_msg *m, const char *name, const MacAddr *mac, uint32_t mtu,
+                           uint32_t group) {
         PUT(nla_put_string(m, IFLA_IFNAME, name));
         if (!mac_is_zero(mac))
                 PUT(nla_put(m, IFLA_ADDRESS, sizeof(mac->bytes), mac->bytes));
@@ -217,7 +218,8 @@ static int encode_addr(const NlOp *op, struct nl_msg **ret) {
                 flags |= IFA_F_NODAD; /* our addresses are unique by the ledger; DAD takes a second */
         if (op->addr.noprefixroute)
                 flags |= IFA_F_NOPREFIXROUTE;
-        int r = begin(add ? RTM_NEWADDR : RTM_DELADDR, add ? NLM_F_CREATE | NLM_F_REPLACE : 0, &ifa, sizeof(ifa), &m);
+        int r = begin(add ? RTM_NEWADDR : RTM_DELADDR, add ? NLM_F_CREATE | NLM_F_REPLACE : 0, &ifa,
+                      sizeof(ifa), &m);
         if (r < 0)
                 return r;
         PUT(put_addr(m, IFA_LOCAL, &p->address));
@@ -257,7 +259,8 @@ static int encode_route(const NlOp *op, struct nl_msg **ret) {
         _cleanup_nl_msg_ struct nl_msg *m = NULL;
 
         int r = begin(add ? RTM_NEWROUTE : RTM_DELROUTE,
-                      add ? NLM_F_CREATE | (op->route.replace ? NLM_F_REPLACE : NLM_F_EXCL) : 0, &rtm, sizeof(rtm), &m);
+                      add ? NLM_F_CREATE | (op->route.replace ? NLM_F_REPLACE : NLM_F_EXCL) : 0,
+                      &rtm, sizeof(rtm), &m);
         if (r < 0)
                 return r;
         if (op->route.dst.length)
@@ -286,7 +289,8 @@ static int encode_neigh(const NlOp *op, struct nl_msg **ret) {
         };
         _cleanup_nl_msg_ struct nl_msg *m = NULL;
 
-        int r = begin(add ? RTM_NEWNEIGH : RTM_DELNEIGH, add ? NLM_F_CREATE | NLM_F_REPLACE : 0, &ndm, sizeof(ndm), &m);
+        int r = begin(add ? RTM_NEWNEIGH : RTM_DELNEIGH, add ? NLM_F_CREATE | NLM_F_REPLACE : 0,
+                      &ndm, sizeof(ndm), &m);
         if (r < 0)
                 return r;
         PUT(put_addr(m, NDA_DST, &op->neigh.address));
@@ -298,11 +302,11 @@ static int encode_neigh(const NlOp *op, struct nl_msg **ret) {
 
 int nl_encode_op(const NlOp *op, struct nl_msg **ret) {
         static int (*const encoders[_NL_OP_MAX])(const NlOp *, struct nl_msg **) = {
-                [NL_VETH_ADD] = encode_veth,     [NL_BRIDGE_ADD] = encode_bridge,
-                [NL_LINK_SET] = encode_link_set, [NL_LINK_DEL] = encode_link_del,
+                [NL_VETH_ADD] = encode_veth,      [NL_BRIDGE_ADD] = encode_bridge,
+                [NL_LINK_SET] = encode_link_set,  [NL_LINK_DEL] = encode_link_del,
                 [NL_GROUP_DEL] = encode_link_del, [NL_ADDR_ADD] = encode_addr,
-                [NL_ADDR_DEL] = encode_addr,     [NL_ROUTE_ADD] = encode_route,
-                [NL_ROUTE_DEL] = encode_route,   [NL_NEIGH_ADD] = encode_neigh,
+                [NL_ADDR_DEL] = encode_addr,      [NL_ROUTE_ADD] = encode_route,
+                [NL_ROUTE_DEL] = encode_route,    [NL_NEIGH_ADD] = encode_neigh,
                 [NL_NEIGH_DEL] = encode_neigh,
         };
 
@@ -336,7 +340,8 @@ int nl_encode_get_link(const char *name, struct nl_msg **ret) {
 }
 
 int nl_encode_get_route(const InAddr *dst, struct nl_msg **ret) {
-        struct rtmsg rtm = { .rtm_family = (uint8_t) dst->family, .rtm_dst_len = (uint8_t) family_bits(dst->family) };
+        struct rtmsg rtm = { .rtm_family = (uint8_t) dst->family,
+                             .rtm_dst_len = (uint8_t) family_bits(dst->family) };
         _cleanup_nl_msg_ struct nl_msg *m = NULL;
 
         int r = begin(RTM_GETROUTE, 0, &rtm, sizeof(rtm), &m);

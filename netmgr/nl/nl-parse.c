@@ -22,7 +22,8 @@ static void get_mac(struct nlattr *a, MacAddr *ret) {
 }
 
 static void get_addr(struct nlattr *a, int family, InAddr *ret) {
-        if (!a || (family != AF_INET && family != AF_INET6) || nla_len(a) != (int) family_bytes(family))
+        if (!a || (family != AF_INET && family != AF_INET6) ||
+            nla_len(a) != (int) family_bytes(family))
                 return;
         ret->family = family;
         memcpy(ret->bytes, nla_data(a), family_bytes(family));
@@ -52,13 +53,14 @@ int nl_parse_link(struct nlmsghdr *h, NlLink *ret) {
         };
         get_name(tb[IFLA_IFNAME], ret->name, sizeof(ret->name));
         get_mac(tb[IFLA_ADDRESS], &ret->mac);
-        if (!tb[IFLA_LINKINFO] || nla_parse_nested(info, IFLA_INFO_MAX, tb[IFLA_LINKINFO], NULL) < 0)
+        if (!tb[IFLA_LINKINFO] ||
+            nla_parse_nested(info, IFLA_INFO_MAX, tb[IFLA_LINKINFO], NULL) < 0)
                 return 0;
         get_name(info[IFLA_INFO_KIND], ret->kind, sizeof(ret->kind));
         if (info[IFLA_INFO_SLAVE_KIND] && info[IFLA_INFO_SLAVE_DATA] &&
             nla_strcmp(info[IFLA_INFO_SLAVE_KIND], "bridge") == 0 &&
-            nla_parse_nested(port, IFLA_BRPORT_MAX, info[IFLA_INFO_SLAVE_DATA], NULL) >= 0 && port[IFLA_BRPORT_MODE] &&
-            nla_len(port[IFLA_BRPORT_MODE]) == 1)
+            nla_parse_nested(port, IFLA_BRPORT_MAX, info[IFLA_INFO_SLAVE_DATA], NULL) >= 0 &&
+            port[IFLA_BRPORT_MODE] && nla_len(port[IFLA_BRPORT_MODE]) == 1)
                 ret->hairpin = nla_get_u8(port[IFLA_BRPORT_MODE]) != 0;
         return 0;
 }
@@ -71,10 +73,13 @@ int nl_parse_addr(struct nlmsghdr *h, NlAddr *ret) {
                 return 1;
         if (nlmsg_parse(h, sizeof(*ifa), tb, IFA_MAX, NULL) < 0)
                 return -EBADMSG;
-        *ret = (NlAddr) { .ifindex = ifa->ifa_index, .scope = ifa->ifa_scope,
+        *ret = (NlAddr) { .ifindex = ifa->ifa_index,
+                          .scope = ifa->ifa_scope,
                           .flags = tb[IFA_FLAGS] ? get_u32(tb[IFA_FLAGS]) : ifa->ifa_flags };
-        get_addr(tb[IFA_LOCAL] ? tb[IFA_LOCAL] : tb[IFA_ADDRESS], ifa->ifa_family, &ret->address.address);
-        if (!in_addr_is_set(&ret->address.address) || ifa->ifa_prefixlen > family_bits(ifa->ifa_family))
+        get_addr(tb[IFA_LOCAL] ? tb[IFA_LOCAL] : tb[IFA_ADDRESS], ifa->ifa_family,
+                 &ret->address.address);
+        if (!in_addr_is_set(&ret->address.address) ||
+            ifa->ifa_prefixlen > family_bits(ifa->ifa_family))
                 return 1;
         ret->address.length = ifa->ifa_prefixlen;
         return 0;
@@ -88,8 +93,8 @@ int nl_parse_route(struct nlmsghdr *h, NlRoute *ret) {
                 return 1;
         if (nlmsg_parse(h, sizeof(*rtm), tb, RTA_MAX, NULL) < 0)
                 return -EBADMSG;
-        if ((rtm->rtm_family != AF_INET && rtm->rtm_family != AF_INET6) || (rtm->rtm_flags & RTM_F_CLONED) ||
-            rtm->rtm_dst_len > family_bits(rtm->rtm_family))
+        if ((rtm->rtm_family != AF_INET && rtm->rtm_family != AF_INET6) ||
+            (rtm->rtm_flags & RTM_F_CLONED) || rtm->rtm_dst_len > family_bits(rtm->rtm_family))
                 return 1;
         *ret = (NlRoute) {
                 .ifindex = get_u32(tb[RTA_OIF]),

@@ -77,7 +77,10 @@ static ssize_t receive(RealSocket *s, int64_t deadline) {
         for (;;) {
                 struct sockaddr_nl from = { 0 };
                 struct iovec iov = { s->buffer, sizeof(s->buffer) };
-                struct msghdr msg = { .msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &iov, .msg_iovlen = 1 };
+                struct msghdr msg = { .msg_name = &from,
+                                      .msg_namelen = sizeof(from),
+                                      .msg_iov = &iov,
+                                      .msg_iovlen = 1 };
                 struct pollfd p = { .fd = s->fd, .events = POLLIN };
                 int64_t left = deadline - now_ms();
 
@@ -102,7 +105,9 @@ static ssize_t receive(RealSocket *s, int64_t deadline) {
 
 static int send_messages(RealSocket *s, struct iovec *iov, size_t n) {
         struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-        struct msghdr msg = { .msg_name = &kernel, .msg_namelen = sizeof(kernel), .msg_iov = iov, .msg_iovlen = n };
+        struct msghdr msg = {
+                .msg_name = &kernel, .msg_namelen = sizeof(kernel), .msg_iov = iov, .msg_iovlen = n
+        };
 
         while (sendmsg(s->fd, &msg, 0) < 0)
                 if (errno != EINTR)
@@ -114,7 +119,8 @@ static void copy_ext_ack(struct nlmsghdr *h, NlApplied *ret) {
         struct nlattr *tb[NLMSGERR_ATTR_MAX + 1];
         int offset = (int) sizeof(struct nlmsgerr);
 
-        if (!(h->nlmsg_flags & NLM_F_ACK_TLVS) || nlmsg_parse(h, offset, tb, NLMSGERR_ATTR_MAX, NULL) < 0)
+        if (!(h->nlmsg_flags & NLM_F_ACK_TLVS) ||
+            nlmsg_parse(h, offset, tb, NLMSGERR_ATTR_MAX, NULL) < 0)
                 return;
         if (tb[NLMSGERR_ATTR_MSG])
                 (void) nla_strlcpy(ret->message, tb[NLMSGERR_ATTR_MSG], sizeof(ret->message));
@@ -164,7 +170,8 @@ static int converse(RealSocket *s, Conversation *c) {
                 if (n < 0)
                         return (int) n;
                 int left = (int) n;
-                for (struct nlmsghdr *h = (struct nlmsghdr *) s->buffer; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
+                for (struct nlmsghdr *h = (struct nlmsghdr *) s->buffer; NLMSG_OK(h, left);
+                     h = NLMSG_NEXT(h, left)) {
                         int r = on_reply(h, c);
                         if (r < 0)
                                 return r;
@@ -174,12 +181,14 @@ static int converse(RealSocket *s, Conversation *c) {
 }
 
 /* At most BATCH_MAX ops; `offset` is where they are in the caller's array. */
-static int apply_batch(RealSocket *s, const NlOp *ops, size_t n_ops, size_t offset, NlApplied *ret) {
+static int apply_batch(RealSocket *s, const NlOp *ops, size_t n_ops, size_t offset,
+                       NlApplied *ret) {
         struct nl_msg *messages[BATCH_MAX];
         struct iovec iov[BATCH_MAX];
-        Conversation c = {
-                .first = s->seq + 1, .last = s->seq + (uint32_t) n_ops, .offset = offset, .applied = ret
-        };
+        Conversation c = { .first = s->seq + 1,
+                           .last = s->seq + (uint32_t) n_ops,
+                           .offset = offset,
+                           .applied = ret };
         size_t n = 0;
         int r = 0;
 
@@ -237,8 +246,8 @@ static int real_apply(NlSocket *base, const NlOp *ops, size_t n_ops, NlApplied *
 
 /* Sends one question and hands every reply to `on`; ends with DONE, an error, or the first reply when
  * it was no dump. 1: something changed while the kernel dumped. */
-static int ask(RealSocket *s, struct nl_msg *m, bool dump, int (*on)(struct nlmsghdr *h, void *userdata),
-               void *userdata) {
+static int ask(RealSocket *s, struct nl_msg *m, bool dump,
+               int (*on)(struct nlmsghdr *h, void *userdata), void *userdata) {
         struct nlmsghdr *q = nlmsg_hdr(m);
         struct iovec iov = { q, NLMSG_ALIGN(q->nlmsg_len) };
         int64_t deadline = now_ms() + NETLINK_TIMEOUT_MS;
@@ -253,7 +262,8 @@ static int ask(RealSocket *s, struct nl_msg *m, bool dump, int (*on)(struct nlms
                 if (n < 0)
                         return (int) n;
                 int left = (int) n;
-                for (struct nlmsghdr *h = (struct nlmsghdr *) s->buffer; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
+                for (struct nlmsghdr *h = (struct nlmsghdr *) s->buffer; NLMSG_OK(h, left);
+                     h = NLMSG_NEXT(h, left)) {
                         if (h->nlmsg_seq != s->seq)
                                 continue;
                         if (h->nlmsg_flags & NLM_F_DUMP_INTR)
@@ -301,7 +311,9 @@ static int collect_main_route(struct nlmsghdr *h, void *userdata) {
 
         if (r != 0)
                 return r < 0 ? r : 0;
-        return route.table == RT_TABLE_MAIN && route.type == RTN_UNICAST ? collect_any_route(h, userdata) : 0;
+        return route.table == RT_TABLE_MAIN && route.type == RTN_UNICAST
+                               ? collect_any_route(h, userdata)
+                               : 0;
 }
 
 static int dump_once(RealSocket *s, NlDumpMask mask, NlDump *ret) {
@@ -373,12 +385,14 @@ static int take_route(struct nlmsghdr *h, void *userdata) {
                 route->ifindex = nla_get_u32(tb[RTA_OIF]);
         if (tb[RTA_PREFSRC] && nla_len(tb[RTA_PREFSRC]) == (int) family_bytes(rtm->rtm_family)) {
                 route->prefsrc.family = rtm->rtm_family;
-                memcpy(route->prefsrc.bytes, nla_data(tb[RTA_PREFSRC]), family_bytes(rtm->rtm_family));
+                memcpy(route->prefsrc.bytes, nla_data(tb[RTA_PREFSRC]),
+                       family_bytes(rtm->rtm_family));
         }
         return 0;
 }
 
-static int real_get_route(NlSocket *base, const InAddr *dst, uint32_t *ret_ifindex, InAddr *ret_source) {
+static int real_get_route(NlSocket *base, const InAddr *dst, uint32_t *ret_ifindex,
+                          InAddr *ret_source) {
         _cleanup_nl_msg_ struct nl_msg *m = NULL;
         NlRoute route = { 0 };
         int r = nl_encode_get_route(dst, &m);

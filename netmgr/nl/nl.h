@@ -21,30 +21,33 @@
 #define NL_POD_END  (-2)
 
 typedef enum NlOpType {
-        NL_VETH_ADD,    /* host end here, peer born in the target netns with its final name */
-        NL_BRIDGE_ADD,  /* -EEXIST when the name is taken */
-        NL_LINK_SET,    /* by name: fields in `mask` */
-        NL_LINK_DEL,    /* by name; ENODEV is the caller's success */
-        NL_GROUP_DEL,   /* every link of the group */
-        NL_ADDR_ADD,    /* NLM_F_REPLACE: idempotent; NODAD for IPv6, no prefix route when `noprefixroute` */
+        NL_VETH_ADD,   /* host end here, peer born in the target netns with its final name */
+        NL_BRIDGE_ADD, /* -EEXIST when the name is taken */
+        NL_LINK_SET,   /* by name: fields in `mask` */
+        NL_LINK_DEL,   /* by name; ENODEV is the caller's success */
+        NL_GROUP_DEL,  /* every link of the group */
+        NL_ADDR_ADD, /* NLM_F_REPLACE: idempotent; NODAD for IPv6, no prefix route when `noprefixroute` */
         NL_ADDR_DEL,
-        NL_ROUTE_ADD,   /* -EEXIST when there is one, unless `replace` */
+        NL_ROUTE_ADD, /* -EEXIST when there is one, unless `replace` */
         NL_ROUTE_DEL,
-        NL_NEIGH_ADD,   /* permanent, replace */
+        NL_NEIGH_ADD, /* permanent, replace */
         NL_NEIGH_DEL,
         _NL_OP_MAX,
 } NlOpType;
 
 typedef enum NlLinkMask {
-        NL_LINK_UP       = 1 << 0, /* `up` */
-        NL_LINK_MTU      = 1 << 1,
-        NL_LINK_GROUP    = 1 << 2,
-        NL_LINK_MASTER   = 1 << 3, /* `master_ifindex`, 0: none */
+        NL_LINK_UP = 1 << 0, /* `up` */
+        NL_LINK_MTU = 1 << 1,
+        NL_LINK_GROUP = 1 << 2,
+        NL_LINK_MASTER = 1 << 3,       /* `master_ifindex`, 0: none */
         NL_LINK_ADDRGEN_NONE = 1 << 4, /* IPv6 addr_gen_mode none: no link-local address, no RS */
-        NL_LINK_IPV4_CONF = 1 << 5, /* accept_redirects=0, send_redirects=0, rp_filter as `rp_filter` */
-        NL_LINK_HAIRPIN  = 1 << 6, /* bridge port hairpin as `hairpin`; not together with NL_LINK_GROUP */
-        NL_LINK_PROMISC  = 1 << 7, /* IFF_PROMISC as `promisc` */
-        NL_LINK_MAC      = 1 << 8,
+        NL_LINK_IPV4_CONF =
+                        1 << 5, /* accept_redirects=0, send_redirects=0, rp_filter as `rp_filter` */
+        NL_LINK_HAIRPIN =
+                        1
+                        << 6, /* bridge port hairpin as `hairpin`; not together with NL_LINK_GROUP */
+        NL_LINK_PROMISC = 1 << 7, /* IFF_PROMISC as `promisc` */
+        NL_LINK_MAC = 1 << 8,
 } NlLinkMask;
 
 typedef struct NlOp {
@@ -55,7 +58,7 @@ typedef struct NlOp {
                         char name[16], peer[16];
                         MacAddr mac, peer_mac;
                         uint32_t mtu, group;
-                        int peer_netns_fd; /* borrowed while the op runs */
+                        int peer_netns_fd;       /* borrowed while the op runs */
                         uint32_t master_ifindex; /* bridge of the host end, 0: none */
                 } veth;
                 struct {
@@ -98,10 +101,10 @@ typedef struct NlOp {
 typedef struct NlLink {
         uint32_t ifindex;
         char name[16];
-        char kind[16]; /* "veth", "bridge", … or "" */
-        uint32_t flags; /* IFF_* */
+        char kind[16];                     /* "veth", "bridge", … or "" */
+        uint32_t flags;                    /* IFF_* */
         uint32_t mtu, group, master, link; /* link: IFLA_LINK, the peer's index for a veth */
-        bool hairpin; /* of a bridge port */
+        bool hairpin;                      /* of a bridge port */
         MacAddr mac;
 } NlLink;
 typedef struct NlAddr {
@@ -149,7 +152,7 @@ typedef struct NlSocket NlSocket; /* one rtnetlink socket in one netns */
 /* What an apply reports besides success. */
 typedef struct NlApplied {
         uint32_t host_ifindex, pod_ifindex; /* of the last NL_VETH_ADD, else 0 */
-        size_t failed; /* index of the op that failed first, when apply failed */
+        size_t failed;     /* index of the op that failed first, when apply failed */
         char message[128]; /* the kernel's own words for it, "" when it had none */
 } NlApplied;
 

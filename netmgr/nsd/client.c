@@ -23,7 +23,8 @@ void nsd_client_close(NsdClient *c) {
 
 static int client_connect(NsdClient *c) {
         _cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-        struct timeval timeout = { .tv_sec = NSD_TIMEOUT_MS / 1000, .tv_usec = NSD_TIMEOUT_MS % 1000 * 1000 };
+        struct timeval timeout = { .tv_sec = NSD_TIMEOUT_MS / 1000,
+                                   .tv_usec = NSD_TIMEOUT_MS % 1000 * 1000 };
         struct sockaddr_un sun = { .sun_family = AF_UNIX };
         struct ucred peer;
         socklen_t size = sizeof(peer);
@@ -51,10 +52,13 @@ static int send_request(int fd, const NsdRequest *q, int netns_fd) {
                 char space[CMSG_SPACE(sizeof(int))];
         } control = { 0 };
         struct iovec iov = { (void *) q, sizeof(*q) };
-        struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+        struct msghdr msg = { .msg_iov = &iov,
+                              .msg_iovlen = 1,
+                              .msg_control = &control,
                               .msg_controllen = sizeof(control.space) };
 
-        control.header = (struct cmsghdr) { .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET,
+        control.header = (struct cmsghdr) { .cmsg_len = CMSG_LEN(sizeof(int)),
+                                            .cmsg_level = SOL_SOCKET,
                                             .cmsg_type = SCM_RIGHTS };
         memcpy(CMSG_DATA(&control.header), &netns_fd, sizeof(int));
         if (sendmsg(fd, &msg, MSG_NOSIGNAL) < 0)
@@ -70,7 +74,9 @@ static int receive_reply(int fd, int *ret_error, int *ret_fd) {
         } control = { 0 };
         NsdReply reply = { 0 };
         struct iovec iov = { &reply, sizeof(reply) };
-        struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+        struct msghdr msg = { .msg_iov = &iov,
+                              .msg_iovlen = 1,
+                              .msg_control = &control,
                               .msg_controllen = sizeof(control.space) };
         _cleanup_close_ int got = -EBADF;
 
@@ -78,7 +84,8 @@ static int receive_reply(int fd, int *ret_error, int *ret_fd) {
         if (n < 0)
                 return errno == EAGAIN ? -ETIMEDOUT : -errno;
         struct cmsghdr *h = CMSG_FIRSTHDR(&msg);
-        if (h && h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS && h->cmsg_len == CMSG_LEN(sizeof(int)))
+        if (h && h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS &&
+            h->cmsg_len == CMSG_LEN(sizeof(int)))
                 memcpy(&got, CMSG_DATA(h), sizeof(int));
         if (n == 0)
                 return -ECONNRESET;

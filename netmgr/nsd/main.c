@@ -92,7 +92,8 @@ static int open_in(const Nsd *n, int netns_fd, const NsdRequest *q) {
                 return -errno;
         int fd = open_thing(q);
         if (setns(n->own_netns, CLONE_NEWNET) < 0) {
-                log_error("cannot return to the own network namespace (%s): ending", strerror(errno));
+                log_error("cannot return to the own network namespace (%s): ending",
+                          strerror(errno));
                 abort();
         }
         return fd;
@@ -108,7 +109,8 @@ static int send_reply(int connection, int error, int fd) {
         struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 
         if (fd >= 0) {
-                control.header = (struct cmsghdr) { .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET,
+                control.header = (struct cmsghdr) { .cmsg_len = CMSG_LEN(sizeof(int)),
+                                                    .cmsg_level = SOL_SOCKET,
                                                     .cmsg_type = SCM_RIGHTS };
                 memcpy(CMSG_DATA(&control.header), &fd, sizeof(int));
                 msg.msg_control = &control;
@@ -147,7 +149,9 @@ static int serve(const Nsd *n, int connection) {
         } control = { 0 };
         char packet[sizeof(NsdRequest) + 1]; /* one more byte tells a packet that is too long */
         struct iovec iov = { packet, sizeof(packet) };
-        struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+        struct msghdr msg = { .msg_iov = &iov,
+                              .msg_iovlen = 1,
+                              .msg_control = &control,
                               .msg_controllen = sizeof(control.space) };
         _cleanup_close_ int netns = -EBADF, opened = -EBADF;
         NsdRequest q;
@@ -229,7 +233,8 @@ static int drop_privileges(void) {
                 return log_error_errno(EPERM, "needs CAP_SYS_ADMIN, CAP_NET_ADMIN and CAP_NET_RAW");
         for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
                 if (cap >= 32 || !(keep & 1U << cap))
-                        (void) prctl(PR_CAPBSET_DROP, cap, 0, 0, 0); /* without CAP_SETPCAP: already small */
+                        (void) prctl(PR_CAPBSET_DROP, cap, 0, 0,
+                                     0); /* without CAP_SETPCAP: already small */
         data[0] = (struct __user_cap_data_struct) { .effective = keep, .permitted = keep };
         data[1] = (struct __user_cap_data_struct) { 0 };
         return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
@@ -238,7 +243,8 @@ static int drop_privileges(void) {
 static int listen_on(Nsd *n, const char *path) {
         struct sockaddr_un sun = { .sun_family = AF_UNIX };
 
-        if (sd_listen_fds(1) == 1 && sd_is_socket_unix(SD_LISTEN_FDS_START, SOCK_SEQPACKET, 1, NULL, 0) > 0) {
+        if (sd_listen_fds(1) == 1 &&
+            sd_is_socket_unix(SD_LISTEN_FDS_START, SOCK_SEQPACKET, 1, NULL, 0) > 0) {
                 n->listen_fd = SD_LISTEN_FDS_START;
                 return 0;
         }

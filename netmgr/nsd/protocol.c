@@ -5,8 +5,8 @@
 #include "nsd/protocol.h"
 
 static bool is_name_char(char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
-               c == '-';
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '_' || c == '.' || c == '-';
 }
 
 /* A relative path of plain components: nothing in it can lead out of /proc/sys/net. */

@@ -9,8 +9,8 @@
 
 #include "base/macro.h"
 
-#define NSD_MAGIC      0x4e4d4e31U /* "NMN1" */
-#define NSD_NAME_MAX   128U
+#define NSD_MAGIC    0x4e4d4e31U /* "NMN1" */
+#define NSD_NAME_MAX 128U
 
 typedef enum NsdOp {
         NSD_OPEN_ROUTE = 1, /* AF_NETLINK, NETLINK_ROUTE */
