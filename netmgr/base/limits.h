@@ -64,8 +64,9 @@
 #define WORKERS_DEFAULT 4U
 #define WORKERS_MAX     16U
 
-/* Reapers: each waits 30 to 60 ms in the kernel for one batch of links. */
-#define REAPERS 3U
+/* Reapers: each waits 30 to 60 ms in the kernel for one batch of links, outside RTNL, so that they
+ * do not hinder each other; a DEL that finds none free waits for the first to come back. */
+#define REAPERS 8U
 /* Links deleted in one message. */
 #define REAP_BATCH_MAX 64U
 
