@@ -7,6 +7,7 @@
 #include "bus/bus.h"
 #include "core/attachment.h"
 #include "core/network.h"
+#include "core/operation.h"
 #include "core/sandbox.h"
 
 #define BUS_NAME  "org.netmgr1"
@@ -37,6 +38,9 @@ int attachment_bus_find(sd_bus *bus, const char *path, const char *interface, vo
                         void **ret_found, sd_bus_error *error);
 int network_bus_find(sd_bus *bus, const char *path, const char *interface, void *userdata,
                      void **ret_found, sd_bus_error *error);
+
+/* The a{sv} of a Runtime method. q starts empty and is to be cleared, whatever comes of it. */
+int runtime_request_read(sd_bus_message *m, Request *q, Error *e);
 
 /* Object paths; owned by caller, NULL when out of memory. */
 char *sandbox_bus_path(const Sandbox *s);

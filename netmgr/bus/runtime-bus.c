@@ -105,7 +105,7 @@ static int complete(Request *q, Error *e) {
         return 0;
 }
 
-static int read_request(sd_bus_message *m, Request *q, Error *e) {
+int runtime_request_read(sd_bus_message *m, Request *q, Error *e) {
         int r = sd_bus_message_enter_container(m, 'a', "{sv}");
         if (r < 0)
                 return error_set_errnof(e, ERROR_INVALID_ARGUMENT, r, "wanted a dictionary a{sv}");
@@ -154,7 +154,7 @@ static int runtime_method(sd_bus_message *m, Bus *b, Operation operation, sd_bus
         int r = check_sender(b, m, error);
         if (r < 0)
                 return r;
-        r = read_request(m, &q, &e);
+        r = runtime_request_read(m, &q, &e);
         if (r < 0) {
                 request_clear(&q);
                 return bus_error_set(error, r, &e);
