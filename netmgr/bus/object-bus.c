@@ -40,14 +40,14 @@ static int append_value(sd_bus_message *reply, json_object *v, const char *signa
 
 int property_append(sd_bus_message *reply, json_object *o, const char *property,
                     const char *signature) {
-        _cleanup_json_ json_object *owned = o;
+        _cleanup_json_ _unused_ json_object *owned = o;
         json_object *v = o ? json_get(o, property) : NULL;
 
         return v ? append_value(reply, v, signature) : -ENOMEM;
 }
 
 int describe_reply(sd_bus_message *m, json_object *o) {
-        _cleanup_json_ json_object *owned = o;
+        _cleanup_json_ _unused_ json_object *owned = o;
         _cleanup_free_ char *text = o ? json_to_text(o) : NULL;
 
         return text ? sd_bus_reply_method_return(m, "s", text) : -ENOMEM;

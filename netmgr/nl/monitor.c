@@ -61,8 +61,8 @@ static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *
                 if (from.nl_pid != 0)
                         continue;
                 int left = (int) n;
-                for (struct nlmsghdr *h = (struct nlmsghdr *) m->buffer; NLMSG_OK(h, left);
-                     h = NLMSG_NEXT(h, left))
+                for (struct nlmsghdr *h = (struct nlmsghdr *) m->buffer; nlmsg_ok(h, left);
+                     h = nlmsg_next(h, &left))
                         handle(m, h);
         }
 }

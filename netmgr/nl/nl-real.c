@@ -170,8 +170,8 @@ static int converse(RealSocket *s, Conversation *c) {
                 if (n < 0)
                         return (int) n;
                 int left = (int) n;
-                for (struct nlmsghdr *h = (struct nlmsghdr *) s->buffer; NLMSG_OK(h, left);
-                     h = NLMSG_NEXT(h, left)) {
+                for (struct nlmsghdr *h = (struct nlmsghdr *) s->buffer; nlmsg_ok(h, left);
+                     h = nlmsg_next(h, &left)) {
                         int r = on_reply(h, c);
                         if (r < 0)
                                 return r;
@@ -262,8 +262,8 @@ static int ask(RealSocket *s, struct nl_msg *m, bool dump,
                 if (n < 0)
                         return (int) n;
                 int left = (int) n;
-                for (struct nlmsghdr *h = (struct nlmsghdr *) s->buffer; NLMSG_OK(h, left);
-                     h = NLMSG_NEXT(h, left)) {
+                for (struct nlmsghdr *h = (struct nlmsghdr *) s->buffer; nlmsg_ok(h, left);
+                     h = nlmsg_next(h, &left)) {
                         if (h->nlmsg_seq != s->seq)
                                 continue;
                         if (h->nlmsg_flags & NLM_F_DUMP_INTR)

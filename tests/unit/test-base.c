@@ -51,8 +51,8 @@ static void test_names(void **state) {
                                            "abcdefghijklmnop",
                                            "a%d",
                                            "\xff",
-                                           "a\xe2\x80\x83"
-                                           "b" };
+                                           ("a\xe2\x80\x83"
+                                            "b") };
 
         for (size_t i = 0; i < ELEMENTSOF(good); i++)
                 assert_true(ifname_is_valid(good[i]));
