@@ -53,6 +53,22 @@ static const char *const migrations[STORE_SCHEMA_VERSION] = {
         "CREATE TABLE event ("
         " seq INTEGER PRIMARY KEY AUTOINCREMENT, usec INTEGER NOT NULL, op TEXT NOT NULL,"
         " network TEXT, sandbox TEXT, ifname TEXT, addresses TEXT, reason TEXT) STRICT;",
+
+        /* 2: what is published and limited. Both go with their attachment: unlike an address, which
+         * cools down, they mean nothing without it. */
+        "ALTER TABLE network ADD COLUMN link_group INTEGER NOT NULL DEFAULT 0;"
+
+        "CREATE TABLE port ("
+        " host_address TEXT NOT NULL, protocol TEXT NOT NULL, host_port INTEGER NOT NULL,"
+        " container_port INTEGER NOT NULL,"
+        " attachment INTEGER NOT NULL REFERENCES attachment (id) ON DELETE CASCADE,"
+        " PRIMARY KEY (host_address, protocol, host_port)) STRICT, WITHOUT ROWID;"
+        "CREATE INDEX port_attachment ON port (attachment);"
+
+        "CREATE TABLE shaping ("
+        " attachment INTEGER PRIMARY KEY NOT NULL REFERENCES attachment (id) ON DELETE CASCADE,"
+        " mode TEXT NOT NULL, ingress_rate INTEGER NOT NULL, ingress_burst INTEGER NOT NULL,"
+        " egress_rate INTEGER NOT NULL, egress_burst INTEGER NOT NULL) STRICT;",
 };
 
 static int get_number(Store *s, const char *sql, int64_t *ret, Error *e) {

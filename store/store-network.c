@@ -31,6 +31,7 @@ static int read_network(sqlite3_stmt *stmt, NetworkRow *row) {
                 return -EUCLEAN;
         memcpy(row->bridge_mac, sqlite3_column_blob(stmt, 7), sizeof(row->bridge_mac));
         row->mtu = (uint32_t) sqlite3_column_int64(stmt, 8);
+        row->group = (uint32_t) sqlite3_column_int64(stmt, 9);
         return 0;
 }
 
@@ -51,6 +52,7 @@ int store_put_network(Store *s, const NetworkRow *row, Error *e) {
         sqlite3_bind_int(stmt, 7, row->bridge_created);
         sqlite3_bind_blob(stmt, 8, row->bridge_mac, sizeof(row->bridge_mac), SQLITE_STATIC);
         sqlite3_bind_int64(stmt, 9, row->mtu);
+        sqlite3_bind_int64(stmt, 10, row->group);
         return store_run(s, stmt, "writing a network", e);
 }
 

@@ -19,12 +19,12 @@ static const char *const sql[_STMT_MAX] = {
         [STMT_COMMIT] = "COMMIT",
         [STMT_ROLLBACK] = "ROLLBACK",
         [STMT_LOAD_NETWORKS] =
-                        "SELECT name, kind, source, config, hash, bridge, bridge_created, bridge_mac, mtu"
-                        " FROM network ORDER BY name",
+                        "SELECT name, kind, source, config, hash, bridge, bridge_created, bridge_mac, mtu,"
+                        " link_group FROM network ORDER BY name",
         [STMT_PUT_NETWORK] =
-                        "INSERT INTO network VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+                        "INSERT INTO network VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
                         " ON CONFLICT (name) DO UPDATE SET kind = ?2, source = ?3, config = ?4, hash = ?5,"
-                        " bridge = ?6, bridge_created = ?7, bridge_mac = ?8, mtu = ?9",
+                        " bridge = ?6, bridge_created = ?7, bridge_mac = ?8, mtu = ?9, link_group = ?10",
         [STMT_DELETE_NETWORK] = "DELETE FROM network WHERE name = ?1",
         [STMT_LOAD_SANDBOXES] =
                         "SELECT id, runtime, pod_namespace, pod_name, pod_uid, labels, netns_path,"
@@ -68,6 +68,25 @@ static const char *const sql[_STMT_MAX] = {
         [STMT_RELEASE_ADDRESSES] =
                         "UPDATE address SET attachment = NULL, released_usec = ?2 WHERE attachment = ?1",
         [STMT_DELETE_ADDRESS] = "DELETE FROM address WHERE pool = ?1 AND address = ?2",
+        [STMT_LOAD_PORTS] =
+                        "SELECT attachment, host_address, protocol, host_port, container_port FROM port"
+                        " ORDER BY attachment, protocol, host_port, host_address",
+        [STMT_PUT_PORT] =
+                        "INSERT INTO port VALUES (?1, ?2, ?3, ?4, ?5)"
+                        " ON CONFLICT (host_address, protocol, host_port) DO UPDATE SET container_port = ?4"
+                        " WHERE attachment = ?5",
+        [STMT_PORT_HOLDER] = "SELECT a.sandbox, a.ifname, a.network FROM port AS p"
+                             " JOIN attachment AS a ON a.id = p.attachment"
+                             " WHERE p.host_address = ?1 AND p.protocol = ?2 AND p.host_port = ?3",
+        [STMT_DELETE_PORT] =
+                        "DELETE FROM port WHERE host_address = ?1 AND protocol = ?2 AND host_port = ?3"
+                        " AND attachment = ?4",
+        [STMT_LOAD_SHAPINGS] =
+                        "SELECT attachment, mode, ingress_rate, ingress_burst, egress_rate, egress_burst"
+                        " FROM shaping ORDER BY attachment",
+        [STMT_PUT_SHAPING] = "INSERT INTO shaping VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+                             " ON CONFLICT (attachment) DO UPDATE SET mode = ?2, ingress_rate = ?3,"
+                             " ingress_burst = ?4, egress_rate = ?5, egress_burst = ?6",
         [STMT_LOAD_CURSORS] =
                         "SELECT network, set_index, address FROM cursor ORDER BY network, set_index",
         [STMT_PUT_CURSOR] = "INSERT INTO cursor VALUES (?1, ?2, ?3)"

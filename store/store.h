@@ -20,7 +20,7 @@
 
 typedef struct Store Store;
 
-#define STORE_SCHEMA_VERSION 1
+#define STORE_SCHEMA_VERSION 2
 
 /*
  * Opens or creates DIR/netmgr.db (0600), migrates, checks it (quick_check). A damaged database or
@@ -48,7 +48,8 @@ typedef struct NetworkRow {
         char *bridge;        /* bridge kind: the bridge's name; else NULL */
         bool bridge_created; /* the bridge was made by us (and goes with the network) */
         uint8_t bridge_mac[6];
-        uint32_t mtu; /* as decided, bytes; 0: not decided yet */
+        uint32_t mtu;   /* as decided, bytes; 0: not decided yet */
+        uint32_t group; /* of its links in the kernel (IFLA_GROUP), 0: not decided yet */
 } NetworkRow;
 
 typedef struct SandboxRow {
@@ -90,6 +91,22 @@ typedef struct AddressRow {
         uint64_t released_usec;           /* CLOCK_REALTIME, 0: held */
 } AddressRow;
 
+/* A port of the host that leads to the attachment. Unique per (host address, protocol, host port);
+ * that a wildcard holds the port of every address is for the caller to know. */
+typedef struct PortRow {
+        uint64_t attachment;
+        InAddr host;      /* family set; unspecified: every address of that family */
+        uint8_t protocol; /* IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP */
+        uint16_t host_port, container_port;
+} PortRow;
+
+/* One per attachment that has limits. */
+typedef struct ShapingRow {
+        uint64_t attachment;
+        char *mode;                                                      /* "police", "shape" */
+        uint64_t ingress_rate, ingress_burst, egress_rate, egress_burst; /* bit/s, bit; 0: none */
+} ShapingRow;
+
 /* Where round robin stands, one per (network, set). */
 typedef struct CursorRow {
         char *network;
@@ -101,10 +118,12 @@ void network_row_clear(NetworkRow *r);
 void sandbox_row_clear(SandboxRow *r);
 void attachment_row_clear(AttachmentRow *r);
 void address_row_clear(AddressRow *r);
+void port_row_clear(PortRow *r);
+void shaping_row_clear(ShapingRow *r);
 void cursor_row_clear(CursorRow *r);
 
 /* Loading: the callback gets a row that it may take fields from (TAKE_PTR); cleared afterwards.
- * A negative return ends the walk and is returned. Ordered by key, attachments and addresses by id. */
+ * A negative return ends the walk and is returned. Ordered by key, attachments and what hangs on them by id. */
 int store_load_networks(Store *s, int (*cb)(NetworkRow *row, void *userdata), void *userdata,
                         Error *e);
 int store_load_sandboxes(Store *s, int (*cb)(SandboxRow *row, void *userdata), void *userdata,
@@ -113,13 +132,16 @@ int store_load_attachments(Store *s, int (*cb)(AttachmentRow *row, void *userdat
                            Error *e);
 int store_load_addresses(Store *s, int (*cb)(AddressRow *row, void *userdata), void *userdata,
                          Error *e);
+int store_load_ports(Store *s, int (*cb)(PortRow *row, void *userdata), void *userdata, Error *e);
+int store_load_shapings(Store *s, int (*cb)(ShapingRow *row, void *userdata), void *userdata,
+                        Error *e);
 int store_load_cursors(Store *s, int (*cb)(CursorRow *row, void *userdata), void *userdata,
                        Error *e);
 /* Highest attachment id ever given out (sequence kept in the ledger even after rows are gone). */
 int store_load_last_id(Store *s, uint64_t *ret, Error *e);
 
 /* Writing, inside a transaction. put = insert or replace by key. Foreign keys are on: a sandbox
- * and a network must exist before an attachment, an attachment before a held address. */
+ * and a network must exist before an attachment, an attachment before an address that it holds, its ports and its limits. */
 int store_put_network(Store *s, const NetworkRow *row, Error *e);
 int store_delete_network(Store *s, const char *name, Error *e);
 int store_put_sandbox(Store *s, const SandboxRow *row, Error *e);
@@ -128,6 +150,7 @@ int store_put_attachment(Store *s, const AttachmentRow *row, Error *e);
 /* Only what changes on the way up or down; result may be NULL to keep it. -ENOENT: no such id. */
 int store_set_attachment_state(Store *s, uint64_t id, const char *state, uint32_t host_ifindex,
                                const char *result, Error *e);
+/* With its ports and its limits. An attachment that still holds an address is refused. */
 int store_delete_attachment(Store *s, uint64_t id, Error *e);
 int store_put_address(Store *s, const AddressRow *row,
                       Error *e); /* -EEXIST when (pool, address) is held */
@@ -135,6 +158,11 @@ int store_put_address(Store *s, const AddressRow *row,
 int store_release_addresses(Store *s, uint64_t attachment, uint64_t released_usec, Error *e);
 /* Forgets released rows (cooled down, or undone before anybody saw them). */
 int store_delete_address(Store *s, const char *pool, const InAddr *address, Error *e);
+/* -EEXIST (ERROR_PORT_IN_USE) when another attachment has (host address, protocol, host port). */
+int store_put_port(Store *s, const PortRow *row, Error *e);
+/* By host address, protocol and host port, of that attachment only. -ENOENT: it has no such port. */
+int store_delete_port(Store *s, const PortRow *row, Error *e);
+int store_put_shaping(Store *s, const ShapingRow *row, Error *e);
 int store_put_cursor(Store *s, const CursorRow *row, Error *e);
 int store_delete_cursors(Store *s, const char *network, Error *e);
 
