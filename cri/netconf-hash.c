@@ -46,6 +46,36 @@ static void put_route(FILE *f, const NetRoute *route) {
         put_number(f, "scope", route->scope, -1);
 }
 
+static void put_conditions(FILE *f, const char *field, const NetCondition *list, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                fprintf(f, "%s=%d%s %s %s\n", field, (int) list[i].what, list[i].negate ? "!" : "",
+                        in_addr_is_set(&list[i].prefix.address) ? IN_PREFIX_STR(&list[i].prefix)
+                                                                : "",
+                        list[i].ifname);
+}
+
+static void put_firewall(FILE *f, const NetConf *c) {
+        put_number(f, "ipMasq", c->ip_masq, 0);
+        for (size_t i = 0; i < c->n_masq_excludes; i++)
+                fprintf(f, "ipMasqExclude=%s\n", IN_PREFIX_STR(&c->masq_excludes[i]));
+        put_number(f, "shaping", c->shaping_mode, NET_SHAPING_POLICE);
+        put_number(f, "ingressRate", (int64_t) c->bandwidth.ingress_rate, 0);
+        put_number(f, "ingressBurst", (int64_t) c->bandwidth.ingress_burst, 0);
+        put_number(f, "egressRate", (int64_t) c->bandwidth.egress_rate, 0);
+        put_number(f, "egressBurst", (int64_t) c->bandwidth.egress_burst, 0);
+        put_number(f, "isolation", c->isolation, -1);
+        for (size_t i = 0; i < c->n_allow; i++)
+                put_text(f, "allow", c->allow[i]);
+        put_number(f, "snat", c->snat, 1);
+        put_number(f, "masqAll", c->masq_all, 0);
+        put_conditions(f, "conditionsV4", c->conditions4, c->n_conditions4);
+        put_conditions(f, "conditionsV6", c->conditions6, c->n_conditions6);
+        for (size_t i = 0; i < c->n_sysctls; i++) {
+                put_text(f, "sysctl", c->sysctls[i].name);
+                put_text(f, "value", c->sysctls[i].value);
+        }
+}
+
 static void put_network(FILE *f, const NetConf *c) {
         put_text(f, "network", c->network);
         if (c->network)
@@ -58,6 +88,7 @@ static void put_network(FILE *f, const NetConf *c) {
         put_number(f, "hairpinMode", c->hairpin, 0);
         put_number(f, "promiscMode", c->promisc, 0);
         put_number(f, "forceAddress", c->force_address, 0);
+        put_firewall(f, c);
         put_text(f, "ipam", c->ipam_type);
         for (size_t i = 0; i < c->n_sets; i++) {
                 fputs("set\n", f);

@@ -73,6 +73,26 @@ int optional_addr_read(json_object *value, const char *path, void *target, Error
 int netconf_read_runtime(json_object *top, NetConf *c, Error *e);
 int netconf_read_valid_attachments(json_object *top, NetConf *c, Error *e);
 
+/* netconf-portmap.c */
+
+/* A JsonReader for runtimeConfig.portMappings; the target is the NetConf. */
+int port_mappings_read(json_object *value, const char *path, void *target, Error *e);
+int netconf_read_conditions(json_object *top, NetConf *c, Error *e);
+/* JsonReaders that only check: nothing is kept. */
+int backend_read(json_object *value, const char *path, void *target, Error *e);
+int mark_bit_read(json_object *value, const char *path, void *target, Error *e);
+
+/* netconf-shaping.c */
+
+/* A JsonReader for runtimeConfig.bandwidth; the target is a NetBandwidth. */
+int runtime_bandwidth_read(json_object *value, const char *path, void *target, Error *e);
+/* "shaping" and the bandwidth plugin's keys. */
+int netconf_read_shaping(json_object *top, NetConf *c, Error *e);
+
+/* netconf-sysctl.c */
+
+int netconf_read_sysctls(json_object *top, NetConf *c, Error *e);
+
 /* netconf-dns.c */
 
 int net_dns_read(json_object *value, const char *path, void *target, Error *e);

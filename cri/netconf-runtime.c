@@ -51,6 +51,7 @@ static int requests_read(json_object *value, const char *path, void *target, Err
 
 typedef struct RuntimeInput {
         Requests requests; /* args.cni.ips and runtimeConfig.ips come to one list */
+        NetBandwidth bandwidth;
         RangeSets ranges;
 } RuntimeInput;
 
@@ -80,6 +81,7 @@ static int args_read(json_object *value, const char *path, void *target, Error *
 static const JsonField runtime_config_fields[] = {
         { "ips", requests_read, offsetof(RuntimeInput, requests), 0 },
         { "ipRanges", range_sets_read, offsetof(RuntimeInput, ranges), 0 },
+        { "bandwidth", runtime_bandwidth_read, offsetof(RuntimeInput, bandwidth), 0 },
         {},
 };
 
@@ -102,6 +104,12 @@ int netconf_read_runtime(json_object *top, NetConf *c, Error *e) {
         value = json_get(top, "runtimeConfig");
         if (value) {
                 r = runtime_config_read(value, "runtimeConfig", &in, e);
+                if (r < 0)
+                        return r;
+                c->runtime_bandwidth = in.bandwidth;
+                value = json_get(value, "portMappings");
+                if (value)
+                        r = port_mappings_read(value, "runtimeConfig.portMappings", c, e);
                 if (r < 0)
                         return r;
         }

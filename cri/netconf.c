@@ -41,7 +41,13 @@ NetKind net_kind_from_string(const char *s) {
 /* ---- life ------------------------------------------------------------------------------------ */
 
 NetConf *netconf_new(void) {
-        return new0(NetConf, 1);
+        NetConf *c = new0(NetConf, 1);
+
+        if (c) {
+                c->isolation = -1;
+                c->snat = true;
+        }
+        return c;
 }
 
 NetConf *netconf_free(NetConf *c) {
@@ -57,6 +63,18 @@ NetConf *netconf_free(NetConf *c) {
         range_sets_free(c->sets, c->n_sets);
         free(c->routes);
         net_dns_clear(&c->dns);
+        free(c->masq_excludes);
+        for (size_t i = 0; i < c->n_allow; i++)
+                free(c->allow[i]);
+        free(c->allow);
+        free(c->conditions4);
+        free(c->conditions6);
+        for (size_t i = 0; i < c->n_sysctls; i++) {
+                free(c->sysctls[i].name);
+                free(c->sysctls[i].value);
+        }
+        free(c->sysctls);
+        free(c->ports);
         free(c->requested);
         range_sets_free(c->runtime_sets, c->n_runtime_sets);
         json_object_put(c->prev_result);
@@ -195,6 +213,78 @@ static int mtu_read(json_object *value, const char *path, void *target, Error *e
         return 0;
 }
 
+static int isolation_read(json_object *value, const char *path, void *target, Error *e) {
+        bool on;
+
+        int r = json_read_bool(value, path, &on, e);
+        if (r >= 0)
+                *(int *) target = on;
+        return r;
+}
+
+static int allow_read_element(json_object *value, const char *path, void *target, Error *e) {
+        _cleanup_free_ char *s = NULL;
+        NetConf *c = target;
+
+        int r = network_read(value, path, &s, e);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < c->n_allow; i++)
+                if (streq(c->allow[i], s))
+                        return 0;
+        char **more = reallocarray(c->allow, c->n_allow + 1, sizeof(*more));
+        if (!more)
+                return error_oom(e);
+        c->allow = more;
+        more[c->n_allow++] = TAKE_PTR(s);
+        return 0;
+}
+
+static int read_allow(json_object *top, NetConf *c, Error *e) {
+        json_object *value = json_get(top, "allow");
+
+        if (!value)
+                return 0;
+        int r = json_read_array(value, "allow", ALLOW_MAX, allow_read_element, c, e);
+        if (r >= 0 && c->n_allow > 0 && c->isolation == 0)
+                return error_setf(
+                                e, ERROR_INVALID_ARGUMENT,
+                                "\"allow\" has no meaning with \"isolation\": false: everybody is "
+                                "allowed");
+        return r;
+}
+
+static int read_masq_excludes(json_object *top, NetConf *c, Error *e) {
+        json_object *value = json_get(top, "ipMasqExclude");
+        Prefixes p = { 0 };
+
+        if (!value)
+                return 0;
+        int r = prefixes_read(value, "ipMasqExclude", &p, e);
+        if (r >= 0 && p.n_items > MASQ_EXCLUDES_MAX)
+                r = error_setf(e, ERROR_INVALID_ARGUMENT,
+                               "\"ipMasqExclude\": %zu entries, at most %u", p.n_items,
+                               MASQ_EXCLUDES_MAX);
+        if (r < 0) {
+                prefixes_clear(&p);
+                return r;
+        }
+        c->masq_excludes = p.items;
+        c->n_masq_excludes = p.n_items;
+        return 0;
+}
+
+static int read_firewall(json_object *top, NetConf *c, Error *e) {
+        int r = read_allow(top, c, e);
+        if (r >= 0)
+                r = read_masq_excludes(top, c, e);
+        if (r >= 0)
+                r = netconf_read_conditions(top, c, e);
+        if (r >= 0)
+                r = netconf_read_shaping(top, c, e);
+        return r < 0 ? r : netconf_read_sysctls(top, c, e);
+}
+
 /* What decides which other keys are possible; read first. */
 static const JsonField choice_fields[] = {
         { "network", network_read, offsetof(NetConf, network), 0 },
@@ -211,6 +301,13 @@ static const JsonField network_fields[] = {
         { "promiscMode", json_read_bool, offsetof(NetConf, promisc), 0 },
         { "forceAddress", json_read_bool, offsetof(NetConf, force_address), 0 },
         { "dns", net_dns_read, offsetof(NetConf, dns), 0 },
+        { "ipMasq", json_read_bool, offsetof(NetConf, ip_masq), 0 },
+        { "ipMasqBackend", backend_read, 0, 0 },
+        { "isolation", isolation_read, offsetof(NetConf, isolation), 0 },
+        { "snat", json_read_bool, offsetof(NetConf, snat), 0 },
+        { "masqAll", json_read_bool, offsetof(NetConf, masq_all), 0 },
+        { "backend", backend_read, 0, 0 },
+        { "markMasqBit", mark_bit_read, 0, 0 },
         {},
 };
 
@@ -312,6 +409,9 @@ int netconf_read_body(json_object *top, NetConf *c, Error *e) {
                 return r;
         if (!c->network) {
                 r = json_read_object(top, "", network_fields, JSON_UNKNOWN_IGNORE, c, e);
+                if (r < 0)
+                        return r;
+                r = read_firewall(top, c, e);
                 if (r < 0)
                         return r;
                 ipam = json_get(top, "ipam");

@@ -57,6 +57,49 @@ typedef struct NetDns {
 } NetDns;
 void net_dns_clear(NetDns *d);
 
+/* One of runtimeConfig.portMappings (portmap plugin). */
+typedef struct NetPort {
+        uint8_t protocol; /* IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP */
+        uint16_t host_port, container_port;
+        InAddr host; /* AF_UNSPEC: every address of both families; unspecified: every of that family */
+} NetPort;
+
+/* "tcp", "udp" or "sctp", in any case; -EINVAL. */
+int net_protocol_parse(const char *s, uint8_t *ret);
+
+/* Rates in bit/s and bursts in bits, as CNI has them. Rate 0: no limit; burst 0: unset. */
+typedef struct NetBandwidth {
+        uint64_t ingress_rate, ingress_burst; /* into the sandbox */
+        uint64_t egress_rate, egress_burst;   /* out of it */
+} NetBandwidth;
+
+/* Bursts that mean "unset" become 0: runtimes send 2^32 - 1 where nobody asked for one, and a burst
+ * of 4 s of the rate or more is no limit. */
+void net_bandwidth_normalise(NetBandwidth *b);
+
+typedef enum NetShapingMode {
+        NET_SHAPING_POLICE, /* nftables: what is over the limit is dropped; default */
+        NET_SHAPING_SHAPE,  /* tc: what is over the limit waits */
+        _NET_SHAPING_MAX,
+        _NET_SHAPING_INVALID = -EINVAL,
+} NetShapingMode;
+const char *net_shaping_mode_to_string(NetShapingMode mode);
+NetShapingMode net_shaping_mode_from_string(const char *s);
+
+/* One condition of conditionsV4 or conditionsV6; all of them must hold. */
+typedef struct NetCondition {
+        enum { NET_CONDITION_SOURCE, NET_CONDITION_DESTINATION, NET_CONDITION_INPUT } what;
+        bool negate;
+        InPrefix prefix; /* SOURCE, DESTINATION */
+        char ifname[16]; /* INPUT */
+} NetCondition;
+
+/* One of tuning's sysctls. */
+typedef struct NetSysctl {
+        char *name;  /* "net/core/somaxconn"; a literal IFNAME stands for the interface */
+        char *value; /* both owned */
+} NetSysctl;
+
 typedef struct NetConf {
         char *cni_version; /* never NULL; "0.1.0" when the object says nothing */
         char *name; /* network name, valid; NULL only when parsed without one (D-Bus, file gives it) */
@@ -76,7 +119,24 @@ typedef struct NetConf {
         size_t n_routes;
         NetDns dns;
 
+        bool ip_masq;
+        InPrefix *masq_excludes; /* ipMasqExclude: not masqueraded towards these */
+        size_t n_masq_excludes;
+        NetShapingMode shaping_mode;
+        NetBandwidth bandwidth; /* the network's own: wins over what the runtime sends */
+        int isolation;          /* -1: unset */
+        char **allow;           /* names of networks; NULL-terminated or NULL; owned */
+        size_t n_allow;
+        bool snat, masq_all;                     /* portmap's */
+        NetCondition *conditions4, *conditions6; /* portmap's conditionsV4, conditionsV6 */
+        size_t n_conditions4, n_conditions6;
+        NetSysctl *sysctls; /* tuning's */
+        size_t n_sysctls;
+
         /* per attachment */
+        NetPort *ports; /* runtimeConfig.portMappings */
+        size_t n_ports;
+        NetBandwidth runtime_bandwidth; /* runtimeConfig.bandwidth */
         InPrefix *requested; /* args.cni.ips, then runtimeConfig.ips; CNI_ARGS IP is not in here */
         size_t n_requested;
         NetRangeSet *runtime_sets; /* runtimeConfig.ipRanges: they come before `sets` */

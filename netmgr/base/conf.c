@@ -25,6 +25,7 @@ void conf_init(Conf *c) {
                 .log_level = LOG_INFO,
                 .add_timeout_sec = ADD_TIMEOUT_SEC_DEFAULT,
                 .cooldown_sec = COOLDOWN_SEC_DEFAULT,
+                .nftables_owner = true,
         };
 }
 
@@ -78,6 +79,20 @@ static int read_users(const char *value, Conf *c, Error *e) {
         return 0;
 }
 
+static int boolean(const char *value, bool *ret, const char *key, Error *e) {
+        static const char *const words[2][4] = { { "no", "false", "off", "0" },
+                                                 { "yes", "true", "on", "1" } };
+
+        for (int v = 0; v < 2; v++)
+                for (size_t i = 0; i < ELEMENTSOF(words[v]); i++)
+                        if (strcasecmp(words[v][i], value) == 0) {
+                                *ret = v;
+                                return 0;
+                        }
+        return error_setf(e, ERROR_INVALID_ARGUMENT, "%s=: wanted yes or no, found \"%.64s\"", key,
+                          value);
+}
+
 static int read_node_address(const char *value, Conf *c, Error *e) {
         _cleanup_free_ char *copy = strdup(value);
         InAddr a4 = { 0 }, a6 = { 0 }, a;
@@ -123,6 +138,8 @@ static int read_key(Conf *c, const char *section, const char *key, const char *v
                 return number(value, 1, 600, &c->add_timeout_sec, key, e);
         if (streq(section, "Addresses") && streq(key, "CooldownSec"))
                 return number(value, 0, 86400, &c->cooldown_sec, key, e);
+        if (streq(section, "Nftables") && streq(key, "Owner"))
+                return boolean(value, &c->nftables_owner, key, e);
         if (streq(section, "Host") && streq(key, "NodeAddress"))
                 return read_node_address(value, c, e);
         return error_setf(e, ERROR_UNKNOWN_OPTION,

@@ -48,6 +48,21 @@
 /* Name servers, search domains, resolver options: resolv.conf itself stops at 3, 6+256 bytes. */
 #define DNS_ENTRIES_MAX 32U
 
+/* Host ports of one attachment; a range of ports arrives as one mapping per port. */
+#define PORTS_PER_ATTACHMENT_MAX 4096U
+
+/* Words in conditionsV4 or conditionsV6: each condition becomes an expression of one rule. */
+#define CONDITION_WORDS_MAX 32U
+
+/* Networks that one network allows, and ranges that it does not masquerade towards. */
+#define ALLOW_MAX         256U
+#define MASQ_EXCLUDES_MAX 256U
+
+/* sysctls of one network; nsd's packet holds names of this length, below /proc/sys. */
+#define SYSCTLS_MAX      64U
+#define SYSCTL_NAME_MAX  95U
+#define SYSCTL_VALUE_MAX 256U
+
 /* Networks known at once (files, D-Bus and inline ones together). */
 #define NETWORKS_MAX 1024U
 

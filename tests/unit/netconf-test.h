@@ -20,6 +20,14 @@
 #define SUBNET4      ",\"subnet\":\"10.97.0.0/24\""
 #define RUNTIME(s)   ",\"runtimeConfig\":{" s "}"
 
+static inline void assert_addr(const InAddr *a, const char *expected) {
+        assert_string_equal(IN_ADDR_STR(a), expected);
+}
+
+static inline void assert_prefix(const InPrefix *p, const char *expected) {
+        assert_string_equal(IN_PREFIX_STR(p), expected);
+}
+
 static inline NetConf *parse_ok(const char *text) {
         _cleanup_error_ Error e = ERROR_NULL;
         NetConf *c = NULL;

@@ -5,14 +5,6 @@
 #include "base/parse.h"
 #include "netconf-test.h"
 
-static void assert_addr(const InAddr *a, const char *expected) {
-        assert_string_equal(IN_ADDR_STR(a), expected);
-}
-
-static void assert_prefix(const InPrefix *p, const char *expected) {
-        assert_string_equal(IN_PREFIX_STR(p), expected);
-}
-
 /* ---- what is understood ---------------------------------------------------------------------- */
 
 static void test_routed(void **state) {
@@ -151,7 +143,7 @@ static void test_runtime(void **state) {
         c = parse_ok(CONF(
                         ",\"capabilities\":{\"ips\":true},\"args\":{\"cni\":{\"ips\":[\"10.97.0.9\"],"
                         "\"labels\":[{\"key\":\"a\",\"value\":\"b\"}]},\"other\":1},\"RuntimeConfig\":{\"ips\":"
-                        "[\"10.97.0.8/24\",\"10.97.0.9/32\",\"fd97::8\"],\"portMappings\":[{\"HostPort\":80}],"
+                        "[\"10.97.0.8/24\",\"10.97.0.9/32\",\"fd97::8\"],\"portMappings\":[{\"HostPort\":80,\"ContainerPort\":8}],"
                         "\"IpRanges\":[[{\"Subnet\":\"10.98.0.0/24\",\"RangeStart\":\"\",\"Unknown\":1}]]},"
                         "\"ipam\":{\"type\":\"local\"" SUBNET4 ",\"exclude\":[\"10.98.0.200\"]}"));
         assert_int_equal(c->n_requested, 3);
@@ -332,8 +324,8 @@ static void test_list(void **state) {
                 { LIST("", "{\"ipam\":{}}"), "pods", ERROR_INVALID_ARGUMENT, "type" },
                 { LIST("", "{\"type\":\"netmgr\",\"network\":\"lab\"}"), "pods",
                   ERROR_INVALID_ARGUMENT, "network|lab" },
-                { LIST("", "{\"type\":\"netmgr\",\"ipMasq\":true}"), "pods", ERROR_NOT_SUPPORTED,
-                  "plugins[0]|ipMasq" },
+                { LIST("", "{\"type\":\"netmgr\",\"vlan\":3,\"kind\":\"bridge\"}"), "pods",
+                  ERROR_NOT_SUPPORTED, "plugins[0]|vlan" },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(good); i++) {

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Host ports: runtimeConfig.portMappings (capability "portMappings") and the conditions of portmap.
+ * Source: the portmap plugin's documentation and sources; containerd sends "HostPort" and "Protocol" with
+ * capitals and hostIP "".
+ */
+
+#include <netinet/in.h>
+#include <stdio.h>
+#include <strings.h>
+
+#include "base/limits.h"
+#include "base/parse.h"
+#include "cri/netconf-internal.h"
+
+/* ---- runtimeConfig.portMappings --------------------------------------------------------------- */
+
+typedef struct PortInput {
+        int64_t host_port, container_port;
+        char *protocol, *host_ip; /* owned */
+} PortInput;
+
+static int port_number_read(json_object *value, const char *path, void *target, Error *e) {
+        int64_t *ret = target;
+
+        if (!json_object_is_type(value, json_type_int) || json_object_get_int64(value) < 0 ||
+            json_object_get_int64(value) > UINT16_MAX)
+                return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                  "\"%s\": %s is not a port; wanted is a number from 1 to 65535",
+                                  path, JSON_SHORT(value));
+        *ret = json_object_get_int64(value);
+        return 0;
+}
+
+static const JsonField port_fields[] = {
+        { "hostPort", port_number_read, offsetof(PortInput, host_port), 0 },
+        { "containerPort", port_number_read, offsetof(PortInput, container_port), 0 },
+        { "protocol", json_read_string, offsetof(PortInput, protocol), 0 },
+        { "hostIP", json_read_string, offsetof(PortInput, host_ip), 0 },
+        {},
+};
+
+int net_protocol_parse(const char *s, uint8_t *ret) {
+        static const struct {
+                const char *name;
+                uint8_t protocol;
+        } protocols[] = { { "tcp", IPPROTO_TCP },
+                          { "udp", IPPROTO_UDP },
+                          { "sctp", IPPROTO_SCTP } };
+
+        for (size_t i = 0; i < ELEMENTSOF(protocols); i++)
+                if (strcasecmp(s, protocols[i].name) == 0) {
+                        *ret = protocols[i].protocol;
+                        return 0;
+                }
+        return -EINVAL;
+}
+
+static int port_fill(const PortInput *in, const char *path, NetPort *ret, Error *e) {
+        *ret = (NetPort) { .protocol = IPPROTO_TCP };
+        if (in->container_port == 0)
+                return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                  "\"%s.containerPort\": wanted a port from 1 to 65535, found none",
+                                  path);
+        if (!isempty(in->protocol) && net_protocol_parse(in->protocol, &ret->protocol) < 0)
+                return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                  "\"%s.protocol\": wanted tcp, udp or sctp, found \"%.64s\"", path,
+                                  in->protocol);
+        if (!isempty(in->host_ip) &&
+            (in_addr_parse(in->host_ip, &ret->host) < 0 || in_addr_is_multicast(&ret->host)))
+                return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                  "\"%s.hostIP\": wanted an address of the host, found \"%.64s\"",
+                                  path, in->host_ip);
+        ret->host_port = (uint16_t) in->host_port;
+        ret->container_port = (uint16_t) in->container_port;
+        return 0;
+}
+
+/* Do the two ask for the same port of some address? */
+static bool ports_overlap(const NetPort *a, const NetPort *b) {
+        if (a->protocol != b->protocol || a->host_port != b->host_port)
+                return false;
+        if (a->host.family == AF_UNSPEC || b->host.family == AF_UNSPEC)
+                return true;
+        return a->host.family == b->host.family &&
+               (in_addr_is_unspecified(&a->host) || in_addr_is_unspecified(&b->host) ||
+                in_addr_equal(&a->host, &b->host));
+}
+
+/* 1: the same mapping is there already. */
+static int port_check(const NetConf *c, const NetPort *p, const char *path, Error *e) {
+        for (size_t i = 0; i < c->n_ports; i++) {
+                const NetPort *q = &c->ports[i];
+
+                if (!ports_overlap(p, q))
+                        continue;
+                if (p->container_port == q->container_port && p->host.family == q->host.family &&
+                    in_addr_equal(&p->host, &q->host))
+                        return 1;
+                return error_setf(
+                                e, ERROR_INVALID_ARGUMENT,
+                                "\"%s\": host port %u is mapped to container port %u here and to %u by "
+                                "entry %zu; a host port can lead to one",
+                                path, p->host_port, p->container_port, q->container_port, i);
+        }
+        return 0;
+}
+
+static int port_read(json_object *value, const char *path, void *target, Error *e) {
+        PortInput in = { 0 };
+        NetConf *c = target;
+        NetPort port;
+
+        int r = json_read_object(value, path, port_fields, JSON_UNKNOWN_IGNORE, &in, e);
+        /* A port of the container alone: nothing to do for us. */
+        if (r >= 0 && in.host_port > 0) {
+                r = port_fill(&in, path, &port, e);
+                if (r >= 0)
+                        r = port_check(c, &port, path, e);
+                if (r == 0) {
+                        NetPort *more = reallocarray(c->ports, c->n_ports + 1, sizeof(*more));
+                        if (more) {
+                                c->ports = more;
+                                more[c->n_ports++] = port;
+                        } else
+                                r = error_oom(e);
+                }
+        }
+        free(in.protocol);
+        free(in.host_ip);
+        return r < 0 ? r : 0;
+}
+
+int port_mappings_read(json_object *value, const char *path, void *target, Error *e) {
+        return json_read_array(value, path, PORTS_PER_ATTACHMENT_MAX, port_read, target, e);
+}
+
+/* ---- conditionsV4, conditionsV6 --------------------------------------------------------------- */
+
+typedef struct Words {
+        char *word[CONDITION_WORDS_MAX]; /* owned */
+        size_t n;
+} Words;
+
+static void words_clear(Words *w) {
+        for (size_t i = 0; i < w->n; i++)
+                free(w->word[i]);
+}
+
+/* iptables' way has one word per string, nft's a sentence: both come to words. */
+static int words_read(json_object *value, const char *path, void *target, Error *e) {
+        _cleanup_free_ char *s = NULL;
+        char *save = NULL;
+        Words *w = target;
+
+        int r = json_read_string(value, path, &s, e);
+        if (r < 0)
+                return r;
+        for (char *word = strtok_r(s, " \t", &save); word; word = strtok_r(NULL, " \t", &save)) {
+                if (w->n == CONDITION_WORDS_MAX)
+                        return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                          "\"%s\": more than %u words of conditions", path,
+                                          CONDITION_WORDS_MAX);
+                w->word[w->n] = strdup(word);
+                if (!w->word[w->n])
+                        return error_oom(e);
+                w->n++;
+        }
+        return 0;
+}
+
+typedef struct ConditionWord {
+        const char *first, *second; /* second: nft's "ip saddr" */
+        int family;                 /* AF_UNSPEC: both */
+        int what;
+} ConditionWord;
+
+static const ConditionWord condition_words[] = {
+        { "-s", NULL, AF_UNSPEC, NET_CONDITION_SOURCE },
+        { "--source", NULL, AF_UNSPEC, NET_CONDITION_SOURCE },
+        { "--src", NULL, AF_UNSPEC, NET_CONDITION_SOURCE },
+        { "-d", NULL, AF_UNSPEC, NET_CONDITION_DESTINATION },
+        { "--destination", NULL, AF_UNSPEC, NET_CONDITION_DESTINATION },
+        { "--dst", NULL, AF_UNSPEC, NET_CONDITION_DESTINATION },
+        { "-i", NULL, AF_UNSPEC, NET_CONDITION_INPUT },
+        { "--in-interface", NULL, AF_UNSPEC, NET_CONDITION_INPUT },
+        { "ip", "saddr", AF_INET, NET_CONDITION_SOURCE },
+        { "ip", "daddr", AF_INET, NET_CONDITION_DESTINATION },
+        { "ip6", "saddr", AF_INET6, NET_CONDITION_SOURCE },
+        { "ip6", "daddr", AF_INET6, NET_CONDITION_DESTINATION },
+        { "iifname", NULL, AF_UNSPEC, NET_CONDITION_INPUT },
+};
+
+static const ConditionWord *condition_word_find(const Words *w, size_t at, int family) {
+        for (size_t i = 0; i < ELEMENTSOF(condition_words); i++) {
+                const ConditionWord *c = &condition_words[i];
+                if (!streq(c->first, w->word[at]) ||
+                    (c->family != AF_UNSPEC && c->family != family))
+                        continue;
+                if (!c->second || (at + 1 < w->n && streq(c->second, w->word[at + 1])))
+                        return c;
+        }
+        return NULL;
+}
+
+static int condition_value(const char *word, int family, NetCondition *ret) {
+        size_t n = strlen(word);
+
+        if (ret->what != NET_CONDITION_INPUT)
+                return in_prefix_parse_auto(word, &ret->prefix) >= 0 &&
+                                                       ret->prefix.address.family == family
+                                       ? 0
+                                       : -EINVAL;
+        /* nft quotes names */
+        if (n >= 2 && word[0] == '"' && word[n - 1] == '"') {
+                word++;
+                n -= 2;
+        }
+        if (n > IFNAME_LEN_MAX)
+                return -EINVAL;
+        snprintf(ret->ifname, sizeof(ret->ifname), "%.*s", (int) n, word);
+        return ifname_is_valid(ret->ifname) ? 0 : -EINVAL;
+}
+
+static int conditions_parse(const Words *w, int family, const char *path, NetCondition **ret,
+                            size_t *ret_n, Error *e) {
+        _cleanup_free_ NetCondition *list = new0(NetCondition, w->n + 1);
+        size_t n = 0, i = 0;
+
+        if (!list)
+                return error_oom(e);
+        while (i < w->n) {
+                NetCondition *c = &list[n];
+                bool negate = streq(w->word[i], "!");
+
+                i += negate;
+                const ConditionWord *word = i < w->n ? condition_word_find(w, i, family) : NULL;
+                if (!word)
+                        return error_setf(
+                                        e, ERROR_NOT_SUPPORTED,
+                                        "\"%s\": \"%.64s\" is no condition that netmgr knows; there are "
+                                        "-s, -d and -i of iptables, and %s saddr, %s daddr and iifname of "
+                                        "nft, with a prefix or an interface",
+                                        path, i < w->n ? w->word[i] : "!",
+                                        family == AF_INET ? "ip" : "ip6",
+                                        family == AF_INET ? "ip" : "ip6");
+                c->what = word->what;
+                i += word->second ? 2 : 1;
+                if (i < w->n && streq(w->word[i], "!=")) {
+                        negate = true;
+                        i++;
+                } else if (i < w->n && streq(w->word[i], "=="))
+                        i++;
+                c->negate = negate;
+                if (i >= w->n || condition_value(w->word[i], family, c) < 0)
+                        return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                          "\"%s\": after \"%s\" wanted %s, found \"%.64s\"", path,
+                                          word->first,
+                                          word->what == NET_CONDITION_INPUT ? "an interface name"
+                                          : family == AF_INET               ? "an IPv4 prefix"
+                                                                            : "an IPv6 prefix",
+                                          i < w->n ? w->word[i] : "");
+                i++;
+                n++;
+        }
+        *ret = TAKE_PTR(list);
+        *ret_n = n;
+        return 0;
+}
+
+static int conditions_read(json_object *top, const char *key, int family, NetCondition **ret,
+                           size_t *ret_n, Error *e) {
+        json_object *value = json_get(top, key);
+        Words w = { 0 };
+
+        if (!value)
+                return 0;
+        int r = json_read_array(value, key, CONDITION_WORDS_MAX, words_read, &w, e);
+        if (r >= 0)
+                r = conditions_parse(&w, family, key, ret, ret_n, e);
+        words_clear(&w);
+        return r;
+}
+
+int netconf_read_conditions(json_object *top, NetConf *c, Error *e) {
+        int r = conditions_read(top, "conditionsV4", AF_INET, &c->conditions4, &c->n_conditions4,
+                                e);
+        if (r >= 0)
+                r = conditions_read(top, "conditionsV6", AF_INET6, &c->conditions6,
+                                    &c->n_conditions6, e);
+        return r;
+}
+
+/* ---- keys that are accepted and change nothing ------------------------------------------------ */
+
+/* portmap's and bridge's choice between iptables and nftables: netmgr has one. */
+int backend_read(json_object *value, const char *path, void *target _unused_, Error *e) {
+        _cleanup_free_ char *s = NULL;
+
+        int r = json_read_string(value, path, &s, e);
+        if (r < 0)
+                return r;
+        if (isempty(s) || streq(s, "nftables") || streq(s, "iptables"))
+                return 0;
+        return error_setf(e, ERROR_INVALID_ARGUMENT,
+                          "\"%s\": %s is no backend; wanted is nftables or iptables (netmgr uses "
+                          "nftables for both)",
+                          path, JSON_SHORT(value));
+}
+
+/* The bit of the packet mark by which portmap finds its own packets again; no marks are used here. */
+int mark_bit_read(json_object *value, const char *path, void *target _unused_, Error *e) {
+        uint32_t bit;
+
+        int r = json_read_u32(value, path, &bit, e);
+        if (r < 0)
+                return r;
+        return bit < 32 ? 0
+                        : error_setf(e, ERROR_INVALID_ARGUMENT,
+                                     "\"%s\": %s is no bit of a packet mark; wanted is 0 to 31",
+                                     path, JSON_SHORT(value));
+}
