@@ -13,18 +13,7 @@
 
 #include "nl/nl-internal.h"
 
-/* nla_put* return negative libnl codes only for lack of room. */
-#define PUT(expression)                                                                            \
-        do {                                                                                       \
-                if ((expression) < 0)                                                              \
-                        return -ENOBUFS;                                                           \
-        } while (false)
-#define NEST(var, m, type)                                                                         \
-        struct nlattr *var = nla_nest_start((m), (type));                                          \
-        if (!var)                                                                                  \
-        return -ENOBUFS
-
-static int begin(int type, int flags, const void *header, size_t size, struct nl_msg **ret) {
+int nl_message_begin(int type, int flags, const void *header, size_t size, struct nl_msg **ret) {
         _cleanup_nl_msg_ struct nl_msg *m = nlmsg_alloc();
         if (!m)
                 return -ENOMEM;
@@ -78,7 +67,8 @@ static int encode_veth(const NlOp *op, struct nl_msg **ret) {
         _cleanup_nl_msg_ struct nl_msg *m = NULL;
 
         /* ECHO tells both indices: ours, and the peer's as IFLA_LINK. */
-        int r = begin(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ECHO, &ifi, sizeof(ifi), &m);
+        int r = nl_message_begin(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ECHO, &ifi,
+                                 sizeof(ifi), &m);
         if (r < 0)
                 return r;
         PUT(put_link_common(m, op->veth.name, &op->veth.mac, op->veth.mtu, op->veth.group));
@@ -99,7 +89,7 @@ static int encode_bridge(const NlOp *op, struct nl_msg **ret) {
         struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC };
         _cleanup_nl_msg_ struct nl_msg *m = NULL;
 
-        int r = begin(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &ifi, sizeof(ifi), &m);
+        int r = nl_message_begin(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &ifi, sizeof(ifi), &m);
         if (r < 0)
                 return r;
         PUT(put_link_common(m, op->bridge.name, &op->bridge.mac, op->bridge.mtu, op->bridge.group));
@@ -125,12 +115,16 @@ static int put_af_spec(const NlOp *op, struct nl_msg *m) {
                 PUT(nla_put_u8(m, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE));
                 nla_nest_end(m, inet6);
         }
-        if (op->link.mask & NL_LINK_IPV4_CONF) {
+        if (op->link.mask & (NL_LINK_IPV4_CONF | NL_LINK_ROUTE_LOCALNET)) {
                 NEST(inet, m, AF_INET);
                 NEST(conf, m, IFLA_INET_CONF);
-                PUT(put_conf(m, IPV4_DEVCONF_ACCEPT_REDIRECTS, 0));
-                PUT(put_conf(m, IPV4_DEVCONF_SEND_REDIRECTS, 0));
-                PUT(put_conf(m, IPV4_DEVCONF_RP_FILTER, op->link.rp_filter));
+                if (op->link.mask & NL_LINK_IPV4_CONF) {
+                        PUT(put_conf(m, IPV4_DEVCONF_ACCEPT_REDIRECTS, 0));
+                        PUT(put_conf(m, IPV4_DEVCONF_SEND_REDIRECTS, 0));
+                        PUT(put_conf(m, IPV4_DEVCONF_RP_FILTER, op->link.rp_filter));
+                }
+                if (op->link.mask & NL_LINK_ROUTE_LOCALNET)
+                        PUT(put_conf(m, IPV4_DEVCONF_ROUTE_LOCALNET, op->link.route_localnet));
                 nla_nest_end(m, conf);
                 nla_nest_end(m, inet);
         }
@@ -167,7 +161,7 @@ static int encode_link_set(const NlOp *op, struct nl_msg **ret) {
          * of the group".
          */
         bool port = mask & NL_LINK_HAIRPIN;
-        int r = begin(port ? RTM_NEWLINK : RTM_SETLINK, 0, &ifi, sizeof(ifi), &m);
+        int r = nl_message_begin(port ? RTM_NEWLINK : RTM_SETLINK, 0, &ifi, sizeof(ifi), &m);
         if (r < 0)
                 return r;
         PUT(nla_put_string(m, IFLA_IFNAME, op->link.name));
@@ -179,7 +173,7 @@ static int encode_link_set(const NlOp *op, struct nl_msg **ret) {
                 PUT(nla_put_u32(m, IFLA_MASTER, op->link.master_ifindex));
         if (mask & NL_LINK_MAC)
                 PUT(nla_put(m, IFLA_ADDRESS, sizeof(op->link.mac.bytes), op->link.mac.bytes));
-        if (mask & (NL_LINK_ADDRGEN_NONE | NL_LINK_IPV4_CONF))
+        if (mask & (NL_LINK_ADDRGEN_NONE | NL_LINK_IPV4_CONF | NL_LINK_ROUTE_LOCALNET))
                 PUT(put_af_spec(op, m));
         if (mask & NL_LINK_HAIRPIN)
                 PUT(put_hairpin(op, m));
@@ -191,7 +185,7 @@ static int encode_link_del(const NlOp *op, struct nl_msg **ret) {
         struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC };
         _cleanup_nl_msg_ struct nl_msg *m = NULL;
 
-        int r = begin(RTM_DELLINK, 0, &ifi, sizeof(ifi), &m);
+        int r = nl_message_begin(RTM_DELLINK, 0, &ifi, sizeof(ifi), &m);
         if (r < 0)
                 return r;
         if (op->type == NL_GROUP_DEL)
@@ -218,8 +212,8 @@ static int encode_addr(const NlOp *op, struct nl_msg **ret) {
                 flags |= IFA_F_NODAD; /* our addresses are unique by the ledger; DAD takes a second */
         if (op->addr.noprefixroute)
                 flags |= IFA_F_NOPREFIXROUTE;
-        int r = begin(add ? RTM_NEWADDR : RTM_DELADDR, add ? NLM_F_CREATE | NLM_F_REPLACE : 0, &ifa,
-                      sizeof(ifa), &m);
+        int r = nl_message_begin(add ? RTM_NEWADDR : RTM_DELADDR,
+                                 add ? NLM_F_CREATE | NLM_F_REPLACE : 0, &ifa, sizeof(ifa), &m);
         if (r < 0)
                 return r;
         PUT(put_addr(m, IFA_LOCAL, &p->address));
@@ -258,9 +252,11 @@ static int encode_route(const NlOp *op, struct nl_msg **ret) {
         };
         _cleanup_nl_msg_ struct nl_msg *m = NULL;
 
-        int r = begin(add ? RTM_NEWROUTE : RTM_DELROUTE,
-                      add ? NLM_F_CREATE | (op->route.replace ? NLM_F_REPLACE : NLM_F_EXCL) : 0,
-                      &rtm, sizeof(rtm), &m);
+        int r = nl_message_begin(add ? RTM_NEWROUTE : RTM_DELROUTE,
+                                 add ? NLM_F_CREATE | (op->route.replace ? NLM_F_REPLACE
+                                                                         : NLM_F_EXCL)
+                                     : 0,
+                                 &rtm, sizeof(rtm), &m);
         if (r < 0)
                 return r;
         if (op->route.dst.length)
@@ -289,8 +285,8 @@ static int encode_neigh(const NlOp *op, struct nl_msg **ret) {
         };
         _cleanup_nl_msg_ struct nl_msg *m = NULL;
 
-        int r = begin(add ? RTM_NEWNEIGH : RTM_DELNEIGH, add ? NLM_F_CREATE | NLM_F_REPLACE : 0,
-                      &ndm, sizeof(ndm), &m);
+        int r = nl_message_begin(add ? RTM_NEWNEIGH : RTM_DELNEIGH,
+                                 add ? NLM_F_CREATE | NLM_F_REPLACE : 0, &ndm, sizeof(ndm), &m);
         if (r < 0)
                 return r;
         PUT(put_addr(m, NDA_DST, &op->neigh.address));
@@ -302,12 +298,23 @@ static int encode_neigh(const NlOp *op, struct nl_msg **ret) {
 
 int nl_encode_op(const NlOp *op, struct nl_msg **ret) {
         static int (*const encoders[_NL_OP_MAX])(const NlOp *, struct nl_msg **) = {
-                [NL_VETH_ADD] = encode_veth,      [NL_BRIDGE_ADD] = encode_bridge,
-                [NL_LINK_SET] = encode_link_set,  [NL_LINK_DEL] = encode_link_del,
-                [NL_GROUP_DEL] = encode_link_del, [NL_ADDR_ADD] = encode_addr,
-                [NL_ADDR_DEL] = encode_addr,      [NL_ROUTE_ADD] = encode_route,
-                [NL_ROUTE_DEL] = encode_route,    [NL_NEIGH_ADD] = encode_neigh,
+                [NL_VETH_ADD] = encode_veth,
+                [NL_BRIDGE_ADD] = encode_bridge,
+                [NL_LINK_SET] = encode_link_set,
+                [NL_LINK_DEL] = encode_link_del,
+                [NL_GROUP_DEL] = encode_link_del,
+                [NL_ADDR_ADD] = encode_addr,
+                [NL_ADDR_DEL] = encode_addr,
+                [NL_ROUTE_ADD] = encode_route,
+                [NL_ROUTE_DEL] = encode_route,
+                [NL_NEIGH_ADD] = encode_neigh,
                 [NL_NEIGH_DEL] = encode_neigh,
+                [NL_IFB_ADD] = nl_encode_ifb,
+                [NL_TBF_SET] = nl_encode_tbf,
+                [NL_TBF_DEL] = nl_encode_qdisc_del,
+                [NL_CLSACT_ADD] = nl_encode_clsact,
+                [NL_CLSACT_DEL] = nl_encode_qdisc_del,
+                [NL_REDIRECT_ADD] = nl_encode_redirect,
         };
 
         if (!nl_op_is_valid(op))
@@ -321,17 +328,17 @@ int nl_encode_dump(int type, int family, struct nl_msg **ret) {
         struct rtmsg rtm = { .rtm_family = (uint8_t) family };
 
         if (type == RTM_GETLINK)
-                return begin(type, NLM_F_DUMP, &ifi, sizeof(ifi), ret);
+                return nl_message_begin(type, NLM_F_DUMP, &ifi, sizeof(ifi), ret);
         if (type == RTM_GETROUTE)
-                return begin(type, NLM_F_DUMP, &rtm, sizeof(rtm), ret);
-        return begin(type, NLM_F_DUMP, &gen, sizeof(gen), ret);
+                return nl_message_begin(type, NLM_F_DUMP, &rtm, sizeof(rtm), ret);
+        return nl_message_begin(type, NLM_F_DUMP, &gen, sizeof(gen), ret);
 }
 
 int nl_encode_get_link(const char *name, struct nl_msg **ret) {
         struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC };
         _cleanup_nl_msg_ struct nl_msg *m = NULL;
 
-        int r = begin(RTM_GETLINK, 0, &ifi, sizeof(ifi), &m);
+        int r = nl_message_begin(RTM_GETLINK, 0, &ifi, sizeof(ifi), &m);
         if (r < 0)
                 return r;
         PUT(nla_put_string(m, IFLA_IFNAME, name));
@@ -344,7 +351,7 @@ int nl_encode_get_route(const InAddr *dst, struct nl_msg **ret) {
                              .rtm_dst_len = (uint8_t) family_bits(dst->family) };
         _cleanup_nl_msg_ struct nl_msg *m = NULL;
 
-        int r = begin(RTM_GETROUTE, 0, &rtm, sizeof(rtm), &m);
+        int r = nl_message_begin(RTM_GETROUTE, 0, &rtm, sizeof(rtm), &m);
         if (r < 0)
                 return r;
         PUT(put_addr(m, RTA_DST, dst));

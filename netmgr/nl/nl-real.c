@@ -142,8 +142,12 @@ static int on_reply(struct nlmsghdr *h, Conversation *c) {
         if (h->nlmsg_type != NLMSG_ERROR) {
                 /* The echo of a link's creation. */
                 if (h->nlmsg_type == RTM_NEWLINK && nl_parse_link(h, &link) == 0) {
-                        c->applied->host_ifindex = link.ifindex;
-                        c->applied->pod_ifindex = link.link;
+                        if (streq(link.kind, "ifb"))
+                                c->applied->ifb_ifindex = link.ifindex;
+                        else {
+                                c->applied->host_ifindex = link.ifindex;
+                                c->applied->pod_ifindex = link.link;
+                        }
                 }
                 return 0;
         }
@@ -216,13 +220,20 @@ static int apply_batch(RealSocket *s, const NlOp *ops, size_t n_ops, size_t offs
 static int real_get_link(NlSocket *base, const char *name, NlLink *ret);
 
 /* Kernels before 6.2 do not echo the creation of a link: asked by name instead. */
-static int find_veth(NlSocket *base, const NlOp *ops, size_t n_ops, NlApplied *ret) {
+static int find_made(NlSocket *base, const NlOp *ops, size_t n_ops, NlApplied *ret) {
         const NlOp *veth = NULL;
         NlLink link;
 
-        for (size_t i = 0; i < n_ops; i++)
+        for (size_t i = 0; i < n_ops; i++) {
                 if (ops[i].type == NL_VETH_ADD)
                         veth = &ops[i];
+                if (ops[i].type != NL_IFB_ADD || ret->ifb_ifindex)
+                        continue;
+                int r = real_get_link(base, ops[i].ifb.name, &link);
+                if (r < 0)
+                        return r;
+                ret->ifb_ifindex = link.ifindex;
+        }
         if (!veth || ret->host_ifindex)
                 return 0;
         int r = real_get_link(base, veth->veth.name, &link);
@@ -241,7 +252,7 @@ static int real_apply(NlSocket *base, const NlOp *ops, size_t n_ops, NlApplied *
                         return r;
                 done += n;
         }
-        return find_veth(base, ops, n_ops, ret);
+        return find_made(base, ops, n_ops, ret);
 }
 
 /* Sends one question and hands every reply to `on`; ends with DONE, an error, or the first reply when

@@ -32,6 +32,38 @@ int kernel_get_route(NlSocket *s, const InAddr *dst, uint32_t *ret_ifindex, InAd
         return s->kernel->ops->get_route(s, dst, ret_ifindex, ret_source);
 }
 
+static int try_op(NlSocket *s, const NlOp *op, bool *ret) {
+        int r = kernel_apply(s, op, 1, &(NlApplied) { 0 });
+
+        *ret = r >= 0;
+        /* What a kernel without the module answers. */
+        return r >= 0 || r == -ENOENT || r == -EOPNOTSUPP || r == -EINVAL ? 0 : r;
+}
+
+int kernel_probe_tc(NlSocket *s, NlTcFeatures *ret) {
+        NlOp add = { .type = NL_IFB_ADD, .what = "try ifb", .ifb.name = "nmiprobe" };
+        NlOp del = { .type = NL_LINK_DEL, .what = "end the trial", .link.name = "nmiprobe" };
+        NlApplied made = { 0 };
+
+        *ret = (NlTcFeatures) { 0 };
+        (void) kernel_apply(s, &del, 1, &(NlApplied) { 0 }); /* of a trial that was killed */
+        int r = kernel_apply(s, &add, 1, &made);
+        if (r < 0)
+                return r == -EOPNOTSUPP ? 0 : r;
+        ret->ifb = true;
+        int32_t i = (int32_t) made.ifb_ifindex;
+        NlOp tbf = { .type = NL_TBF_SET, .what = "try tbf", .tbf = { i, 125000, 65536, 25000 } };
+        NlOp clsact = { .type = NL_CLSACT_ADD, .what = "try clsact", .redirect = { i, 0 } };
+        NlOp redirect = { .type = NL_REDIRECT_ADD, .what = "try mirred", .redirect = { i, i } };
+        r = try_op(s, &tbf, &ret->tbf);
+        if (r >= 0)
+                r = try_op(s, &clsact, &ret->clsact);
+        if (r >= 0 && ret->clsact)
+                r = try_op(s, &redirect, &ret->mirred);
+        (void) kernel_apply(s, &del, 1, &(NlApplied) { 0 });
+        return r;
+}
+
 void kernel_dump_clear(NlDump *d) {
         free(d->links);
         free(d->addrs);
@@ -40,27 +72,39 @@ void kernel_dump_clear(NlDump *d) {
         *d = (NlDump) { 0 };
 }
 
-static void resolve(int32_t *ifindex, uint32_t host_ifindex, uint32_t pod_ifindex) {
+static void resolve(int32_t *ifindex, const NlApplied *made) {
         if (*ifindex == NL_HOST_END)
-                *ifindex = (int32_t) host_ifindex;
+                *ifindex = (int32_t) made->host_ifindex;
         else if (*ifindex == NL_POD_END)
-                *ifindex = (int32_t) pod_ifindex;
+                *ifindex = (int32_t) made->pod_ifindex;
+        else if (*ifindex == NL_IFB_END)
+                *ifindex = (int32_t) made->ifb_ifindex;
 }
 
-void nl_ops_resolve(NlOp *ops, size_t n_ops, uint32_t host_ifindex, uint32_t pod_ifindex) {
+void nl_ops_resolve(NlOp *ops, size_t n_ops, const NlApplied *made) {
         for (size_t i = 0; i < n_ops; i++)
                 switch (ops[i].type) {
                 case NL_ADDR_ADD:
                 case NL_ADDR_DEL:
-                        resolve(&ops[i].addr.ifindex, host_ifindex, pod_ifindex);
+                        resolve(&ops[i].addr.ifindex, made);
                         break;
                 case NL_ROUTE_ADD:
                 case NL_ROUTE_DEL:
-                        resolve(&ops[i].route.ifindex, host_ifindex, pod_ifindex);
+                        resolve(&ops[i].route.ifindex, made);
                         break;
                 case NL_NEIGH_ADD:
                 case NL_NEIGH_DEL:
-                        resolve(&ops[i].neigh.ifindex, host_ifindex, pod_ifindex);
+                        resolve(&ops[i].neigh.ifindex, made);
+                        break;
+                case NL_TBF_SET:
+                case NL_TBF_DEL:
+                        resolve(&ops[i].tbf.ifindex, made);
+                        break;
+                case NL_CLSACT_ADD:
+                case NL_CLSACT_DEL:
+                case NL_REDIRECT_ADD:
+                        resolve(&ops[i].redirect.ifindex, made);
+                        resolve(&ops[i].redirect.to_ifindex, made);
                         break;
                 default:
                         break;
@@ -78,6 +122,15 @@ bool nl_op_is_valid(const NlOp *op) {
         case NL_NEIGH_ADD:
         case NL_NEIGH_DEL:
                 return op->neigh.ifindex > 0;
+        case NL_TBF_SET:
+                return op->tbf.ifindex > 0 && op->tbf.rate > 0 && op->tbf.burst > 0;
+        case NL_TBF_DEL:
+                return op->tbf.ifindex > 0;
+        case NL_CLSACT_ADD:
+        case NL_CLSACT_DEL:
+                return op->redirect.ifindex > 0;
+        case NL_REDIRECT_ADD:
+                return op->redirect.ifindex > 0 && op->redirect.to_ifindex > 0;
         case NL_GROUP_DEL:
                 return op->group != 0;
         case NL_LINK_SET:
@@ -105,6 +158,8 @@ char *nl_op_describe(const NlOp *op) {
         case NL_NEIGH_ADD:
         case NL_NEIGH_DEL:
                 return strf("%s %s", op->what, IN_ADDR_STR(&op->neigh.address));
+        case NL_IFB_ADD:
+                return strf("%s %s", op->what, op->ifb.name);
         default:
                 return strdup(op->what);
         }

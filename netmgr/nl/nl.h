@@ -19,6 +19,7 @@
 
 #define NL_HOST_END (-1)
 #define NL_POD_END  (-2)
+#define NL_IFB_END  (-3)
 
 typedef enum NlOpType {
         NL_VETH_ADD,   /* host end here, peer born in the target netns with its final name */
@@ -32,6 +33,12 @@ typedef enum NlOpType {
         NL_ROUTE_DEL,
         NL_NEIGH_ADD, /* permanent, replace */
         NL_NEIGH_DEL,
+        NL_IFB_ADD, /* one queue, down; its index is NL_IFB_END from then on. -EEXIST */
+        NL_TBF_SET, /* token bucket as root qdisc; replaces what is there, a new rate holds at once */
+        NL_TBF_DEL,      /* root qdisc; the caller takes ENOENT for success */
+        NL_CLSACT_ADD,   /* idempotent */
+        NL_CLSACT_DEL,   /* with its filters */
+        NL_REDIRECT_ADD, /* what comes in by the link goes out by another; needs NL_CLSACT_ADD */
         _NL_OP_MAX,
 } NlOpType;
 
@@ -48,6 +55,7 @@ typedef enum NlLinkMask {
                         << 6, /* bridge port hairpin as `hairpin`; not together with NL_LINK_GROUP */
         NL_LINK_PROMISC = 1 << 7, /* IFF_PROMISC as `promisc` */
         NL_LINK_MAC = 1 << 8,
+        NL_LINK_ROUTE_LOCALNET = 1 << 9, /* route_localnet as `route_localnet` */
 } NlLinkMask;
 
 typedef struct NlOp {
@@ -70,7 +78,7 @@ typedef struct NlOp {
                 struct {
                         char name[16];
                         NlLinkMask mask;
-                        bool up, hairpin, promisc;
+                        bool up, hairpin, promisc, route_localnet;
                         uint32_t mtu, group, master_ifindex, rp_filter;
                         MacAddr mac;
                 } link;
@@ -94,6 +102,19 @@ typedef struct NlOp {
                         MacAddr mac;
                 } neigh;
                 uint32_t group; /* NL_GROUP_DEL */
+                struct {
+                        char name[16];
+                        uint32_t mtu;
+                } ifb;
+                struct {
+                        int32_t ifindex; /* or NL_HOST_END, NL_IFB_END */
+                        uint64_t rate;   /* bytes per second */
+                        uint32_t burst;  /* bytes */
+                        uint32_t latency_us;
+                } tbf;
+                struct {
+                        int32_t ifindex, to_ifindex; /* clsact: to_ifindex unused */
+                } redirect;
         };
 } NlOp;
 
@@ -152,6 +173,7 @@ typedef struct NlSocket NlSocket; /* one rtnetlink socket in one netns */
 /* What an apply reports besides success. */
 typedef struct NlApplied {
         uint32_t host_ifindex, pod_ifindex; /* of the last NL_VETH_ADD, else 0 */
+        uint32_t ifb_ifindex;               /* of the last NL_IFB_ADD, else 0 */
         size_t failed;     /* index of the op that failed first, when apply failed */
         char message[128]; /* the kernel's own words for it, "" when it had none */
 } NlApplied;
@@ -175,6 +197,12 @@ struct Kernel {
 
 extern Kernel kernel_real;
 
+/* What of traffic control this kernel has, found by trying it on a scratch link that goes again. */
+typedef struct NlTcFeatures {
+        bool tbf, ifb, clsact, mirred;
+} NlTcFeatures;
+int kernel_probe_tc(NlSocket *s, NlTcFeatures *ret);
+
 /* Opens an rtnetlink socket in the caller's own netns (real kernel). */
 int kernel_open_fd(void);
 
@@ -186,8 +214,8 @@ int kernel_dump(NlSocket *s, NlDumpMask mask, NlDump *ret);
 int kernel_get_link(NlSocket *s, const char *name, NlLink *ret);
 int kernel_get_route(NlSocket *s, const InAddr *dst, uint32_t *ret_ifindex, InAddr *ret_source);
 
-/* Puts the indices that NL_VETH_ADD reported where the plan said NL_HOST_END and NL_POD_END. */
-void nl_ops_resolve(NlOp *ops, size_t n_ops, uint32_t host_ifindex, uint32_t pod_ifindex);
+/* Puts the indices of what was made where the plan said NL_HOST_END, NL_POD_END, NL_IFB_END. */
+void nl_ops_resolve(NlOp *ops, size_t n_ops, const NlApplied *made);
 
 /* "create the veth pair nmg1f": the op in words, for sentences; owned by caller. */
 char *nl_op_describe(const NlOp *op);

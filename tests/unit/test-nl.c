@@ -214,8 +214,8 @@ static void finish_routed(World *w, NlApplied at) {
         };
         NlApplied applied;
 
-        nl_ops_resolve(pod, ELEMENTSOF(pod), at.host_ifindex, at.pod_ifindex);
-        nl_ops_resolve(host, ELEMENTSOF(host), at.host_ifindex, at.pod_ifindex);
+        nl_ops_resolve(pod, ELEMENTSOF(pod), &at);
+        nl_ops_resolve(host, ELEMENTSOF(host), &at);
         EXPECT_INT(kernel_apply(w->pod, pod, ELEMENTSOF(pod), &applied), 0);
         EXPECT_INT(kernel_apply(w->host, host, ELEMENTSOF(host), &applied), 0);
 }
