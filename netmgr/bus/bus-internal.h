@@ -21,11 +21,12 @@ struct Bus {
         sd_event_source *listen_source, *post_source;
         List peers; /* Peer: connections of the private socket */
         size_t n_peers;
+        List changes;      /* granted, and waiting for their attachment (attachment-bus.c) */
         char *socket_path; /* to be removed at the end; NULL when the socket was given */
 };
 
-/* Each interface says what it consists of; the userdata of a vtable is the object, for Runtime and
- * Manager the Bus. */
+/* Each interface says what it consists of; the userdata of a vtable is the object, for Runtime,
+ * Manager and Attachment the Bus. */
 extern const sd_bus_vtable runtime_vtable[];
 extern const sd_bus_vtable manager_vtable[];
 extern const sd_bus_vtable sandbox_vtable[];
@@ -36,6 +37,8 @@ int sandbox_bus_find(sd_bus *bus, const char *path, const char *interface, void 
                      void **ret_found, sd_bus_error *error);
 int attachment_bus_find(sd_bus *bus, const char *path, const char *interface, void *userdata,
                         void **ret_found, sd_bus_error *error);
+/* Lets go of the changes that wait. */
+void attachment_bus_stop(Bus *b);
 int network_bus_find(sd_bus *bus, const char *path, const char *interface, void *userdata,
                      void **ret_found, sd_bus_error *error);
 

@@ -274,6 +274,7 @@ int bus_new(Manager *m, const BusParams *params, Bus **ret, Error *e) {
         b->manager = m;
         b->listen_fd = -EBADF;
         list_init(&b->peers);
+        list_init(&b->changes);
         int r = start_system(b, params->address, e);
         if (r >= 0)
                 r = start_private(b, params, e);
@@ -291,6 +292,7 @@ Bus *bus_free(Bus *b) {
         if (!b)
                 return NULL;
         b->manager->observer = (ManagerObserver) { 0 };
+        attachment_bus_stop(b);
         LIST_FOREACH (p, &b->peers, Peer, list)
                 peer_free(p);
         sd_event_source_disable_unref(b->listen_source);

@@ -8,11 +8,17 @@
 #include "base/parse.h"
 #include "base/version.h"
 #include "bus/bus-internal.h"
+#include "core/ports.h"
 #include "store/store.h"
 
-const char *const manager_features[] = {
+/* What does not depend on the kernel; in force until the Manager has looked. */
+static const char *const static_features[] = {
         "kind-routed", "kind-bridge", "kind-loopback", "ipam-local", "ipv4", "ipv6", NULL,
 };
+
+char **manager_features(const Manager *m) {
+        return m->features ? m->features : (char **) static_features;
+}
 
 /* The value, or NULL with nothing left behind when a step before failed. */
 static json_object *finish(json_object *o, int r) {
@@ -84,6 +90,45 @@ static json_object *addresses_of(const Attachment *a, bool gateways) {
         return list;
 }
 
+static json_object *port_of(const SpecPort *port) {
+        json_object *o = json_object_new_object();
+        int r = o ? 0 : -ENOMEM;
+
+        if (r >= 0)
+                r = json_add_string(o, "HostIP", IN_ADDR_STR(&port->host));
+        if (r >= 0)
+                r = json_add(o, "HostPort", new_number(port->host_port));
+        if (r >= 0)
+                r = json_add(o, "ContainerPort", new_number(port->container_port));
+        if (r >= 0)
+                r = json_add_string(o, "Protocol", protocol_name(port->protocol));
+        return finish(o, r);
+}
+
+static json_object *ports_of(const Attachment *a) {
+        json_object *list = json_object_new_array();
+
+        for (size_t i = 0; list && i < a->spec.n_ports; i++)
+                if (json_append(list, port_of(&a->spec.ports[i])) < 0)
+                        return finish(list, -ENOMEM);
+        return list;
+}
+
+static int add_shaping(json_object *o, const Attachment *a) {
+        const NetBandwidth *b = &a->spec.bandwidth;
+
+        int r = json_add_string(o, "ShapingMode", net_shaping_mode_to_string(a->spec.shaping_mode));
+        if (r >= 0)
+                r = json_add(o, "IngressRate", new_number(b->ingress_rate));
+        if (r >= 0)
+                r = json_add(o, "IngressBurst", new_number(b->ingress_burst));
+        if (r >= 0)
+                r = json_add(o, "EgressRate", new_number(b->egress_rate));
+        if (r >= 0)
+                r = json_add(o, "EgressBurst", new_number(b->egress_burst));
+        return r;
+}
+
 json_object *attachment_describe(const Attachment *a) {
         json_object *o = json_object_new_object();
         int r = o ? 0 : -ENOMEM;
@@ -108,6 +153,10 @@ json_object *attachment_describe(const Attachment *a) {
                 r = json_add(o, "Gateways", addresses_of(a, true));
         if (r >= 0)
                 r = json_add_string(o, "State", attachment_state_to_string(a->state));
+        if (r >= 0)
+                r = json_add(o, "Ports", ports_of(a));
+        if (r >= 0)
+                r = add_shaping(o, a);
         return finish(o, r);
 }
 
@@ -189,8 +238,8 @@ json_object *manager_describe(const Manager *m) {
         for (int i = 0; r >= 0 && i < _HEALTH_MAX; i++)
                 if (m->health_text[i])
                         r = json_append(reasons, json_object_new_string(m->health_text[i]));
-        for (size_t i = 0; r >= 0 && manager_features[i]; i++)
-                r = json_append(f, json_object_new_string(manager_features[i]));
+        for (char **feature = manager_features(m); r >= 0 && *feature; feature++)
+                r = json_append(f, json_object_new_string(*feature));
         if (r < 0) {
                 json_object_put(reasons);
                 json_object_put(f);
@@ -233,6 +282,23 @@ static void add_lease(const Lease *l, void *userdata) {
         (void) json_append(list, o);
 }
 
+/* The ports of an attachment, each with whose it is. */
+static int add_ports(json_object *list, const Attachment *a) {
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < a->spec.n_ports; i++) {
+                json_object *o = port_of(&a->spec.ports[i]);
+                r = json_append(list, o);
+                if (r >= 0)
+                        r = json_add_string(o, "Sandbox", a->sandbox->id);
+                if (r >= 0)
+                        r = json_add_string(o, "Interface", a->spec.ifname);
+                if (r >= 0)
+                        r = json_add_string(o, "Network", a->network->name);
+        }
+        return r;
+}
+
 int manager_describe_all(const Manager *m, const char *what, json_object **ret) {
         _cleanup_json_ json_object *o = json_object_new_object(), *list = json_object_new_array();
         int r = o && list ? 0 : -ENOMEM;
@@ -256,7 +322,11 @@ int manager_describe_all(const Manager *m, const char *what, json_object **ret) 
                                 r = json_append(list, network_describe(n));
         } else if (streq(what, "addresses"))
                 ipam_visit(m->ipam, add_lease, list);
-        else
+        else if (streq(what, "ports")) {
+                MAP_FOREACH (a, m->attachments)
+                        if (a->announced && r >= 0)
+                                r = add_ports(list, a);
+        } else
                 return -EINVAL;
         if (r >= 0)
                 r = json_add(o, what, TAKE_PTR(list));

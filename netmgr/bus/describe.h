@@ -16,5 +16,5 @@ json_object *manager_describe(const Manager *m);
 /* {"sandboxes":[…]} and so on; -EINVAL for another word. */
 int manager_describe_all(const Manager *m, const char *what, json_object **ret);
 
-/* What this build and kernel can do, NULL-terminated. */
-extern const char *const manager_features[];
+/* What this build and kernel can do, NULL-terminated. Borrowed. */
+char **manager_features(const Manager *m);

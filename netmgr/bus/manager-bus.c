@@ -17,7 +17,7 @@ static int get_version(sd_bus *bus, const char *path, const char *interface, con
 
 static int get_features(sd_bus *bus, const char *path, const char *interface, const char *property,
                         sd_bus_message *reply, void *userdata, sd_bus_error *error) {
-        return sd_bus_message_append_strv(reply, (char **) manager_features);
+        return sd_bus_message_append_strv(reply, manager_features(((Bus *) userdata)->manager));
 }
 
 static int get_health(sd_bus *bus, const char *path, const char *interface, const char *property,
@@ -165,7 +165,7 @@ static int method_describe_all(sd_bus_message *m, void *userdata, sd_bus_error *
         if (r == -EINVAL)
                 return sd_bus_error_setf(
                                 error, error_dbus_name(ERROR_INVALID_ARGUMENT),
-                                "what: wanted sandboxes, attachments, networks or addresses, found \"%.64s\"",
+                                "what: wanted sandboxes, attachments, networks, addresses or ports, found \"%.64s\"",
                                 what);
         return r < 0 ? r : reply_json(m, o);
 }

@@ -24,6 +24,22 @@ static int append_dictionary(sd_bus_message *reply, json_object *v) {
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
+/* a(sqqs): the ports of an attachment. */
+static int append_ports(sd_bus_message *reply, json_object *v) {
+        int r = sd_bus_message_open_container(reply, 'a', "(sqqs)");
+
+        for (size_t i = 0; r >= 0 && i < json_object_array_length(v); i++) {
+                json_object *port = json_object_array_get_idx(v, i);
+
+                r = sd_bus_message_append(
+                                reply, "(sqqs)", json_object_get_string(json_get(port, "HostIP")),
+                                (uint16_t) json_object_get_uint64(json_get(port, "HostPort")),
+                                (uint16_t) json_object_get_uint64(json_get(port, "ContainerPort")),
+                                json_object_get_string(json_get(port, "Protocol")));
+        }
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
 static int append_value(sd_bus_message *reply, json_object *v, const char *signature) {
         if (streq(signature, "s"))
                 return sd_bus_message_append(reply, "s", json_object_get_string(v));
@@ -35,6 +51,8 @@ static int append_value(sd_bus_message *reply, json_object *v, const char *signa
                 return append_array(reply, v, signature + 1);
         if (streq(signature, "a{ss}"))
                 return append_dictionary(reply, v);
+        if (streq(signature, "a(sqqs)"))
+                return append_ports(reply, v);
         return -EINVAL;
 }
 

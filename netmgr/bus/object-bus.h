@@ -9,7 +9,8 @@
 #include "base/json.h"
 #include "bus/bus-internal.h"
 
-/* Appends one key of the description with the D-Bus signature s, u, t, as, ao or a{ss}. Takes o. */
+/* Appends one key of the description with the D-Bus signature s, u, t, as, ao, a{ss} or
+ * a(sqqs). Takes o. */
 int property_append(sd_bus_message *reply, json_object *o, const char *property,
                     const char *signature);
 /* The whole description as the answer to Describe. Takes o. */

@@ -6,7 +6,9 @@
 
 #include "base/limits.h"
 #include "base/parse.h"
+#include "core/enforce.h"
 #include "core/op-add.h"
+#include "core/ports.h"
 
 int add_parse(AddOp *op, Error *e) {
         const Request *q = &op->request;
@@ -311,6 +313,8 @@ static int decide_spec(AddOp *op, Error *e) {
         s->hairpin = c->hairpin;
         s->node4 = n->node4;
         s->node6 = n->node6;
+        s->snat = c->snat;
+        s->group = n->group;
         if (s->kind == NET_KIND_BRIDGE) {
                 memcpy(s->bridge, n->bridge, sizeof(s->bridge));
                 s->bridge_mac = n->bridge_mac;
@@ -329,12 +333,91 @@ static int decide_spec(AddOp *op, Error *e) {
         return 0;
 }
 
+/* A network's own limits win over what the runtime sends, as with the bandwidth plugin. */
+static bool bandwidth_is_set(const NetBandwidth *b) {
+        return b->ingress_rate > 0 || b->egress_rate > 0;
+}
+
+static int decide_shaping(AddOp *op, Error *e) {
+        AttachmentSpec *s = &op->attachment->spec;
+        const NetConf *c = op->attachment->network->conf;
+        const NlTcFeatures *tc = &op->manager->tc_features;
+
+        s->shaping_mode = c->shaping_mode;
+        s->bandwidth = bandwidth_is_set(&c->bandwidth) ? c->bandwidth : op->conf->runtime_bandwidth;
+        if (s->shaping_mode == NET_SHAPING_SHAPE &&
+            !(tc->tbf && tc->ifb && tc->clsact && tc->mirred))
+                return error_setf(
+                                e, ERROR_NOT_SUPPORTED,
+                                "network %s: shaping.mode \"shape\" needs tbf, ifb, clsact and mirred, and "
+                                "this kernel lacks%s%s%s%s; load the modules, or use \"police\"",
+                                op->attachment->network->name, tc->tbf ? "" : " tbf",
+                                tc->ifb ? "" : " ifb", tc->clsact ? "" : " clsact",
+                                tc->mirred ? "" : " mirred");
+        op->put_shaping = bandwidth_is_set(&s->bandwidth);
+        op->shaping_row = attachment_shaping_row(op->attachment);
+        return 0;
+}
+
+static int decide_ports(AddOp *op, Error *e) {
+        Attachment *a = op->attachment;
+
+        for (size_t i = 0; i < op->conf->n_ports; i++) {
+                int r = attachment_take_ports(a, &op->conf->ports[i], e);
+                if (r < 0)
+                        return r;
+        }
+        op->port_rows = new0(PortRow, a->spec.n_ports + 1);
+        if (!op->port_rows)
+                return error_oom(e);
+        for (size_t i = 0; i < a->spec.n_ports; i++)
+                op->port_rows[op->n_port_rows++] = attachment_port_row(a, &a->spec.ports[i]);
+        return 0;
+}
+
+/* "IFNAME" in the name is replaced once, as tuning does. */
+static char *sysctl_name(const char *name, const char *ifname) {
+        const char *at = strstr(name, "IFNAME");
+
+        return at ? strf("%.*s%s%s", (int) (at - name), name, ifname, at + strlen("IFNAME"))
+                  : strdup(name);
+}
+
+static int decide_sysctls(AttachmentSpec *s, const NetConf *c) {
+        s->sysctls = new0(NetSysctl, c->n_sysctls + 1);
+        if (!s->sysctls)
+                return -ENOMEM;
+        for (size_t i = 0; i < c->n_sysctls; i++) {
+                NetSysctl *sysctl = &s->sysctls[s->n_sysctls++];
+                sysctl->name = sysctl_name(c->sysctls[i].name, s->ifname);
+                sysctl->value = strdup(c->sysctls[i].value);
+                if (!sysctl->name || !sysctl->value)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
 int add_decide(AddOp *op, Error *e) {
         Attachment *a = op->attachment;
 
+        if (a->spec.kind == NET_KIND_BRIDGE && !op->manager->firewall_features.bridge)
+                return error_setf(
+                                e, ERROR_NOT_SUPPORTED,
+                                "network %s: kind bridge needs nftables tables of family bridge to keep "
+                                "sandboxes from using each other's addresses, and this kernel refuses "
+                                "them (%s)",
+                                a->network->name, op->manager->firewall_features.why);
         int r = allocate(op, e);
         if (r >= 0)
                 r = decide_spec(op, e);
+        if (r >= 0)
+                r = decide_shaping(op, e);
+        if (r >= 0)
+                r = decide_ports(op, e);
+        if (r >= 0 && decide_sysctls(&a->spec, a->network->conf) < 0)
+                r = error_oom(e);
+        if (r >= 0 && enforce_concerns(a) && !(op->policy = enforce_attachment(a)))
+                r = error_oom(e);
         if (r < 0)
                 return r;
         op->spec = &a->spec;

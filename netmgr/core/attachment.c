@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/limits.h"
 #include "base/parse.h"
+#include "core/ports.h"
 
 static const char *const state_names[_ATTACHMENT_STATE_MAX] = {
         [ATTACHMENT_PLANNED] = "planned",
@@ -121,6 +122,7 @@ Attachment *attachment_free(Attachment *a) {
         Manager *m = a->manager;
         if (a->announced && m->observer.attachment_removed)
                 m->observer.attachment_removed(a, m->observer.userdata);
+        attachment_give_back_all_ports(a);
         map_remove_u64(m->attachments, a->spec.id);
         if (a->spec.host_ifname[0])
                 map_remove_str(m->host_ends, a->spec.host_ifname);
@@ -260,6 +262,61 @@ int attachment_load_address(Manager *m, const AddressRow *row) {
         a->spec.addresses = more;
         more[a->spec.n_addresses++] =
                         (SpecAddress) { .address = row->address, .gateway = row->gateway };
+        return 0;
+}
+
+PortRow attachment_port_row(const Attachment *a, const SpecPort *port) {
+        return (PortRow) { .attachment = a->spec.id,
+                           .host = port->host,
+                           .protocol = port->protocol,
+                           .host_port = port->host_port,
+                           .container_port = port->container_port };
+}
+
+ShapingRow attachment_shaping_row(const Attachment *a) {
+        const NetBandwidth *b = &a->spec.bandwidth;
+
+        return (ShapingRow) { .attachment = a->spec.id,
+                              .mode = (char *) net_shaping_mode_to_string(a->spec.shaping_mode),
+                              .ingress_rate = b->ingress_rate,
+                              .ingress_burst = b->ingress_burst,
+                              .egress_rate = b->egress_rate,
+                              .egress_burst = b->egress_burst };
+}
+
+int attachment_load_port(Manager *m, const PortRow *row, Error *e) {
+        Attachment *a = map_get_u64(m->attachments, row->attachment);
+        SpecPort p = { .host = row->host,
+                       .protocol = row->protocol,
+                       .host_port = row->host_port,
+                       .container_port = row->container_port };
+
+        if (!a)
+                return 0;
+        SpecPort *more = reallocarray(a->spec.ports, a->spec.n_ports + 1, sizeof(*more));
+        if (!more)
+                return error_oom(e);
+        a->spec.ports = more;
+        int r = port_table_take(m->ports, a, &p, e);
+        if (r >= 0)
+                more[a->spec.n_ports++] = p;
+        return r;
+}
+
+int attachment_load_shaping(Manager *m, const ShapingRow *row, Error *e) {
+        Attachment *a = map_get_u64(m->attachments, row->attachment);
+
+        if (!a)
+                return 0;
+        a->spec.shaping_mode = net_shaping_mode_from_string(row->mode);
+        if (a->spec.shaping_mode < 0)
+                return error_setf(e, ERROR_LEDGER,
+                                  "attachment %" PRIu64 ": unknown shaping mode \"%s\"",
+                                  row->attachment, row->mode);
+        a->spec.bandwidth = (NetBandwidth) { .ingress_rate = row->ingress_rate,
+                                             .ingress_burst = row->ingress_burst,
+                                             .egress_rate = row->egress_rate,
+                                             .egress_burst = row->egress_burst };
         return 0;
 }
 

@@ -72,6 +72,14 @@ int attachment_load(Manager *m, AttachmentRow *row, Error *e);
 /* A held address of a loaded attachment. */
 int attachment_load_address(Manager *m, const AddressRow *row);
 
+/* Rows of what it publishes and of its limits; they borrow static strings only. */
+PortRow attachment_port_row(const Attachment *a, const SpecPort *port);
+ShapingRow attachment_shaping_row(const Attachment *a);
+
+/* What a loaded attachment publishes and how it is limited. */
+int attachment_load_port(Manager *m, const PortRow *row, Error *e);
+int attachment_load_shaping(Manager *m, const ShapingRow *row, Error *e);
+
 /* Ends the leases: rest period, or (nobody saw them) none. */
 void attachment_release_leases(Attachment *a, uint64_t now_usec);
 void attachment_forget_leases(Attachment *a);

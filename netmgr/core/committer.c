@@ -19,12 +19,13 @@ struct Committer {
         TaskQueue queue;
         Mailbox *mailbox; /* borrowed */
         Store *store;     /* the thread's alone once it runs */
+        Firewall *firewall;
         pthread_t thread;
         bool started;
         unsigned since_checkpoint;
 };
 
-static int commit_group(Store *store, List *group, Error *e) {
+static int write_group(Store *store, List *group, Error *e) {
         int r = store_begin(store, e);
         if (r < 0)
                 return r;
@@ -42,26 +43,86 @@ static int commit_group(Store *store, List *group, Error *e) {
         return r;
 }
 
-static void commit_all(Committer *c, List *group, size_t n) {
-        _cleanup_error_ Error error = ERROR_NULL;
-        int r = commit_group(c->store, group, &error);
+static void move_all(List *from, List *to) {
+        while (!list_is_empty(from)) {
+                List *first = from->next;
+                list_unlink(first);
+                list_append(to, first);
+        }
+}
 
+static void write_one_by_one(Committer *c, List *group) {
+        List todo, one;
+
+        list_init(&todo);
+        move_all(group, &todo);
+        while (!list_is_empty(&todo)) {
+                Commit *commit = (Commit *) list_entry(todo.next, Task, list);
+
+                list_init(&one);
+                list_unlink(&commit->task.list);
+                list_append(&one, &commit->task.list);
+                commit->task.r = write_group(c->store, &one, &commit->task.error);
+                commit->written = commit->task.r >= 0;
+                move_all(&one, group);
+        }
+}
+
+/* The rows of each commit; task.r says how it went. */
+static void write_all(Committer *c, List *group) {
+        int r = write_group(c->store, group, NULL);
+
+        if (r < 0) {
+                write_one_by_one(c, group);
+                return;
+        }
+        for (List *p = group->next; p != group; p = p->next) {
+                Commit *commit = (Commit *) list_entry(p, Task, list);
+                commit->task.r = 0;
+                commit->written = true;
+        }
+}
+
+static int enforce_one(Committer *c, Commit *commit, Error *e) {
+        int r = commit->enforce(commit, c->firewall);
+        if (r < 0) {
+                firewall_rollback(c->firewall);
+                return error_oom(e);
+        }
+        return firewall_commit(c->firewall, e);
+}
+
+static int enforce_group(Committer *c, List *group) {
+        for (List *p = group->next; p != group; p = p->next) {
+                Commit *commit = (Commit *) list_entry(p, Task, list);
+                if (!commit->enforce || !commit->written)
+                        continue;
+                int r = commit->enforce(commit, c->firewall);
+                if (r < 0) {
+                        firewall_rollback(c->firewall);
+                        return r;
+                }
+        }
+        return firewall_commit(c->firewall, NULL);
+}
+
+/* The rule elements of all commits whose rows are in. */
+static void enforce_all(Committer *c, List *group) {
+        if (enforce_group(c, group) >= 0)
+                return;
+        for (List *p = group->next; p != group; p = p->next) {
+                Commit *commit = (Commit *) list_entry(p, Task, list);
+                if (commit->enforce && commit->written)
+                        commit->task.r = enforce_one(c, commit, &commit->task.error);
+        }
+}
+
+static void commit_all(Committer *c, List *group) {
+        write_all(c, group);
+        enforce_all(c, group);
         while (!list_is_empty(group)) {
                 Task *t = list_entry(group->next, Task, list);
                 list_unlink(&t->list);
-                t->r = r;
-                if (r < 0) {
-                        if (n == 1) {
-                                t->error = error;
-                                error = ERROR_NULL;
-                        } else {
-                                List one;
-                                list_init(&one);
-                                list_append(&one, &t->list);
-                                t->r = commit_group(c->store, &one, &t->error);
-                                list_unlink(&t->list);
-                        }
-                }
                 mailbox_post(c->mailbox, t);
         }
 }
@@ -80,7 +141,7 @@ static void *committer_main(void *arg) {
         size_t n;
 
         while ((n = task_queue_take(&c->queue, GROUP_MAX, &group)) > 0) {
-                commit_all(c, &group, n);
+                commit_all(c, &group);
                 c->since_checkpoint += n;
                 if (c->since_checkpoint >= CHECKPOINT_EVERY)
                         checkpoint(c);
@@ -88,7 +149,7 @@ static void *committer_main(void *arg) {
         return NULL;
 }
 
-int committer_new(Mailbox *mailbox, Store *store, Committer **ret) {
+int committer_new(Mailbox *mailbox, Store *store, Firewall *firewall, Committer **ret) {
         _cleanup_free_ Committer *c = new0(Committer, 1);
         if (!c)
                 return -ENOMEM;
@@ -98,6 +159,7 @@ int committer_new(Mailbox *mailbox, Store *store, Committer **ret) {
                 return r;
         c->mailbox = mailbox;
         c->store = store;
+        c->firewall = firewall;
         r = thread_start(&c->thread, committer_main, c, "committer");
         if (r < 0) {
                 task_queue_destroy(&c->queue);
@@ -118,14 +180,11 @@ Committer *committer_free(Committer *c) {
 
         /* What still waits is written here. */
         list_init(&rest);
-        while (!list_is_empty(&c->queue.tasks)) {
-                List *first = c->queue.tasks.next;
-                list_unlink(first);
-                list_append(&rest, first);
-        }
+        move_all(&c->queue.tasks, &rest);
         if (!list_is_empty(&rest))
-                commit_all(c, &rest, 2);
+                commit_all(c, &rest);
         store_close(c->store);
+        firewall_free(c->firewall);
         task_queue_destroy(&c->queue);
         free(c);
         return NULL;
@@ -136,5 +195,6 @@ void committer_submit(Committer *c, Commit *commit) {
                 return; /* stopped: the next start finds the row as it was */
         commit->task.r = 0;
         commit->task.error = ERROR_NULL;
+        commit->written = false;
         task_queue_put(&c->queue, &commit->task);
 }

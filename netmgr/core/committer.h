@@ -2,14 +2,17 @@
 #pragma once
 
 /*
- * The one writer of the ledger: a thread that takes all commits that wait and writes them in one
- * transaction. Each commit is atomic by itself: when one of a group fails, the group is rolled back
+ * The one writer of the ledger and of the rule tables: a thread that takes all commits that wait,
+ * writes their rows in one transaction of the ledger and then their rule elements in one transaction
+ * of nftables. Each commit is atomic by itself: when one of a group fails, the group is taken back
  * and repeated one by one, so that only the culprit fails.
  *
- * What survives a crash: every commit whose `deliver` was called.
+ * What survives a crash: the rows of every commit whose `deliver` was called. The rule tables follow
+ * from the rows; the next start builds them anew.
  */
 
 #include "core/threads.h"
+#include "policy/firewall.h"
 #include "store/store.h"
 
 typedef struct Commit Commit;
@@ -17,12 +20,16 @@ struct Commit {
         Task task;
         /* Writes the rows, on the committer's thread, inside a transaction. May run twice. */
         int (*write)(Commit *commit, Store *store, Error *e);
+        /* Puts changes of the rule tables together, once the rows are in the ledger; NULL: none. May
+         * run twice. */
+        int (*enforce)(Commit *commit, Firewall *firewall);
+        bool written; /* out: the rows are in the ledger, whatever became of the rule tables */
 };
 
 typedef struct Committer Committer;
 
-/* Takes the store. */
-int committer_new(Mailbox *mailbox, Store *store, Committer **ret);
+/* Takes the store and the firewall. */
+int committer_new(Mailbox *mailbox, Store *store, Firewall *firewall, Committer **ret);
 /* Writes what waits, then closes the store: rows that were handed over are never lost by a stop. */
 Committer *committer_free(Committer *c);
 DEFINE_CLEANUP(Committer *, committer_free)

@@ -14,8 +14,10 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "core/attachment.h"
+#include "core/manager-firewall.h"
 #include "core/network.h"
 #include "core/operation.h"
+#include "core/ports.h"
 #include "core/recover.h"
 #include "core/sandbox.h"
 
@@ -39,6 +41,14 @@ void manager_set_health(Manager *m, HealthBit bit, const char *sentence) {
                 log_notice("health: recovered");
         if (m->observer.health_changed)
                 m->observer.health_changed(m->observer.userdata);
+}
+
+void manager_set_commit_health(Manager *m, const Commit *c) {
+        const char *sentence = c->task.r < 0 ? error_message(&c->task.error) : NULL;
+
+        manager_set_health(m, HEALTH_LEDGER, c->written ? NULL : sentence);
+        if (c->written && c->enforce)
+                manager_set_health(m, HEALTH_FIREWALL, sentence);
 }
 
 static int read_identity(Manager *m, Error *e) {
@@ -80,8 +90,9 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         m->sandboxes = map_new();
         m->attachments = map_new();
         m->host_ends = map_new();
+        m->ports = port_table_new();
         if (!m->state_dir || !m->config_dir || !m->nsd_socket || !m->networks || !m->sandboxes ||
-            !m->attachments || !m->host_ends)
+            !m->attachments || !m->host_ends || !m->ports)
                 return error_oom(e);
 
         int r = conf_load(m->config_dir, &m->conf, e);
@@ -150,6 +161,7 @@ static int start_netlink(Manager *m, Error *e) {
 
 int manager_start(Manager *m, Error *e) {
         _cleanup_(store_closep) Store *store = NULL;
+        _cleanup_(firewall_freep) Firewall *firewall = NULL;
         _cleanup_free_ char *set_aside = NULL;
 
         int r = store_open(m->state_dir, &store, &set_aside, e);
@@ -170,15 +182,25 @@ int manager_start(Manager *m, Error *e) {
         if (r < 0)
                 return r;
 
+        r = manager_start_firewall(m, &firewall, e);
+        if (r < 0)
+                return r;
+
+        if (manager_find_features(m) < 0)
+                return error_oom(e);
+
         r = mailbox_new(m->event, &m->mailbox);
         if (r >= 0)
-                r = committer_new(m->mailbox, store, &m->committer);
+                r = committer_new(m->mailbox, store, firewall, &m->committer);
         if (r >= 0) {
                 TAKE_PTR(store);
+                TAKE_PTR(firewall);
                 r = workers_new(m->mailbox, m->kernel, m->nsd_socket, m->conf.workers, &m->workers);
         }
         if (r >= 0)
                 r = reaper_new(m->mailbox, m->kernel, &m->reaper);
+        if (r >= 0)
+                r = flows_new(&m->flows);
         if (r < 0)
                 return error_set_errnof(e, ERROR_INTERNAL, r, "starting the threads");
 
@@ -225,6 +247,7 @@ Manager *manager_free(Manager *m) {
         mailbox_drain(m->mailbox);
         m->workers = workers_free(m->workers);
         m->committer = committer_free(m->committer);
+        m->flows = flows_free(m->flows);
         mailbox_drain(m->mailbox);
         mailbox_free(m->mailbox);
         nl_monitor_free(m->monitor);
@@ -238,6 +261,10 @@ Manager *manager_free(Manager *m) {
         map_free(m->sandboxes);
         map_free(m->attachments);
         map_free(m->host_ends);
+        port_table_free(m->ports);
+        for (char **f = m->features; f && *f; f++)
+                free(*f);
+        free(m->features);
         ipam_free(m->ipam);
         conf_clear(&m->conf);
         for (int i = 0; i < _HEALTH_MAX; i++)

@@ -16,6 +16,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "core/committer.h"
+#include "core/flows.h"
 #include "core/ipam.h"
 #include "core/reaper.h"
 #include "core/workers.h"
@@ -47,6 +48,8 @@ typedef enum HealthBit {
         HEALTH_LEDGER,       /* the last write failed */
         HEALTH_LEDGER_RESET, /* a damaged ledger was set aside at start */
         HEALTH_NETWORKS,     /* a file of networks.d is broken */
+        HEALTH_FIREWALL,     /* the rule tables could not be brought up to date */
+        HEALTH_FOREIGN,      /* another firewall drops what sandboxes forward */
         HEALTH_CONF,         /* netmgr.conf is broken; the last good one is in force */
         _HEALTH_MAX,
 } HealthBit;
@@ -66,6 +69,15 @@ struct Manager {
         Workers *workers;
         Reaper *reaper;
         Committer *committer;
+        Flows *flows;
+
+        InAddr node4, node6; /* source of what netmgr masquerades; unset: none known */
+        FirewallFeatures firewall_features;
+        bool firewall_owner_wanted;
+        NlTcFeatures tc_features;
+        uint32_t firewall_port_id; /* of the socket that owns the rule tables */
+        char **features; /* owned, NULL-terminated: what this kernel and this build can do */
+        struct PortTable *ports;
 
         Map *networks;    /* name -> Network */
         Map *sandboxes;   /* id -> Sandbox */
@@ -99,6 +111,13 @@ DEFINE_CLEANUP(Manager *, manager_free)
  * *e as well; what is good is taken over all the same. */
 int manager_reload(Manager *m, Error *e);
 
+/* NodeAddress=, else the source of the default route, else the first global address. */
+void manager_find_node_addresses(Manager *m);
+/* The rule tables follow: after a change of node addresses or of [Nftables]. */
+void manager_update_firewall_config(Manager *m);
+
+/* Ledger and rule tables are well, or not, as this commit found them. */
+void manager_set_commit_health(Manager *m, const Commit *c);
 void manager_set_health(Manager *m, HealthBit bit, const char *sentence); /* NULL: well again */
 static inline bool manager_is_degraded(const Manager *m) {
         return m->health != 0;

@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "core/enforce.h"
 #include "core/network-internal.h"
 #include "core/spec.h"
 
@@ -71,6 +72,32 @@ static void derive_bridge_name(Network *n) {
         else
                 snprintf(n->bridge, sizeof(n->bridge), "nmb-%.11s",
                          hash_format(hash64(n->name, strlen(n->name)), hash));
+}
+
+static bool group_is_used(const Manager *m, uint32_t group) {
+        const Network *n;
+
+        MAP_FOREACH (n, m->networks)
+                if (n->group == group)
+                        return true;
+        return false;
+}
+
+/* Networks on one bridge are one to the host: it sees the bridge only. */
+static void derive_group(Network *n) {
+        const Network *other;
+
+        if (n->group != 0)
+                return;
+        if (n->bridge[0])
+                MAP_FOREACH (other, n->manager->networks)
+                        if (other != n && other->group && streq(other->bridge, n->bridge)) {
+                                n->group = other->group;
+                                return;
+                        }
+        for (uint32_t g = NETWORK_GROUP_BASE; n->group == 0; g++)
+                if (!group_is_used(n->manager, g))
+                        n->group = g;
 }
 
 static bool set_overlaps(const NetRange *a, const NetConf *other, const InPrefix **ret) {
@@ -216,6 +243,8 @@ int network_set(Manager *m, const char *name, NetworkSource source, const char *
                         n->state = NETWORK_IDLE;
                 if (n->n_attachments == 0 && conf->kind == NET_KIND_BRIDGE && !n->bridge_created)
                         derive_bridge_name(n);
+                if (conf->kind != NET_KIND_LOOPBACK)
+                        derive_group(n);
         }
         if (is_new && m->observer.network_added)
                 m->observer.network_added(n, m->observer.userdata);
@@ -228,6 +257,7 @@ static void network_drop(Network *n) {
         /* Round robin goes on where it stood when an inline network comes again. */
         bool forget_cursors = n->source != NETWORK_CONFIG;
 
+        n->group = 0; /* what others allow is no longer this one */
         if (n->stored)
                 (void) network_unstore(n->manager, n->name, forget_cursors);
         if (forget_cursors)
@@ -352,6 +382,7 @@ void network_to_row(const Network *n, NetworkRow *ret) {
                 .bridge = n->bridge[0] ? (char *) n->bridge : NULL,
                 .bridge_created = n->bridge_created,
                 .mtu = n->mtu,
+                .group = n->group,
         };
         memcpy(ret->bridge_mac, n->bridge_mac.bytes, sizeof(ret->bridge_mac));
 }
@@ -364,7 +395,50 @@ typedef struct NetworkCommit {
         bool remove, forget_cursors;
         NetworkStored stored;
         void *userdata;
+        PolicyNetwork **policies; /* owned: this one and those whose `allow` names it */
+        size_t n_policies;
 } NetworkCommit;
+
+static int network_commit_enforce(Commit *c, Firewall *f) {
+        NetworkCommit *nc = (NetworkCommit *) c;
+        int r = nc->remove ? firewall_remove_network(f, nc->row.name) : 0;
+
+        for (size_t i = 0; i < nc->n_policies && r >= 0; i++)
+                r = firewall_put_network(f, nc->policies[i]);
+        return r;
+}
+
+static bool allows(const Network *n, const char *name) {
+        for (size_t i = 0; i < n->conf->n_allow; i++)
+                if (streq(n->conf->allow[i], name))
+                        return true;
+        return false;
+}
+
+static int add_policies(NetworkCommit *nc, const char *name, bool with_itself) {
+        const Network *n;
+
+        nc->policies = new0(PolicyNetwork *, map_size(nc->manager->networks) + 1);
+        if (!nc->policies)
+                return -ENOMEM;
+        MAP_FOREACH (n, nc->manager->networks) {
+                bool itself = streq(n->name, name);
+                if (!(itself ? with_itself : n->stored && allows(n, name)))
+                        continue;
+                nc->policies[nc->n_policies] = enforce_network(n);
+                if (!nc->policies[nc->n_policies++])
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+static void network_commit_free(NetworkCommit *nc) {
+        for (size_t i = 0; i < nc->n_policies; i++)
+                policy_network_free(nc->policies[i]);
+        free(nc->policies);
+        network_row_clear(&nc->row);
+        free(nc);
+}
 
 static int network_commit_write(Commit *c, Store *store, Error *e) {
         NetworkCommit *nc = (NetworkCommit *) c;
@@ -378,13 +452,11 @@ static int network_commit_write(Commit *c, Store *store, Error *e) {
 static void network_commit_delivered(Task *task) {
         NetworkCommit *nc = (NetworkCommit *) task;
 
-        manager_set_health(nc->manager, HEALTH_LEDGER,
-                           task->r < 0 ? error_message(&task->error) : NULL);
+        manager_set_commit_health(nc->manager, &nc->commit);
         if (nc->stored)
                 nc->stored(task->r, &task->error, nc->userdata);
         error_clear(&task->error);
-        network_row_clear(&nc->row);
-        free(nc);
+        network_commit_free(nc);
 }
 
 static int network_commit_new(Manager *m, const char *name, NetworkCommit **ret) {
@@ -396,6 +468,7 @@ static int network_commit_new(Manager *m, const char *name, NetworkCommit **ret)
         }
         nc->manager = m;
         nc->commit.write = network_commit_write;
+        nc->commit.enforce = network_commit_enforce;
         nc->commit.task.deliver = network_commit_delivered;
         *ret = nc;
         return 0;
@@ -413,6 +486,7 @@ int network_store(Network *n, NetworkStored stored, void *userdata) {
         row.hash = (char *) hash_format(n->conf->hash, hash);
         nc->row.bridge_created = row.bridge_created;
         nc->row.mtu = row.mtu;
+        nc->row.group = row.group;
         memcpy(nc->row.bridge_mac, row.bridge_mac, sizeof(row.bridge_mac));
         nc->row.kind = strdup(row.kind);
         nc->row.source = strdup(row.source);
@@ -420,9 +494,8 @@ int network_store(Network *n, NetworkStored stored, void *userdata) {
         nc->row.hash = strdup(row.hash);
         nc->row.bridge = row.bridge ? strdup(row.bridge) : NULL;
         if (!nc->row.kind || !nc->row.source || !nc->row.config || !nc->row.hash ||
-            (row.bridge && !nc->row.bridge)) {
-                network_row_clear(&nc->row);
-                free(nc);
+            (row.bridge && !nc->row.bridge) || add_policies(nc, n->name, true) < 0) {
+                network_commit_free(nc);
                 return -ENOMEM;
         }
         nc->stored = stored;
@@ -438,6 +511,10 @@ int network_unstore(Manager *m, const char *name, bool forget_cursors) {
         if (r < 0)
                 return r;
         nc->remove = true;
+        if (add_policies(nc, name, false) < 0) {
+                network_commit_free(nc);
+                return -ENOMEM;
+        }
         nc->forget_cursors = forget_cursors;
         committer_submit(m->committer, &nc->commit);
         return 0;
@@ -473,6 +550,9 @@ int network_load(Manager *m, const NetworkRow *row, Error *e) {
         n->bridge_created = row->bridge_created;
         memcpy(n->bridge_mac.bytes, row->bridge_mac, sizeof(row->bridge_mac));
         n->mtu = row->mtu;
+        n->group = row->group;
+        if (n->conf->kind != NET_KIND_LOOPBACK)
+                derive_group(n); /* a row of an older schema has none */
         n->stored = true;
         return 0;
 }

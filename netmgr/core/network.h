@@ -51,6 +51,7 @@ struct Network {
         uint32_t mtu;                        /* as decided, bytes; 0: not yet */
         InAddr node4, node6; /* preferred source towards sandboxes, as found while READY */
 
+        uint32_t group;                  /* link group of its interfaces; in the row */
         bool stored;                     /* its row is in the ledger */
         void (*dropped)(void *userdata); /* who asked for the removal hears of its end; or NULL */
         void *dropped_userdata;

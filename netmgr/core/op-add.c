@@ -38,6 +38,8 @@ static void add_free(AddOp *op) {
         error_clear(&op->error);
         for (size_t i = 0; i < op->n_rested; i++)
                 lease_free(op->rested[i]);
+        policy_attachment_free(op->policy);
+        free(op->port_rows);
         free(op->plan_json);
         free(op->answer);
         free(op);
@@ -70,6 +72,10 @@ static int write_undo(Commit *c, Store *store, Error *e) {
         return r < 0 ? r : store_add_event(store, &event, e);
 }
 
+static int enforce_undo(Commit *c, Firewall *f) {
+        return firewall_remove(f, ((AddOp *) ((char *) c - offsetof(AddOp, commit)))->id);
+}
+
 static void add_drop_objects(AddOp *op) {
         Attachment *a = TAKE_PTR(op->attachment);
 
@@ -83,7 +89,7 @@ static void undo_written(Task *task) {
         AddOp *op = add_of_commit(task);
 
         if (task->r < 0)
-                manager_set_health(op->manager, HEALTH_LEDGER, error_message(&task->error));
+                manager_set_commit_health(op->manager, &op->commit);
         error_clear(&task->error);
         free(TAKE_PTR(op->addresses));
         add_drop_objects(op);
@@ -116,6 +122,7 @@ static void add_fail(AddOp *op, int r, Error *e) {
         if (op->drop_sandbox)
                 a->sandbox->stored = false;
         op->commit.write = write_undo;
+        op->commit.enforce = op->policy ? enforce_undo : NULL;
         op->commit.task.deliver = undo_written;
         committer_submit(op->manager->committer, &op->commit);
 }
@@ -157,8 +164,7 @@ static void up_written(Task *task) {
         AddOp *op = add_of_commit(task);
         Attachment *a = op->attachment;
 
-        manager_set_health(op->manager, HEALTH_LEDGER,
-                           task->r < 0 ? error_message(&task->error) : NULL);
+        manager_set_commit_health(op->manager, &op->commit);
         free(TAKE_PTR(op->addresses));
         if (task->r < 0) {
                 /* It works, but a crash would forget it: take it down as a DEL would. */
@@ -207,6 +213,7 @@ static void wired(Task *task) {
         }
         op->addresses = attachment_addresses_text(op->attachment);
         op->commit.write = write_up;
+        op->commit.enforce = NULL;
         op->commit.task.deliver = up_written;
         committer_submit(op->manager->committer, &op->commit);
 }
@@ -227,23 +234,36 @@ static int write_planned(Commit *c, Store *store, Error *e) {
                 r = store_put_address(store, &op->address_rows[i], e);
         for (size_t i = 0; i < op->n_cursor_rows && r >= 0; i++)
                 r = store_put_cursor(store, &op->cursor_rows[i], e);
+        for (size_t i = 0; i < op->n_port_rows && r >= 0; i++)
+                r = store_put_port(store, &op->port_rows[i], e);
+        if (r >= 0 && op->put_shaping)
+                r = store_put_shaping(store, &op->shaping_row, e);
         return r;
+}
+
+/* Before a link is made: nothing can pass it that the tables do not know. */
+static int enforce_planned(Commit *c, Firewall *f) {
+        return firewall_put(f, ((AddOp *) ((char *) c - offsetof(AddOp, commit)))->policy);
 }
 
 static void planned_written(Task *task) {
         AddOp *op = add_of_commit(task);
 
-        manager_set_health(op->manager, HEALTH_LEDGER,
-                           task->r < 0 ? error_message(&task->error) : NULL);
+        manager_set_commit_health(op->manager, &op->commit);
+        op->written = op->commit.written;
         if (task->r < 0) {
-                if (op->put_sandbox)
+                if (op->put_sandbox && !op->written)
                         op->attachment->sandbox->stored = false;
                 add_fail(op, task->r, &task->error);
                 return;
         }
-        op->written = true;
         if (add_is_late(op))
                 return;
+        /* A client that keeps sending would otherwise keep its old way. */
+        for (size_t i = 0; i < op->n_port_rows; i++)
+                if (op->port_rows[i].protocol == IPPROTO_UDP)
+                        flows_forget_port(op->manager->flows, IPPROTO_UDP,
+                                          op->port_rows[i].host_port, &op->port_rows[i].host);
         attachment_set_state(op->attachment, ATTACHMENT_WIRING);
         op->job.run = wire_run;
         op->job.task.deliver = wired;
@@ -263,6 +283,7 @@ static void add_commit_planned(AddOp *op) {
                        (l = ipam_pop_rested(op->manager->ipam, now_realtime()));)
                 op->rested[op->n_rested++] = l;
         op->commit.write = write_planned;
+        op->commit.enforce = op->policy ? enforce_planned : NULL;
         op->commit.task.deliver = planned_written;
         committer_submit(op->manager->committer, &op->commit);
 }

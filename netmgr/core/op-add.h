@@ -11,6 +11,7 @@
 #include "core/operation.h"
 #include "core/plan.h"
 #include "core/wire.h"
+#include "policy/policy.h"
 
 typedef struct AddOp {
         Job job; /* first member */
@@ -42,6 +43,11 @@ typedef struct AddOp {
         SandboxRow sandbox_row;
         NetworkRow network_row;
         AttachmentRow attachment_row;
+        PolicyAttachment *policy; /* owned; NULL: nothing for the rule tables */
+        PortRow *port_rows;       /* owned */
+        size_t n_port_rows;
+        ShapingRow shaping_row;
+        bool put_shaping;
         AddressRow address_rows[RANGE_SETS_MAX * 2];
         CursorRow cursor_rows[RANGE_SETS_MAX * 2];
         size_t n_address_rows, n_cursor_rows;

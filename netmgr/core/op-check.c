@@ -179,9 +179,9 @@ static int check_bridge(const AttachmentSpec *s, NlSocket *host, const NlLink *p
                 return differs(e, "bridge %s is missing in %s", s->bridge, where);
         if (port->master != bridge.ifindex)
                 return differs(e, "%s is no port of bridge %s", s->host_ifname, s->bridge);
-        if (port->hairpin != s->hairpin)
+        if (port->hairpin != spec_needs_hairpin(s))
                 return differs(e, "hairpin mode of %s on bridge %s: wanted %s, found %s",
-                               s->host_ifname, s->bridge, s->hairpin ? "on" : "off",
+                               s->host_ifname, s->bridge, spec_needs_hairpin(s) ? "on" : "off",
                                port->hairpin ? "on" : "off");
         r = check_link(&bridge, s->bridge, where, NULL, 0, e);
         if (r < 0 || !s->is_gateway)
@@ -282,9 +282,15 @@ static int copy_spec(const Attachment *a, AttachmentSpec *ret, Error *e) {
         ret->host_mac = a->spec.host_mac;
         memcpy(ret->ifname, a->spec.ifname, sizeof(ret->ifname));
         memcpy(ret->host_ifname, a->spec.host_ifname, sizeof(ret->host_ifname));
+        ret->shaping_mode = a->spec.shaping_mode;
+        ret->bandwidth = a->spec.bandwidth;
+        ret->ports = new0(SpecPort, a->spec.n_ports + 1);
         ret->addresses = new0(SpecAddress, a->spec.n_addresses + 1);
-        if (!ret->addresses)
+        if (!ret->addresses || !ret->ports)
                 return error_oom(e);
+        ret->n_ports = a->spec.n_ports;
+        if (a->spec.n_ports)
+                memcpy(ret->ports, a->spec.ports, a->spec.n_ports * sizeof(SpecPort));
         ret->n_addresses = a->spec.n_addresses;
         if (a->spec.n_addresses)
                 memcpy(ret->addresses, a->spec.addresses,

@@ -14,6 +14,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "core/enforce.h"
 #include "core/operation.h"
 #include "cri/netconf.h"
 
@@ -68,8 +69,7 @@ static int write_end(Commit *c, Store *store, Error *e) {
 static void end_written(Task *task) {
         Release *rel = RELEASE_OF_COMMIT(task);
 
-        manager_set_health(rel->manager, HEALTH_LEDGER,
-                           task->r < 0 ? error_message(&task->error) : NULL);
+        manager_set_commit_health(rel->manager, &rel->commit);
         error_clear(&task->error);
         rel->writing = false;
         release_maybe_free(rel);
@@ -90,6 +90,7 @@ static void release_finish(Release *rel) {
 
         rel->writing = true;
         rel->commit.write = write_end;
+        rel->commit.enforce = NULL;
         rel->commit.task.deliver = end_written;
         committer_submit(m->committer, &rel->commit);
 
@@ -149,17 +150,26 @@ static int write_releasing(Commit *c, Store *store, Error *e) {
                                           e);
 }
 
+/* Cut first: from here on nothing passes the interface, and its ports lead nowhere. */
+static int enforce_releasing(Commit *c, Firewall *f) {
+        return firewall_remove(f, RELEASE_OF_COMMIT(c)->id);
+}
+
 static void releasing_written(Task *task) {
         Release *rel = RELEASE_OF_COMMIT(task);
         Attachment *a = rel->attachment;
 
         /* A ledger that cannot be written is no reason to keep a sandbox: go on, and say so. */
-        manager_set_health(rel->manager, HEALTH_LEDGER,
-                           task->r < 0 ? error_message(&task->error) : NULL);
+        manager_set_commit_health(rel->manager, &rel->commit);
         error_clear(&task->error);
         rel->writing = false;
 
-        if (!a->spec.host_ifname[0] || a->lost) {
+        /* Who gets the address next must not inherit its flows. */
+        for (size_t i = 0; i < a->spec.n_addresses && enforce_concerns(a); i++)
+                flows_forget_address(rel->manager->flows, &a->spec.addresses[i].address.address);
+        if (spec_shapes_egress(&a->spec))
+                spec_ifb_name(&a->spec, rel->reap.ifb);
+        if (!a->spec.host_ifname[0] || (a->lost && !rel->reap.ifb[0])) {
                 release_finish(rel);
                 return;
         }
@@ -198,6 +208,7 @@ void attachment_release(Attachment *a, const char *op, const char *reason, Relea
 
         rel->writing = true;
         rel->commit.write = write_releasing;
+        rel->commit.enforce = enforce_concerns(a) ? enforce_releasing : NULL;
         rel->commit.task.deliver = releasing_written;
         committer_submit(rel->manager->committer, &rel->commit);
 }

@@ -8,7 +8,12 @@
 #include <stdio.h>
 
 /* Operations besides those per address and route: links, lo, neighbours, margins. */
-#define OPS_FIXED 8
+#define OPS_FIXED 14
+
+/* What waits at most in mode shape; more only makes every packet late. */
+#define SHAPE_LATENCY_US 25000
+/* Two GSO packets of 64 KiB have to fit the bucket, or nothing large ever passes. */
+#define SHAPE_BURST_MIN (128U * 1024U)
 
 void plan_clear(Plan *p) {
         free(p->host);
@@ -30,6 +35,7 @@ static void link_set(NlOp *ops, size_t *n, const char *name, NlLinkMask mask, co
         op->link.mask = mask;
         op->link.up = true;
         op->link.hairpin = true;
+        op->link.route_localnet = true;
         /* Strict reverse path: a routed sandbox cannot send from another's IPv4 address. */
         op->link.rp_filter = 1;
 }
@@ -66,15 +72,23 @@ static void plan_host(const AttachmentSpec *s, uint32_t master_ifindex, Plan *p)
         op->veth.mtu = s->mtu;
         op->veth.master_ifindex = master_ifindex;
         op->veth.peer_netns_fd = -EBADF; /* the executor's */
+        if (s->kind == NET_KIND_ROUTED)
+                op->veth.group = s->group; /* of a bridge's ports the host sees the bridge only */
 
         if (s->kind == NET_KIND_ROUTED) {
                 mask |= NL_LINK_IPV4_CONF;
+                if (spec_needs_route_localnet(s))
+                        mask |= NL_LINK_ROUTE_LOCALNET;
                 ipv6_sysctls(p->host_sysctls, &p->n_host_sysctls, s->host_ifname,
                              spec_has_family(s, AF_INET6), false);
         }
-        if (s->hairpin)
+        if (spec_needs_hairpin(s))
                 mask |= NL_LINK_HAIRPIN;
         link_set(p->host, &p->n_host, s->host_ifname, mask, "set up the host end");
+        if (spec_shapes_egress(s)) {
+                op = op_append(p->host, &p->n_host, NL_IFB_ADD, "create the shaping interface");
+                spec_ifb_name(s, op->ifb.name);
+        }
 }
 
 static void plan_pod_route(const NetRoute *route, bool onlink, Plan *p) {
@@ -133,7 +147,47 @@ static void plan_pod(const AttachmentSpec *s, Plan *p) {
                 plan_pod_route(&s->routes[i], routed, p);
 }
 
+void plan_tbf(NlOp *op, int32_t ifindex, uint64_t rate_bits, uint64_t burst_bits) {
+        uint64_t rate = MAX_OF(rate_bits / 8, (uint64_t) 1);
+        uint64_t burst = burst_bits / 8;
+
+        *op = (NlOp) { .type = NL_TBF_SET, .what = "set the rate" };
+        if (burst == 0)
+                burst = MAX_OF(rate / 250, (uint64_t) SHAPE_BURST_MIN); /* 4 ms of the rate */
+        op->tbf.ifindex = ifindex;
+        op->tbf.rate = rate;
+        op->tbf.burst = (uint32_t) MIN_OF(burst, (uint64_t) INT32_MAX);
+        op->tbf.latency_us = SHAPE_LATENCY_US;
+}
+
+/* Towards the sandbox a bucket on the host end; from it, by way of an interface that has one. */
+static void plan_shaping(const AttachmentSpec *s, Plan *p) {
+        char ifb[IF_NAMESIZE];
+        NlOp *op;
+
+        if (spec_shapes_ingress(s))
+                plan_tbf(&p->finish[p->n_finish++], NL_HOST_END, s->bandwidth.ingress_rate,
+                         s->bandwidth.ingress_burst);
+        if (!spec_shapes_egress(s))
+                return;
+        spec_ifb_name(s, ifb);
+        plan_tbf(&p->finish[p->n_finish++], NL_IFB_END, s->bandwidth.egress_rate,
+                 s->bandwidth.egress_burst);
+        link_set(p->finish, &p->n_finish, ifb, NL_LINK_UP, "raise the shaping interface");
+        op = op_append(p->finish, &p->n_finish, NL_CLSACT_ADD, "add the classifier");
+        op->redirect.ifindex = NL_HOST_END;
+        op = op_append(p->finish, &p->n_finish, NL_REDIRECT_ADD,
+                       "lead traffic to the shaping interface");
+        op->redirect.ifindex = NL_HOST_END;
+        op->redirect.to_ifindex = NL_IFB_END;
+}
+
 static void plan_finish(const AttachmentSpec *s, Plan *p) {
+        plan_shaping(s, p);
+        if (s->kind == NET_KIND_BRIDGE && spec_needs_route_localnet(s)) {
+                link_set(p->finish, &p->n_finish, s->bridge, NL_LINK_ROUTE_LOCALNET,
+                         "let 127.0.0.1 reach host ports by the bridge");
+        }
         link_set(p->finish, &p->n_finish, s->host_ifname, NL_LINK_UP, "raise the host end");
         if (s->kind != NET_KIND_ROUTED)
                 return;
@@ -173,6 +227,8 @@ int plan_make(const AttachmentSpec *s, uint32_t master_ifindex, Plan *ret) {
                 return -ENOMEM;
         }
         plan_pod(s, &p);
+        p.sysctls = s->sysctls;
+        p.n_sysctls = s->n_sysctls;
         if (s->kind != NET_KIND_LOOPBACK) {
                 plan_host(s, master_ifindex, &p);
                 plan_finish(s, &p);

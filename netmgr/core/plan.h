@@ -28,8 +28,14 @@ typedef struct Plan {
         size_t n_pod_sysctls;
         PlanSysctl host_sysctls[PLAN_SYSCTLS_MAX]; /* before the host end goes up */
         size_t n_host_sysctls;
+        const NetSysctl *
+                        sysctls; /* borrowed from the specification: of tuning, before traffic flows */
+        size_t n_sysctls;
 } Plan;
 
 /* master_ifindex: the bridge's index now (it is no part of the row), 0 for other kinds. */
 int plan_make(const AttachmentSpec *s, uint32_t master_ifindex, Plan *ret);
 void plan_clear(Plan *p);
+
+/* The token bucket of mode shape for a rate in bit/s and a burst in bits (0: our choice). */
+void plan_tbf(NlOp *op, int32_t ifindex, uint64_t rate_bits, uint64_t burst_bits);

@@ -31,21 +31,27 @@ static int delete_one(NlSocket *host, const char *name) {
         return r == -ENODEV ? 0 : r;
 }
 
+static void collect(NlOp *op, const char *name, uint32_t group) {
+        *op = (NlOp) { .type = NL_LINK_SET, .what = "collect the link" };
+        op->link.mask = NL_LINK_GROUP;
+        op->link.group = group;
+        snprintf(op->link.name, sizeof(op->link.name), "%s", name);
+}
+
 /*
  * All links of the batch in two messages. The first fails for links that are gone (ENODEV), which is
  * as good as deleted; any other doubt is settled link by link.
  */
 static void delete_group(ReaperThread *t, List *batch, size_t n) {
-        NlOp ops[REAP_BATCH_MAX] = { 0 };
+        NlOp ops[2 * REAP_BATCH_MAX] = { 0 }; /* a link, and its shaping interface if it has one */
         NlOp del = { .type = NL_GROUP_DEL, .what = "delete the links", .group = t->group };
         size_t i = 0;
 
-        for (List *p = batch->next; p != batch && i < n; p = p->next, i++) {
+        for (List *p = batch->next; p != batch && n > 0; p = p->next, n--) {
                 Reap *reap = (Reap *) list_entry(p, Task, list);
-                ops[i] = (NlOp) { .type = NL_LINK_SET, .what = "collect the link" };
-                ops[i].link.mask = NL_LINK_GROUP;
-                ops[i].link.group = t->group;
-                memcpy(ops[i].link.name, reap->name, sizeof(ops[i].link.name));
+                collect(&ops[i++], reap->name, t->group);
+                if (reap->ifb[0])
+                        collect(&ops[i++], reap->ifb, t->group);
         }
         int r = kernel_apply(t->host, ops, i, &(NlApplied) { 0 });
         int d = kernel_apply(t->host, &del, 1, &(NlApplied) { 0 });
@@ -54,6 +60,8 @@ static void delete_group(ReaperThread *t, List *batch, size_t n) {
         for (List *p = batch->next; p != batch; p = p->next) {
                 Reap *reap = (Reap *) list_entry(p, Task, list);
                 reap->task.r = sure ? 0 : delete_one(t->host, reap->name);
+                if (!sure && reap->ifb[0])
+                        (void) delete_one(t->host, reap->ifb);
         }
 }
 
@@ -63,10 +71,11 @@ static void *reaper_main(void *arg) {
         size_t n;
 
         while ((n = task_queue_take(&t->reaper->queue, REAP_BATCH_MAX, &batch)) > 0) {
-                if (n == 1) {
-                        Reap *reap = (Reap *) list_entry(batch.next, Task, list);
-                        reap->task.r = delete_one(t->host, reap->name);
-                } else
+                Reap *first = (Reap *) list_entry(batch.next, Task, list);
+
+                if (n == 1 && !first->ifb[0])
+                        first->task.r = delete_one(t->host, first->name);
+                else
                         delete_group(t, &batch, n);
 
                 while (!list_is_empty(&batch)) {

@@ -15,6 +15,7 @@
 typedef struct Reap {
         Task task; /* r: 0 gone (ENODEV is 0), else the kernel's error */
         char name[16];
+        char ifb[16]; /* goes with it; "": none */
 } Reap;
 
 typedef struct Reaper Reaper;

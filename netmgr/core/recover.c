@@ -40,6 +40,16 @@ static int on_address(AddressRow *row, void *userdata) {
         return attachment_load_address(l->manager, row) < 0 ? error_oom(l->error) : 0;
 }
 
+static int on_port(PortRow *row, void *userdata) {
+        Loader *l = userdata;
+        return attachment_load_port(l->manager, row, l->error);
+}
+
+static int on_shaping(ShapingRow *row, void *userdata) {
+        Loader *l = userdata;
+        return attachment_load_shaping(l->manager, row, l->error);
+}
+
 static int on_cursor(CursorRow *row, void *userdata) {
         Loader *l = userdata;
         return ipam_load_cursor(l->manager->ipam, row->network, row->set_index, &row->address) < 0
@@ -57,6 +67,10 @@ static int load_all(Manager *m, Store *store, Error *e) {
                 r = store_load_attachments(store, on_attachment, &l, e);
         if (r >= 0)
                 r = store_load_addresses(store, on_address, &l, e);
+        if (r >= 0)
+                r = store_load_ports(store, on_port, &l, e);
+        if (r >= 0)
+                r = store_load_shapings(store, on_shaping, &l, e);
         if (r >= 0)
                 r = store_load_cursors(store, on_cursor, &l, e);
         if (r >= 0)

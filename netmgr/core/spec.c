@@ -4,6 +4,7 @@
 
 #include "core/spec.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/limits.h"
@@ -41,9 +42,38 @@ int net_dns_copy(const NetDns *from, NetDns *ret) {
 void spec_clear(AttachmentSpec *s) {
         free(s->addresses);
         free(s->routes);
+        free(s->ports);
+        for (size_t i = 0; i < s->n_sysctls; i++) {
+                free(s->sysctls[i].name);
+                free(s->sysctls[i].value);
+        }
+        free(s->sysctls);
         free(s->cni_name);
         net_dns_clear(&s->dns);
         *s = (AttachmentSpec) { 0 };
+}
+
+void spec_ifb_name(const AttachmentSpec *s, char ret[static IF_NAMESIZE]) {
+        snprintf(ret, IF_NAMESIZE, "nmi%" PRIx64, s->id);
+}
+
+bool spec_shapes_ingress(const AttachmentSpec *s) {
+        return s->shaping_mode == NET_SHAPING_SHAPE && s->bandwidth.ingress_rate > 0;
+}
+
+bool spec_shapes_egress(const AttachmentSpec *s) {
+        return s->shaping_mode == NET_SHAPING_SHAPE && s->bandwidth.egress_rate > 0;
+}
+
+bool spec_needs_route_localnet(const AttachmentSpec *s) {
+        for (size_t i = 0; s->snat && i < s->n_ports; i++)
+                if (s->ports[i].host.family == AF_INET)
+                        return true;
+        return false;
+}
+
+bool spec_needs_hairpin(const AttachmentSpec *s) {
+        return s->kind == NET_KIND_BRIDGE && (s->hairpin || (s->snat && s->n_ports > 0));
 }
 
 bool spec_has_family(const AttachmentSpec *s, int family) {
@@ -105,6 +135,8 @@ int spec_to_json(const AttachmentSpec *s, char **ret) {
         if (json_add_string(o, "cniName", s->cni_name) < 0 ||
             json_add(o, "hairpin", json_object_new_boolean(s->hairpin)) < 0 ||
             json_add(o, "isGateway", json_object_new_boolean(s->is_gateway)) < 0 ||
+            json_add(o, "snat", json_object_new_boolean(s->snat)) < 0 ||
+            json_add(o, "group", json_object_new_int64(s->group)) < 0 ||
             json_add(o, "routes", TAKE_PTR(routes)) < 0 || json_add(o, "dns", TAKE_PTR(dns)) < 0)
                 return -ENOMEM;
         if (s->bridge[0] && (json_add_string(o, "bridge", s->bridge) < 0 ||
@@ -202,6 +234,8 @@ int spec_from_json(const char *text, AttachmentSpec *s, Error *e) {
                 { "cniName", json_read_string, offsetof(AttachmentSpec, cni_name), JSON_REQUIRED },
                 { "hairpin", json_read_bool, offsetof(AttachmentSpec, hairpin), 0 },
                 { "isGateway", json_read_bool, offsetof(AttachmentSpec, is_gateway), 0 },
+                { "snat", json_read_bool, offsetof(AttachmentSpec, snat), 0 },
+                { "group", json_read_u32, offsetof(AttachmentSpec, group), 0 },
                 { "bridge", read_name, offsetof(AttachmentSpec, bridge), 0 },
                 { "bridgeMac", read_mac, offsetof(AttachmentSpec, bridge_mac), 0 },
                 { "node4", json_read_in_addr, offsetof(AttachmentSpec, node4), 0 },

@@ -17,6 +17,13 @@ typedef struct SpecAddress {
         InAddr gateway;   /* AF_UNSPEC: none */
 } SpecAddress;
 
+/* A host port of one family; the sandbox's address of that family is where it leads. */
+typedef struct SpecPort {
+        InAddr host; /* family set; unspecified: every address of the host */
+        uint8_t protocol;
+        uint16_t host_port, container_port;
+} SpecPort;
+
 typedef struct AttachmentSpec {
         uint64_t id;
         NetKind kind;
@@ -34,7 +41,15 @@ typedef struct AttachmentSpec {
         size_t n_routes;
         NetDns dns;          /* owned */
         InAddr node4, node6; /* preferred source of the host towards the sandbox, or unset */
-        char *cni_name;      /* "name" of the CNI configuration; owned */
+        uint32_t group;      /* link group of the network */
+        bool snat;           /* host ports work by 127.0.0.1 and from the sandbox itself */
+        SpecPort *ports;     /* owned; columns of the ledger's table port */
+        size_t n_ports;
+        NetBandwidth bandwidth; /* table shaping */
+        NetShapingMode shaping_mode;
+        NetSysctl *sysctls; /* owned; IFNAME replaced; written at ADD */
+        size_t n_sysctls;
+        char *cni_name; /* "name" of the CNI configuration; owned */
 } AttachmentSpec;
 
 void spec_clear(AttachmentSpec *s);
@@ -47,6 +62,17 @@ int spec_from_json(const char *text, AttachmentSpec *s, Error *e);
 /* The CNI result in the given version. netns_path as CNI_NETNS said it. */
 int spec_to_result(const AttachmentSpec *s, const char *netns_path, const char *version, char **ret,
                    Error *e);
+
+/* The interface that delays what leaves the sandbox (shaping mode shape): "nmi" + id in hex. */
+void spec_ifb_name(const AttachmentSpec *s, char ret[static IF_NAMESIZE]);
+/* True when the limit of that direction is kept by tc. */
+bool spec_shapes_ingress(const AttachmentSpec *s);
+bool spec_shapes_egress(const AttachmentSpec *s);
+/* The host has to accept 127.0.0.1 as a source towards the sandbox. */
+bool spec_needs_route_localnet(const AttachmentSpec *s);
+/* The bridge has to send frames back to the port they came from: asked for, or where br_netfilter
+ * translates a host port's address before the host's routing would see the packet. */
+bool spec_needs_hairpin(const AttachmentSpec *s);
 
 bool spec_has_family(const AttachmentSpec *s, int family);
 

@@ -56,6 +56,8 @@ static int apply(NlSocket *s, NlOp *ops, size_t n, const char *where, NlApplied 
         int r = kernel_apply(s, ops, n, &applied);
         if (applied.host_ifindex)
                 *ret = applied;
+        else if (applied.ifb_ifindex)
+                ret->ifb_ifindex = applied.ifb_ifindex;
         if (r < 0) {
                 _cleanup_free_ char *words =
                                 applied.failed < n ? nl_op_describe(&ops[applied.failed]) : NULL;
@@ -79,6 +81,27 @@ static int pod_sysctls(WorkerContext *w, const Plan *p, int netns_fd, Error *e) 
         return 0;
 }
 
+/* What the network asks for; what is not there is an error, and named. */
+static int tuning_sysctls(WorkerContext *w, const Plan *p, int netns_fd, Error *e) {
+        for (size_t i = 0; i < p->n_sysctls; i++) {
+                /* Names are relative to /proc/sys/net, which is all that a namespace has of its own. */
+                const char *name = p->sysctls[i].name + strlen("net/");
+                int r = nsd_client_write_sysctl(&w->nsd, netns_fd, name, p->sysctls[i].value);
+                if (r < 0)
+                        return error_set_errnof(e, ERROR_KERNEL, r,
+                                                "sysctl %s: writing \"%s\" in the sandbox's netns",
+                                                p->sysctls[i].name, p->sysctls[i].value);
+        }
+        return 0;
+}
+
+static void delete_link(WorkerContext *w, const char *name) {
+        NlOp op = { .type = NL_LINK_DEL, .what = "delete the link" };
+
+        snprintf(op.link.name, sizeof(op.link.name), "%s", name);
+        (void) kernel_apply(w->host, &op, 1, &(NlApplied) { 0 });
+}
+
 static int wire_steps(WorkerContext *w, Plan *p, int netns_fd, NlSocket *pod, NlApplied *ret,
                       Error *e) {
         for (size_t i = 0; i < p->n_host; i++)
@@ -87,13 +110,16 @@ static int wire_steps(WorkerContext *w, Plan *p, int netns_fd, NlSocket *pod, Nl
         int r = apply(w->host, p->host, p->n_host, "the host's netns", ret, e);
         if (r < 0)
                 return r;
-        nl_ops_resolve(p->pod, p->n_pod, ret->host_ifindex, ret->pod_ifindex);
-        nl_ops_resolve(p->finish, p->n_finish, ret->host_ifindex, ret->pod_ifindex);
+        nl_ops_resolve(p->pod, p->n_pod, ret);
+        nl_ops_resolve(p->finish, p->n_finish, ret);
 
         r = pod_sysctls(w, p, netns_fd, e);
         if (r < 0)
                 return r;
         r = apply(pod, p->pod, p->n_pod, "the sandbox's netns", ret, e);
+        if (r < 0)
+                return r;
+        r = tuning_sysctls(w, p, netns_fd, e);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < p->n_host_sysctls; i++) {
@@ -111,9 +137,10 @@ int wire_plan(WorkerContext *w, Plan *p, int netns_fd, NlSocket *pod, const char
         int r = wire_steps(w, p, netns_fd, pod, &applied, e);
         if (r < 0 && p->n_host > 0 && applied.host_ifindex) {
                 /* The host end is ours only when our creation succeeded: EEXIST is another's link. */
-                NlOp op = { .type = NL_LINK_DEL, .what = "delete the link" };
-                snprintf(op.link.name, sizeof(op.link.name), "%s", host_ifname);
-                (void) kernel_apply(w->host, &op, 1, &(NlApplied) { 0 });
+                delete_link(w, host_ifname);
+                for (size_t i = 0; i < p->n_host; i++)
+                        if (p->host[i].type == NL_IFB_ADD && applied.ifb_ifindex)
+                                delete_link(w, p->host[i].ifb.name);
                 return r;
         }
         *ret = applied;

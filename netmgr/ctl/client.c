@@ -121,26 +121,27 @@ static void call_error(sd_bus_error *e, const sd_bus_error *from, const char *me
                 sd_bus_error_copy(e, from);
 }
 
-int client_call(sd_bus *bus, CallFlags flags, const char *path, const char *interface,
-                const char *member, sd_bus_message **ret, sd_bus_error *e, const char *types, ...) {
+static int make_error(sd_bus_error *e, int r, const char *member) {
+        return sd_bus_error_set_errnof(e, r, "cannot make the call %s: %s", member, strerror(-r));
+}
+
+int client_call_new(sd_bus *bus, const char *path, const char *interface, const char *member,
+                    sd_bus_message **ret, sd_bus_error *e) {
+        int r = sd_bus_message_new_method_call(bus, ret, NETMGR_BUS_NAME, path, interface, member);
+        return r < 0 ? make_error(e, r, member) : 0;
+}
+
+int client_call_send(sd_bus *bus, CallFlags flags, sd_bus_message *m, sd_bus_message **ret,
+                     sd_bus_error *e) {
         _cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
-        _cleanup_message_ sd_bus_message *m = NULL, *reply = NULL;
-        int r;
+        _cleanup_message_ sd_bus_message *reply = NULL;
+        const char *member = sd_bus_message_get_member(m);
+        int r = 0;
 
-        r = sd_bus_message_new_method_call(bus, &m, NETMGR_BUS_NAME, path, interface, member);
-        if (r >= 0 && types) {
-                va_list ap;
-
-                va_start(ap, types);
-                r = sd_bus_message_appendv(m, types, ap);
-                va_end(ap);
-        }
-        if (r >= 0 && (flags & CALL_CHANGES))
+        if (flags & CALL_CHANGES)
                 r = sd_bus_message_set_allow_interactive_authorization(m, true);
         if (r < 0)
-                return sd_bus_error_set_errnof(e, r, "cannot make the call %s: %s", member,
-                                               strerror(-r));
-
+                return make_error(e, r, member);
         r = sd_bus_call(bus, m, flags & CALL_CHANGES ? CHANGE_TIMEOUT_USEC : 0, &error, &reply);
         if (r < 0) {
                 if (!sd_bus_error_is_set(&error))
@@ -152,6 +153,25 @@ int client_call(sd_bus *bus, CallFlags flags, const char *path, const char *inte
         if (ret)
                 *ret = TAKE_PTR(reply);
         return 0;
+}
+
+int client_call(sd_bus *bus, CallFlags flags, const char *path, const char *interface,
+                const char *member, sd_bus_message **ret, sd_bus_error *e, const char *types, ...) {
+        _cleanup_message_ sd_bus_message *m = NULL;
+
+        int r = client_call_new(bus, path, interface, member, &m, e);
+        if (r < 0)
+                return r;
+        if (types) {
+                va_list ap;
+
+                va_start(ap, types);
+                r = sd_bus_message_appendv(m, types, ap);
+                va_end(ap);
+                if (r < 0)
+                        return make_error(e, r, member);
+        }
+        return client_call_send(bus, flags, m, ret, e);
 }
 
 /*

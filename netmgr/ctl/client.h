@@ -47,6 +47,12 @@ int client_connect(const char *address, sd_bus **ret, sd_bus_error *e);
 int client_call(sd_bus *bus, CallFlags flags, const char *path, const char *interface,
                 const char *member, sd_bus_message **ret, sd_bus_error *e, const char *types, ...);
 
+/* The same in two steps, for arguments that are not one list: make, append, send. */
+int client_call_new(sd_bus *bus, const char *path, const char *interface, const char *member,
+                    sd_bus_message **ret, sd_bus_error *e);
+int client_call_send(sd_bus *bus, CallFlags flags, sd_bus_message *m, sd_bus_message **ret,
+                     sd_bus_error *e);
+
 /* Describe() of an object, as a JSON object. */
 int client_describe(sd_bus *bus, const char *path, const char *interface, json_object **ret,
                     sd_bus_error *e);

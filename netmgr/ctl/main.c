@@ -15,24 +15,43 @@
 typedef struct Verb {
         const char *name, *sub; /* "network add": two words */
         const char *synopsis;
-        int n_args; /* exactly so many follow */
+        int n_args;       /* exactly so many follow */
+        unsigned options; /* 1 << VerbOption of those that it takes */
         int (*check)(Ctl *ctl, char **args, sd_bus_error *e);
         int (*run)(Ctl *ctl, char **args, sd_bus_error *e);
         const char *help;
 } Verb;
 
+/* Codes of getopt_long() for the options of single verbs begin here, above every character. */
+#define VERB_OPTION 256
+
+#define INTERFACE (1U << OPTION_INTERFACE)
+#define PORT      (INTERFACE | 1U << OPTION_HOST_IP)
+#define BANDWIDTH                                                                                  \
+        (INTERFACE | 1U << OPTION_INGRESS | 1U << OPTION_INGRESS_BURST | 1U << OPTION_EGRESS |     \
+         1U << OPTION_EGRESS_BURST)
+
 static const Verb verbs[] = {
-        { "status", NULL, "", 0, NULL, verb_status, "Version, health and numbers of the daemon" },
-        { "list", NULL, "sandboxes|attachments|networks|addresses", 1, verb_list_check, verb_list,
-          "Table of all objects of a kind" },
-        { "show", NULL, "OBJECT", 1, verb_show_check, verb_show,
+        { "status", NULL, "", 0, 0, NULL, verb_status,
+          "Version, health and numbers of the daemon" },
+        { "list", NULL, "sandboxes|attachments|networks|addresses", 1, 0, verb_list_check,
+          verb_list, "Table of all objects of a kind" },
+        { "show", NULL, "OBJECT", 1, 0, verb_show_check, verb_show,
           "One sandbox (ID), attachment (ID/INTERFACE) or network (NAME)" },
-        { "monitor", NULL, "", 0, NULL, verb_monitor, "Print changes until interrupted" },
-        { "reload", NULL, "", 0, NULL, verb_reload, "Read netmgr.conf and networks.d again" },
-        { "network", "add", "FILE", 1, NULL, verb_network_add,
+        { "monitor", NULL, "", 0, 0, NULL, verb_monitor, "Print changes until interrupted" },
+        { "reload", NULL, "", 0, 0, NULL, verb_reload, "Read netmgr.conf and networks.d again" },
+        { "network", "add", "FILE", 1, 0, NULL, verb_network_add,
           "Add the network of a conflist (\"-\": stdin)" },
-        { "network", "remove", "NAME", 1, verb_network_remove_check, verb_network_remove,
+        { "network", "remove", "NAME", 1, 0, verb_network_remove_check, verb_network_remove,
           "Remove a network that was added so" },
+        { "port", "list", "", 0, 0, NULL, verb_port_list,
+          "Ports of the host that lead to sandboxes" },
+        { "port", "add", "SANDBOX PORT[:CPORT][/PROTOCOL]", 2, PORT, verb_port_add_check,
+          verb_port_add, "Lead a port of the host to a port of the sandbox" },
+        { "port", "remove", "SANDBOX PORT[/PROTOCOL]", 2, PORT, verb_port_remove_check,
+          verb_port_remove, "End that, and what runs over it" },
+        { "bandwidth", "set", "SANDBOX", 1, BANDWIDTH, verb_bandwidth_set_check, verb_bandwidth_set,
+          "Limit what flows to (ingress) and from (egress) it" },
         { 0 },
 };
 
@@ -45,7 +64,11 @@ static void usage(FILE *f) {
                 fprintf(f, "  %-48s %s\n", left, v->help);
         }
         fprintf(f,
-                "\n  --json=short|pretty|off   JSON instead of tables\n"
+                "\n  --interface=NAME          which interface of the sandbox, where it has several\n"
+                "  --host-ip=ADDRESS         address of the host that the port is on (default: all)\n"
+                "  --ingress=RATE, --egress=RATE, --ingress-burst=BITS, --egress-burst=BITS\n"
+                "                            such as 10M or 1.5G bit/s; 0 or none: no limit\n"
+                "  --json=short|pretty|off   JSON instead of tables\n"
                 "  --no-legend               no headings; tab-separated when stdout is no terminal\n"
                 "  --bus-address=ADDRESS     D-Bus address (default: the system bus)\n"
                 "  --version, --help\n\n"
@@ -55,6 +78,38 @@ static void usage(FILE *f) {
 static int usage_error(const char *problem, const char *word) {
         fprintf(stderr, "netmgrctl: %s \"%s\"; see netmgrctl --help\n", problem, word);
         return EXIT_STATUS_USAGE;
+}
+
+static const struct option options[] = {
+        { "interface", required_argument, NULL, VERB_OPTION + OPTION_INTERFACE },
+        { "host-ip", required_argument, NULL, VERB_OPTION + OPTION_HOST_IP },
+        { "ingress", required_argument, NULL, VERB_OPTION + OPTION_INGRESS },
+        { "ingress-burst", required_argument, NULL, VERB_OPTION + OPTION_INGRESS_BURST },
+        { "egress", required_argument, NULL, VERB_OPTION + OPTION_EGRESS },
+        { "egress-burst", required_argument, NULL, VERB_OPTION + OPTION_EGRESS_BURST },
+        { "json", required_argument, NULL, 'j' },
+        { "no-legend", no_argument, NULL, 'l' },
+        { "bus-address", required_argument, NULL, 'b' },
+        { "version", no_argument, NULL, 'V' },
+        { "help", no_argument, NULL, 'h' },
+        { 0 },
+};
+
+static const char *option_name(VerbOption option) {
+        const struct option *o = options;
+
+        while (o->name && o->val != VERB_OPTION + (int) option)
+                o++;
+        return strempty(o->name);
+}
+
+/* The first option that was given and that the verb does not take; _OPTION_MAX: none. */
+static VerbOption stray_option(const Ctl *ctl, const Verb *v) {
+        VerbOption option = 0;
+
+        while (option < _OPTION_MAX && (!ctl->options[option] || v->options & 1U << option))
+                option++;
+        return option;
 }
 
 /* The verb of the words, and where its arguments begin. */
@@ -108,45 +163,54 @@ static int run_verb(Ctl *ctl, const char *address, const Verb *v, char **args) {
         return status;
 }
 
-int main(int argc, char **argv) {
-        static const struct option options[] = {
-                { "json", required_argument, NULL, 'j' },
-                { "no-legend", no_argument, NULL, 'l' },
-                { "bus-address", required_argument, NULL, 'b' },
-                { "version", no_argument, NULL, 'V' },
-                { "help", no_argument, NULL, 'h' },
-                { 0 },
-        };
-        Ctl ctl = {
-                .output = { .mode = OUTPUT_TEXT, .legend = true, .terminal = isatty(STDOUT_FILENO) }
-        };
-        const char *address = NULL, *terminal = getenv("TERM");
-        int c, used;
+/* Fills ctl and *ret_address. 0: go on with the verb; 1: done, the status is in *ret_status. */
+static int parse_options(int argc, char **argv, Ctl *ctl, const char **ret_address,
+                         int *ret_status) {
+        int c;
 
+        *ret_status = EXIT_STATUS_USAGE;
         while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
                 switch (c) {
                 case 'j': {
                         int mode = (int) output_mode_from_string(optarg);
-                        if (mode < 0)
-                                return usage_error("--json= is short, pretty or off, not", optarg);
-                        ctl.output.mode = (OutputMode) mode;
+                        if (mode < 0) {
+                                (void) usage_error("--json= is short, pretty or off, not", optarg);
+                                return 1;
+                        }
+                        ctl->output.mode = (OutputMode) mode;
                         break;
                 }
                 case 'l':
-                        ctl.output.legend = false;
+                        ctl->output.legend = false;
                         break;
                 case 'b':
-                        address = optarg;
+                        *ret_address = optarg;
                         break;
                 case 'V':
                         version_print("netmgrctl", 0);
-                        return EXIT_STATUS_OK;
+                        *ret_status = EXIT_STATUS_OK;
+                        return 1;
                 case 'h':
                         usage(stdout);
-                        return EXIT_STATUS_OK;
+                        *ret_status = EXIT_STATUS_OK;
+                        return 1;
                 default:
-                        return EXIT_STATUS_USAGE;
+                        if (c < VERB_OPTION)
+                                return 1;
+                        ctl->options[c - VERB_OPTION] = optarg;
                 }
+        return 0;
+}
+
+int main(int argc, char **argv) {
+        Ctl ctl = {
+                .output = { .mode = OUTPUT_TEXT, .legend = true, .terminal = isatty(STDOUT_FILENO) }
+        };
+        const char *address = NULL, *terminal = getenv("TERM");
+        int used, status;
+
+        if (parse_options(argc, argv, &ctl, &address, &status) > 0)
+                return status;
         ctl.output.color = ctl.output.terminal && !getenv("NO_COLOR") && terminal &&
                            !streq(terminal, "dumb");
 
@@ -157,5 +221,8 @@ int main(int argc, char **argv) {
                 return usage_error("an argument is missing after", v->name);
         if (argc - optind - used > v->n_args)
                 return usage_error("unexpected argument", argv[optind + used + v->n_args]);
+        VerbOption stray = stray_option(&ctl, v);
+        if (stray < _OPTION_MAX)
+                return usage_error("this verb does not take the option", option_name(stray));
         return run_verb(&ctl, address, v, argv + optind + used);
 }

@@ -8,12 +8,12 @@
  */
 
 #include "base/json.h"
+#include "base/parse.h"
 #include "ctl/client.h"
+#include "ctl/find.h"
+#include "ctl/rate.h"
 #include "ctl/text.h"
 #include "ctl/verb.h"
-
-/* Shorter beginnings of an id are typing errors. */
-#define ID_PREFIX_MIN 4U
 
 #define MANAGER NETMGR_BUS_NAME ".Manager"
 
@@ -25,104 +25,6 @@ typedef struct Found {
 
 static void found_done(Found *found) {
         free(found->path);
-}
-
-typedef enum Match {
-        MATCH_NONE,
-        MATCH_PREFIX, /* the only one that begins like this */
-        MATCH_EXACT,
-        MATCH_SEVERAL,
-} Match;
-
-/* What a search among sandboxes gave; strings owned. */
-typedef struct SandboxMatch {
-        Match match;
-        char *id, *path;
-        char *other; /* MATCH_SEVERAL: another id that begins so */
-} SandboxMatch;
-
-static void sandbox_match_done(SandboxMatch *match) {
-        free(match->id);
-        free(match->path);
-        free(match->other);
-}
-
-static int replace_string(char **to, const char *from) {
-        char *copy = strdup(from);
-
-        if (!copy)
-                return -ENOMEM;
-        free(*to);
-        *to = copy;
-        return 0;
-}
-
-/* Takes one sandbox of the list into account. */
-static int sandbox_match_add(SandboxMatch *match, const char *wanted, const char *id,
-                             const char *path) {
-        int r;
-
-        if (match->match == MATCH_EXACT)
-                return 0;
-        if (streq(id, wanted))
-                match->match = MATCH_EXACT;
-        else if (strlen(wanted) < ID_PREFIX_MIN || strncmp(id, wanted, strlen(wanted)) != 0)
-                return 0;
-        else if (match->match == MATCH_NONE)
-                match->match = MATCH_PREFIX;
-        else {
-                match->match = MATCH_SEVERAL;
-                return replace_string(&match->other, id);
-        }
-
-        r = replace_string(&match->id, id);
-        return r < 0 ? r : replace_string(&match->path, path);
-}
-
-static int find_sandbox(sd_bus *bus, const char *wanted, SandboxMatch *match, sd_bus_error *e) {
-        _cleanup_message_ sd_bus_message *reply = NULL;
-        const char *id, *path;
-        int r;
-
-        r = client_call(bus, 0, NETMGR_PATH, MANAGER, "ListSandboxes", &reply, e, NULL);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_enter_container(reply, 'a', "(ssso)");
-        while (r >= 0 && (r = sd_bus_message_read(reply, "(ssso)", &id, NULL, NULL, &path)) > 0)
-                r = sandbox_match_add(match, wanted, id, path);
-        if (r < 0)
-                return sd_bus_error_set_errnof(e, r, "cannot read the list of sandboxes: %s",
-                                               strerror(-r));
-        return 0;
-}
-
-static int several_error(const SandboxMatch *match, const char *wanted, sd_bus_error *e) {
-        return sd_bus_error_setf(e, error_dbus_name(ERROR_INVALID_ARGUMENT),
-                                 "more than one sandbox begins with \"%s\", among them %s and %s: "
-                                 "give more of the id",
-                                 wanted, match->id, match->other);
-}
-
-static int no_sandbox_error(const char *wanted, sd_bus_error *e) {
-        return sd_bus_error_setf(e, error_dbus_name(ERROR_NO_SUCH_SANDBOX),
-                                 "there is no sandbox \"%s\"%s", wanted,
-                                 strlen(wanted) < ID_PREFIX_MIN
-                                                 ? ", and the beginning of an id needs 4 characters"
-                                                 : "");
-}
-
-/* The one sandbox that is meant, or an error. */
-static int find_one_sandbox(sd_bus *bus, const char *wanted, SandboxMatch *match, sd_bus_error *e) {
-        int r;
-
-        r = find_sandbox(bus, wanted, match, e);
-        if (r < 0)
-                return r;
-        if (match->match == MATCH_SEVERAL)
-                return several_error(match, wanted, e);
-        if (match->match == MATCH_NONE)
-                return no_sandbox_error(wanted, e);
-        return 0;
 }
 
 /* Sets *ret to the path of the network of exactly this name, NULL when there is none. */
@@ -143,40 +45,6 @@ static int find_network(sd_bus *bus, const char *wanted, char **ret, sd_bus_erro
                 return sd_bus_error_set_errnof(e, r, "cannot read the list of networks: %s",
                                                strerror(-r));
         *ret = TAKE_PTR(found);
-        return 0;
-}
-
-static int find_attachment(sd_bus *bus, const char *wanted, Found *ret, sd_bus_error *e) {
-        _cleanup_(sandbox_match_done) SandboxMatch sandbox = { 0 };
-        _cleanup_message_ sd_bus_message *reply = NULL;
-        _cleanup_free_ char *prefix = NULL;
-        const char *slash = strchr(wanted, '/'), *id, *interface, *path;
-        int r;
-
-        prefix = strndup(wanted, (size_t) (slash - wanted));
-        if (!prefix)
-                return sd_bus_error_set_errno(e, -ENOMEM);
-        r = find_one_sandbox(bus, prefix, &sandbox, e);
-        if (r < 0)
-                return r;
-
-        r = client_call(bus, 0, NETMGR_PATH, MANAGER, "ListAttachments", &reply, e, NULL);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_enter_container(reply, 'a', "(sssso)");
-        while (r >= 0 &&
-               (r = sd_bus_message_read(reply, "(sssso)", &id, &interface, NULL, NULL, &path)) > 0)
-                if (streq(id, sandbox.id) && streq(interface, slash + 1))
-                        r = replace_string(&ret->path, path);
-        if (r < 0)
-                return sd_bus_error_set_errnof(e, r, "cannot read the list of attachments: %s",
-                                               strerror(-r));
-        if (!ret->path)
-                return sd_bus_error_setf(e, error_dbus_name(ERROR_NO_SUCH_ATTACHMENT),
-                                         "sandbox %s has no interface \"%s\" of netmgr", sandbox.id,
-                                         slash + 1);
-        ret->noun = "attachments";
-        ret->interface = NETMGR_BUS_NAME ".Attachment";
         return 0;
 }
 
@@ -219,8 +87,15 @@ static int find_any(sd_bus *bus, const char *wanted, Found *ret, sd_bus_error *e
 static int find_object(sd_bus *bus, const char *wanted, Found *ret, sd_bus_error *e) {
         int r;
 
-        if (strchr(wanted, '/'))
-                return find_attachment(bus, wanted, ret, e);
+        const char *slash = strchr(wanted, '/');
+        if (slash) {
+                _cleanup_free_ char *sandbox = strndup(wanted, (size_t) (slash - wanted));
+
+                if (!sandbox)
+                        return sd_bus_error_set_errno(e, -ENOMEM);
+                found_set(ret, "attachments", NETMGR_BUS_NAME ".Attachment", NULL);
+                return find_attachment(bus, sandbox, slash + 1, &ret->path, e);
+        }
 
         if (strncmp(wanted, "sandbox:", 8) == 0) {
                 _cleanup_(sandbox_match_done) SandboxMatch sandbox = { 0 };
@@ -257,6 +132,20 @@ static const Column sandbox_fields[] = {
         { 0 },
 };
 
+static char *format_rate(json_object *value) {
+        _cleanup_free_ char *bits = NULL;
+
+        if (json_object_get_uint64(value) == 0)
+                return strdup("none");
+        bits = bits_format(json_object_get_uint64(value));
+        return bits ? strf("%s/s", bits) : NULL;
+}
+
+static char *format_burst(json_object *value) {
+        return json_object_get_uint64(value) == 0 ? strdup("chosen by netmgrd")
+                                                  : bits_format(json_object_get_uint64(value));
+}
+
 static const Column attachment_fields[] = {
         { "Sandbox", "Sandbox", 0, NULL },
         { "Interface", "Interface", 0, NULL },
@@ -268,6 +157,12 @@ static const Column attachment_fields[] = {
         { "MTU", "Mtu", 0, NULL },
         { "Addresses", "Addresses", 0, NULL },
         { "Gateways", "Gateways", 0, NULL },
+        { "Ports", "Ports", 0, NULL },
+        { "Limits by", "ShapingMode", 0, NULL },
+        { "Ingress limit", "IngressRate", 0, format_rate },
+        { "Ingress burst", "IngressBurst", 0, format_burst },
+        { "Egress limit", "EgressRate", 0, format_rate },
+        { "Egress burst", "EgressBurst", 0, format_burst },
         { 0 },
 };
 
@@ -332,6 +227,51 @@ static int attachments_print(Ctl *ctl, const char *key, json_object *value, sd_b
         return table_print(&ctl->output, attachment_columns, "attachments", chosen);
 }
 
+static const char *string_at(json_object *object, const char *key) {
+        return strempty(json_object_get_string(json_get(object, key)));
+}
+
+/* Each port as "0.0.0.0:8080/tcp to 80". */
+static int ports_in_words(json_object *object) {
+        json_object *ports = json_get(object, "Ports"), *list;
+
+        if (!json_object_is_type(ports, json_type_array) || json_object_array_length(ports) == 0)
+                return 0;
+        list = json_object_new_array();
+        if (!list)
+                return -ENOMEM;
+        for (size_t i = 0; i < json_object_array_length(ports); i++) {
+                json_object *port = json_object_array_get_idx(ports, i);
+                const char *host = string_at(port, "HostIP");
+                bool six = strchr(host, ':') != NULL;
+                _cleanup_free_ char *text =
+                                strf("%s%s%s:%s/%s to %s", six ? "[" : "", host, six ? "]" : "",
+                                     string_at(port, "HostPort"), string_at(port, "Protocol"),
+                                     string_at(port, "ContainerPort"));
+
+                if (!text || json_append(list, json_object_new_string(text)) < 0) {
+                        json_object_put(list);
+                        return -ENOMEM;
+                }
+        }
+        return json_add(object, "Ports", list);
+}
+
+static int attachment_print(const Output *output, json_object *attachment) {
+        int r = ports_in_words(attachment);
+
+        /* A burst without a limit means nothing, nor does the way of limiting without any. */
+        bool ingress = json_object_get_uint64(json_get(attachment, "IngressRate")) > 0;
+        bool egress = json_object_get_uint64(json_get(attachment, "EgressRate")) > 0;
+        if (!ingress)
+                json_object_object_del(attachment, "IngressBurst");
+        if (!egress)
+                json_object_object_del(attachment, "EgressBurst");
+        if (!ingress && !egress)
+                json_object_object_del(attachment, "ShapingMode");
+        return r < 0 ? r : fields_print(output, attachment_fields, attachment);
+}
+
 int verb_show_check(_unused_ Ctl *ctl, char **args, sd_bus_error *e) {
         const char *slash = strchr(args[0], '/');
 
@@ -368,7 +308,7 @@ int verb_show(Ctl *ctl, char **args, sd_bus_error *e) {
         }
 
         if (streq(found.noun, "attachments"))
-                return fields_print(&ctl->output, attachment_fields, object);
+                return attachment_print(&ctl->output, object);
         if (streq(found.noun, "sandboxes")) {
                 r = fields_print(&ctl->output, sandbox_fields, object);
                 return r < 0 ? r : attachments_print(ctl, "Sandbox", json_get(object, "Id"), e);

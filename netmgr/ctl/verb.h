@@ -13,9 +13,21 @@
 
 #include "ctl/table.h"
 
+/* Options that only some verbs take; main.c refuses them elsewhere. */
+typedef enum VerbOption {
+        OPTION_INTERFACE,
+        OPTION_HOST_IP,
+        OPTION_INGRESS,
+        OPTION_INGRESS_BURST,
+        OPTION_EGRESS,
+        OPTION_EGRESS_BURST,
+        _OPTION_MAX,
+} VerbOption;
+
 typedef struct Ctl {
         sd_bus *bus; /* owned; NULL while arguments are checked */
         Output output;
+        const char *options[_OPTION_MAX]; /* borrowed of argv; NULL: not given */
 } Ctl;
 
 int verb_status(Ctl *ctl, char **args, sd_bus_error *e);
@@ -36,3 +48,15 @@ int verb_reload(Ctl *ctl, char **args, sd_bus_error *e);
 int verb_network_add(Ctl *ctl, char **args, sd_bus_error *e);
 int verb_network_remove_check(Ctl *ctl, char **args, sd_bus_error *e);
 int verb_network_remove(Ctl *ctl, char **args, sd_bus_error *e);
+
+int verb_port_list(Ctl *ctl, char **args, sd_bus_error *e);
+int verb_port_add_check(Ctl *ctl, char **args, sd_bus_error *e);
+int verb_port_add(Ctl *ctl, char **args, sd_bus_error *e);
+int verb_port_remove_check(Ctl *ctl, char **args, sd_bus_error *e);
+int verb_port_remove(Ctl *ctl, char **args, sd_bus_error *e);
+
+int verb_bandwidth_set_check(Ctl *ctl, char **args, sd_bus_error *e);
+int verb_bandwidth_set(Ctl *ctl, char **args, sd_bus_error *e);
+
+/* Whether --interface= can be the name of one; for the check of verbs that take it. */
+int verb_check_interface(const Ctl *ctl, sd_bus_error *e);

@@ -79,7 +79,7 @@ STDIN = {
     "mtu too small": (base(mtu=10), 7, ["mtu", "10"]),
     "mtu too large": (base(mtu=1 << 40), DECODE, ["mtu"]),
     "hairpin and promiscuous": (bridge(hairpinMode=True, promiscMode=True), (2, 7), ["hairpinMode", "promiscMode"]),
-    "ipMasq": (bridge(ipMasq=True), 2, ["ipMasq", "true"]),
+    "vlan": (bridge(vlan=7), 2, ["vlan", "7"]),
     "unknown key": (base(colour="blue"), 2, ["colour", "blue"]),
     "unknown key in ipam": (with_ipam(subnet="10.97.0.0/24", colour="blue"), 2, ["colour", "blue"]),
     "key of another kind": (base(hairpinMode=True), (2, 7), ["hairpinMode"]),

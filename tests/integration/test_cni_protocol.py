@@ -146,13 +146,6 @@ def test_what_a_runtime_adds_is_accepted(host):
     assert (box["Id"], box["PodNamespace"], box["PodName"], box["PodUID"]) == ("sandbox-1", "space", "web", "u-1")
 
 
-def test_ip_masquerading_is_refused_until_it_exists(host):
-    pod = host.pod()
-    with host.unchanged():
-        host.try_add(bridge(ipMasq=True), pod)[0].expect_error(2, "ipMasq", "true")
-    host.add(bridge(ipMasq=False), pod)
-
-
 # --- DEL -----------------------------------------------------------------------------------------
 
 def no_netns(a):

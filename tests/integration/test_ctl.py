@@ -135,7 +135,7 @@ def test_usage_errors(host, argv):
 def test_help_and_version(host):
     r = host.ctl("--help")
     assert r.returncode == 0
-    for verb in ("status", "list", "show", "monitor", "reload", "network"):
+    for verb in ("status", "list", "show", "monitor", "reload", "network", "port", "bandwidth"):
         assert verb in r.stdout
     assert host.ctl("--version").returncode == 0
 

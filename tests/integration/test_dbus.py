@@ -26,9 +26,12 @@ MEMBERS = {
         "properties": {"Id": "s", "Runtime": "s", "PodName": "s", "PodNamespace": "s", "PodUID": "s",
                        "Labels": "a{ss}", "NetnsPath": "s", "State": "s", "Attachments": "ao"}, "signals": {}},
     ATTACHMENT: {
-        "methods": {"Describe": ("", "s")},
+        "methods": {"Describe": ("", "s"), "AddPort": ("sqqa{sv}", ""), "RemovePort": ("sqa{sv}", ""),
+                    "SetBandwidth": ("a{sv}", "")},
         "properties": {"Sandbox": "s", "Network": "s", "Kind": "s", "Interface": "s", "HostInterface": "s",
-                       "Mac": "s", "Mtu": "u", "Addresses": "as", "Gateways": "as", "State": "s"}, "signals": {}},
+                       "Mac": "s", "Mtu": "u", "Addresses": "as", "Gateways": "as", "State": "s",
+                       "Ports": "a(sqqs)", "ShapingMode": "s", "IngressRate": "t", "IngressBurst": "t",
+                       "EgressRate": "t", "EgressBurst": "t"}, "signals": {}},
     NETWORK: {
         "methods": {"Describe": ("", "s")},
         "properties": {"Name": "s", "Kind": "s", "Source": "s", "Config": "s", "Subnets": "as", "Used": "t",
@@ -93,7 +96,9 @@ def test_properties_tell_what_the_kernel_has(host):
     have = host.properties(ROOT + "/sandbox/box/eth0", ATTACHMENT)
     assert have == {"Sandbox": "box", "Network": "net2", "Kind": "bridge", "Interface": "eth0",
                     "HostInterface": a.host_ifname, "Mac": inner["address"], "Mtu": 1400,
-                    "Addresses": a.cidrs, "Gateways": ["10.97.1.1", "fd97:1::1"], "State": "up"}
+                    "Addresses": a.cidrs, "Gateways": ["10.97.1.1", "fd97:1::1"], "State": "up",
+                    "Ports": [], "ShapingMode": "police", "IngressRate": 0, "IngressBurst": 0, "EgressRate": 0,
+                    "EgressBurst": 0}
     box = host.properties(ROOT + "/sandbox/box", SANDBOX)
     assert (box["Id"], box["PodNamespace"], box["PodName"], box["PodUID"]) == ("box", "space", "web", "u-1")
     assert box["NetnsPath"] == a.pod.path and box["Attachments"] == [ROOT + "/sandbox/box/eth0"]
@@ -127,7 +132,7 @@ def test_describe(host):
     manager = json.loads(host.manager("Describe")[0])
     assert manager["Networks"] == manager["Sandboxes"] == manager["Attachments"] == 1
     assert manager["Health"] == "ok" and manager["HealthReasons"] == []
-    assert manager["LedgerPath"] == f"{host.state_dir}/netmgr.db" and manager["SchemaVersion"] >= 1
+    assert manager["LedgerPath"] == f"{host.state_dir}/netmgr.db" and manager["SchemaVersion"] >= 2
     assert manager["Version"] == host.get_property(ROOT, MANAGER, "Version")
     assert {a["Address"] for a in host.describe("addresses")} == {"10.97.0.2/32", "fd97::2/128"}
 

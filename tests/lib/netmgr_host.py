@@ -708,7 +708,14 @@ class Host:
             "sandbox": sorted(r["id"] for r in self.sql("SELECT id FROM sandbox")),
             "address": self.sql("SELECT count(*) AS n FROM address WHERE released_usec = 0")[0]["n"],
             "network": sorted(r["name"] for r in self.sql("SELECT name FROM network")),
+            "port": sorted((r["host_address"], r["protocol"], r["host_port"]) for r in self.sql("SELECT * FROM port")),
+            "shaping": sorted(r["attachment"] for r in self.sql("SELECT attachment FROM shaping")),
         }
+
+    def held_addresses(self):
+        with contextlib.suppress(sqlite3.OperationalError):
+            return {r["address"] for r in self.sql("SELECT address FROM address WHERE released_usec = 0")}
+        return set()
 
     # --- nothing left ---
 
@@ -732,9 +739,13 @@ class Host:
             "routes": pick(r4 + r6, "type", "dst", "gateway", "dev", "table", "protocol", "scope", "metric"),
             "rules": pick(rule4 + rule6, "priority", "src", "dst", "table", "iif", "oif", "fwmark"),
             "neighbours": pick([n for n in neigh if "PERMANENT" in n.get("state", [])], "dst", "dev", "lladdr"),
-            "nftables": sorted(json.dumps(x, sort_keys=True) for x in nft.get("nftables", [])
+            # counters and handles are no state that anybody asked for
+            "nftables": sorted(re.sub(r'"(bytes|packets|handle)": \d+', "", json.dumps(x, sort_keys=True))
+                               for x in nft.get("nftables", [])
                                if "metainfo" not in x) if isinstance(nft, dict) else [],
-            "conntrack": sorted(re.findall(r"src=\S+ dst=\S+", parts[8])) if len(parts) > 8 else [],
+            # flows of living sandboxes come and go as they like, and so does what a host tells its groups
+            "conntrack": sorted(x for x in re.findall(r"src=\S+ dst=\S+", "".join(parts[8:]))
+                                if not re.search(r"=(224\.|ff0)", x) and not set(re.findall(r"=(\S+)", x)) & self.held_addresses()),
         }
         for daemon in (self.netmgrd, self.nsd):
             if daemon.running:

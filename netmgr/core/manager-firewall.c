@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* See manager-firewall.h. */
+
+#include "core/manager-firewall.h"
+
+#include <net/if.h>
+
+#include "base/log.h"
+#include "core/enforce.h"
+
+/* ---- node addresses --------------------------------------------------------------------------- */
+
+static bool is_ours(const char *name) {
+        return strncmp(name, "nmg", 3) == 0 || strncmp(name, "nmb-", 4) == 0;
+}
+
+static const NlLink *link_by_index(const NlDump *d, uint32_t ifindex) {
+        for (size_t i = 0; i < d->n_links; i++)
+                if (d->links[i].ifindex == ifindex)
+                        return &d->links[i];
+        return NULL;
+}
+
+/* The first address that others can answer to, in the kernel's order; one of lo (hosts that route by
+ * themselves have them there) when no other link has any. */
+static InAddr first_global_address(Manager *m, int family) {
+        InAddr found = { .family = AF_UNSPEC }, on_lo = found;
+        NlDump d = { 0 };
+
+        if (kernel_dump(m->nl, NL_DUMP_LINKS | NL_DUMP_ADDRS, &d) < 0)
+                return found;
+        for (size_t i = 0; i < d.n_addrs && !in_addr_is_set(&found); i++) {
+                const InAddr *a = &d.addrs[i].address.address;
+                const NlLink *link = link_by_index(&d, d.addrs[i].ifindex);
+
+                if (a->family != family || !link || is_ours(link->name) ||
+                    in_addr_is_link_local(a) || in_addr_is_loopback(a))
+                        continue;
+                if (!(link->flags & IFF_LOOPBACK))
+                        found = *a;
+                else if (!in_addr_is_set(&on_lo))
+                        on_lo = *a;
+        }
+        kernel_dump_clear(&d);
+        return in_addr_is_set(&found) ? found : on_lo;
+}
+
+static InAddr find_node_address(Manager *m, int family) {
+        /* Only looked up: documentation addresses match nothing but the default route. */
+        const char *far = family == AF_INET ? "203.0.113.1" : "2001:db8::1";
+        InAddr dst, source = { .family = AF_UNSPEC };
+        uint32_t ifindex;
+
+        if (in_addr_parse(far, &dst) >= 0 &&
+            kernel_get_route(m->nl, &dst, &ifindex, &source) >= 0 && in_addr_is_set(&source))
+                return source;
+        return first_global_address(m, family);
+}
+
+void manager_find_node_addresses(Manager *m) {
+        m->node4 = m->conf.node_address4;
+        m->node6 = m->conf.node_address6;
+        if (!in_addr_is_set(&m->node4))
+                m->node4 = find_node_address(m, AF_INET);
+        if (!in_addr_is_set(&m->node6))
+                m->node6 = find_node_address(m, AF_INET6);
+}
+
+/* ---- the tables ------------------------------------------------------------------------------- */
+
+int manager_start_firewall(Manager *m, Firewall **ret, Error *e) {
+        _cleanup_(firewall_freep) Firewall *f = NULL;
+        NftSocket *socket;
+        PolicyConfig config;
+
+        manager_find_node_addresses(m);
+        enforce_config(m, &config);
+        int r = nft_socket_open(-EBADF, &socket, e);
+        if (r < 0)
+                return r;
+        r = firewall_new(socket, &config, &f);
+        if (r < 0) {
+                nft_socket_close(socket);
+                return error_oom(e);
+        }
+        r = enforce_load(m, f, e);
+        if (r < 0)
+                return r;
+        m->firewall_features = *firewall_features(f);
+        m->firewall_port_id = firewall_port_id(f);
+        *ret = TAKE_PTR(f);
+        return 0;
+}
+
+typedef struct ConfigCommit {
+        Commit commit;
+        Manager *manager;
+        PolicyConfig config;
+} ConfigCommit;
+
+static int config_write(Commit *c _unused_, Store *store _unused_, Error *e _unused_) {
+        return 0;
+}
+
+static int config_enforce(Commit *c, Firewall *f) {
+        firewall_set_config(f, &((ConfigCommit *) c)->config);
+        return 0;
+}
+
+static void config_delivered(Task *task) {
+        ConfigCommit *c = (ConfigCommit *) task;
+
+        manager_set_health(c->manager, HEALTH_FIREWALL,
+                           task->r < 0 ? error_message(&task->error) : NULL);
+        error_clear(&task->error);
+        free(c);
+}
+
+void manager_update_firewall_config(Manager *m) {
+        InAddr node4 = m->node4, node6 = m->node6;
+        ConfigCommit *c = new0(ConfigCommit, 1);
+
+        if (!c)
+                return; /* the next change or start tells it */
+        manager_find_node_addresses(m);
+        enforce_config(m, &c->config);
+        if (in_addr_equal(&node4, &m->node4) && in_addr_equal(&node6, &m->node6) &&
+            c->config.owner == m->firewall_owner_wanted) {
+                free(c);
+                return;
+        }
+        m->firewall_owner_wanted = c->config.owner;
+        c->manager = m;
+        c->commit.write = config_write;
+        c->commit.enforce = config_enforce;
+        c->commit.task.deliver = config_delivered;
+        committer_submit(m->committer, &c->commit);
+}
+
+/* ---- features --------------------------------------------------------------------------------- */
+
+int manager_find_features(Manager *m) {
+        static const char *const always[] = { "kind-routed", "kind-loopback", "ipam-local",
+                                              "ipv4",        "ipv6",          "ports",
+                                              "masquerade",  "isolation",     "shaping-police" };
+        const FirewallFeatures *f = &m->firewall_features;
+        size_t n = 0;
+        int r = kernel_probe_tc(m->nl, &m->tc_features);
+
+        if (r < 0)
+                log_warning("finding out what traffic control this kernel has: %s", strerror(-r));
+        char **list = new0(char *, ELEMENTSOF(always) + 5);
+
+        if (!list)
+                return -ENOMEM;
+        for (size_t i = 0; i < ELEMENTSOF(always); i++)
+                list[n++] = strdup(always[i]);
+        if (f->bridge)
+                list[n++] = strdup("kind-bridge");
+        if (m->tc_features.tbf && m->tc_features.ifb && m->tc_features.clsact &&
+            m->tc_features.mirred)
+                list[n++] = strdup("shaping-shape");
+        list[n++] = strdup(f->owner ? "nftables-owner" : "nftables-plain");
+        for (size_t i = 0; i < n; i++)
+                if (!list[i]) {
+                        for (size_t k = 0; k < n; k++)
+                                free(list[k]);
+                        free(list);
+                        return -ENOMEM;
+                }
+        for (char **old = m->features; old && *old; old++)
+                free(*old);
+        free(m->features);
+        m->features = list;
+        return 0;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What of the rule tables concerns the node as a whole: start, node addresses, other firewalls. */
+
+#include "core/manager.h"
+
+/* Opens the socket, tells the kernel what the ledger says, finds out what the kernel can. Before the
+ * threads start; *ret goes to the committer. */
+int manager_start_firewall(Manager *m, Firewall **ret, Error *e);
+
+/* What this kernel and this build can do: Manager.Features. */
+int manager_find_features(Manager *m);

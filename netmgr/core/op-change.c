@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* See op-change.h. */
+
+#include "core/op-change.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "core/enforce.h"
+#include "core/flows.h"
+#include "core/plan.h"
+#include "core/ports.h"
+#include "core/workers.h"
+
+typedef struct ChangeOp {
+        Job job;       /* first member: shaping by tc */
+        Commit commit; /* rows and rule elements */
+        Manager *manager;
+        Attachment *attachment; /* busy with us */
+        ChangeDone done;
+        void *userdata;
+        const char *what;         /* "add-port", … for the log */
+        PolicyAttachment *policy; /* owned: what the tables shall say */
+        PortRow rows[2];          /* added or removed */
+        size_t n_rows;
+        ShapingRow shaping_row;
+        NetBandwidth old_bandwidth, bandwidth;
+        NetShapingMode mode;
+        char host_ifname[16], bridge[16], ifb[16];
+        uint64_t id;
+        SpecPort removed[2]; /* to take back when the ledger refuses */
+} ChangeOp;
+
+#define CHANGE_OF_COMMIT(t) ((ChangeOp *) ((char *) (t) -offsetof(ChangeOp, commit)))
+
+/* Takes the sentence over: *e may be the operation's own. */
+static void change_end(ChangeOp *op, int r, Error *e) {
+        _cleanup_error_ Error error = *e;
+        Attachment *a = op->attachment;
+
+        *e = ERROR_NULL;
+
+        log_ctx(r < 0 ? LOG_WARNING : LOG_INFO,
+                &(LogContext) { .sandbox = a->sandbox->id,
+                                .network = a->network->name,
+                                .interface = a->spec.ifname,
+                                .op = op->what,
+                                .error = r },
+                "%s: %s of %s%s%s", op->what, a->spec.ifname, a->sandbox->id, r < 0 ? ": " : "",
+                r < 0 ? error_message(&error) : "");
+        op->done(r, &error, op->userdata);
+        policy_attachment_free(op->policy);
+        free(op);
+        attachment_set_idle(a);
+}
+
+static void refuse(ChangeDone done, void *userdata, int r, Error *e) {
+        done(r, e, userdata);
+        error_clear(e);
+}
+
+/* NULL: `done` has been called. */
+static ChangeOp *change_begin(Attachment *a, const char *what, ChangeDone done, void *userdata) {
+        Error error = ERROR_NULL;
+        ChangeOp *op;
+        int r;
+
+        if (a->busy || a->state != ATTACHMENT_UP || a->lost) {
+                r = error_setf(&error, ERROR_TRY_AGAIN,
+                               "interface %s of sandbox %s is being worked on (state %s); try again",
+                               a->spec.ifname, a->sandbox->id,
+                               attachment_state_to_string(a->state));
+                refuse(done, userdata, r, &error);
+                return NULL;
+        }
+        if (!enforce_concerns(a)) {
+                r = error_setf(&error, ERROR_NOT_SUPPORTED,
+                               "interface %s of sandbox %s is of kind %s and has no host side",
+                               a->spec.ifname, a->sandbox->id, net_kind_to_string(a->spec.kind));
+                refuse(done, userdata, r, &error);
+                return NULL;
+        }
+        op = new0(ChangeOp, 1);
+        if (!op) {
+                refuse(done, userdata, error_oom(&error), &error);
+                return NULL;
+        }
+        *op = (ChangeOp) { .manager = a->manager,
+                           .attachment = a,
+                           .done = done,
+                           .userdata = userdata,
+                           .what = what,
+                           .id = a->spec.id };
+        a->busy = true;
+        return op;
+}
+
+static int change_enforce(Commit *c, Firewall *f) {
+        return firewall_put(f, CHANGE_OF_COMMIT(c)->policy);
+}
+
+/* Hands the rows and the new rule elements to the committer. */
+static void change_commit(ChangeOp *op, int (*write)(Commit *c, Store *store, Error *e),
+                          void (*deliver)(Task *task)) {
+        op->commit.write = write;
+        op->commit.enforce = change_enforce;
+        op->commit.task.deliver = deliver;
+        committer_submit(op->manager->committer, &op->commit);
+}
+
+/* ---- ports ------------------------------------------------------------------------------------ */
+
+static void give_back_added(ChangeOp *op) {
+        Attachment *a = op->attachment;
+
+        for (size_t i = 0; i < op->n_rows; i++)
+                attachment_give_back_port(a, a->spec.n_ports - 1);
+}
+
+static int write_added(Commit *c, Store *store, Error *e) {
+        ChangeOp *op = CHANGE_OF_COMMIT(c);
+        int r = 0;
+
+        for (size_t i = 0; i < op->n_rows && r >= 0; i++)
+                r = store_put_port(store, &op->rows[i], e);
+        return r;
+}
+
+static int write_removed(Commit *c, Store *store, Error *e) {
+        ChangeOp *op = CHANGE_OF_COMMIT(c);
+        int r = 0;
+
+        for (size_t i = 0; i < op->n_rows && r >= 0; i++)
+                r = store_delete_port(store, &op->rows[i], e);
+        return r;
+}
+
+static void forget_flows(ChangeOp *op) {
+        for (size_t i = 0; i < op->n_rows; i++)
+                if (op->rows[i].protocol == IPPROTO_UDP)
+                        flows_forget_port(op->manager->flows, op->rows[i].protocol,
+                                          op->rows[i].host_port, &op->rows[i].host);
+}
+
+static void undo_added(Task *task) {
+        ChangeOp *op = CHANGE_OF_COMMIT(task);
+        Error error = ERROR_NULL;
+
+        error_clear(&task->error);
+        int r = error_setf(&error, ERROR_KERNEL, "the rule tables refused the port");
+        change_end(op, r, &error);
+}
+
+static void added(Task *task) {
+        ChangeOp *op = CHANGE_OF_COMMIT(task);
+        Error error = task->error;
+        int r = task->r;
+
+        manager_set_commit_health(op->manager, &op->commit);
+        task->error = ERROR_NULL;
+        if (r < 0) {
+                give_back_added(op);
+                if (op->commit.written) {
+                        /* The row must not outlive what the kernel refused. */
+                        log_warning("add-port: %s", error_message(&error));
+                        error_clear(&error);
+                        op->commit.write = write_removed;
+                        op->commit.enforce = NULL;
+                        op->commit.task.deliver = undo_added;
+                        committer_submit(op->manager->committer, &op->commit);
+                        return;
+                }
+        } else
+                forget_flows(op);
+        change_end(op, r, &error);
+}
+
+/* The first port's side effects on links: 127.0.0.1 as a source, and the way back to its own port. */
+static int localnet_run(Job *job, WorkerContext *w, Error *e) {
+        ChangeOp *op = (ChangeOp *) job;
+        NlOp set[2] = { { .type = NL_LINK_SET, .what = "let 127.0.0.1 reach host ports" },
+                        { .type = NL_LINK_SET, .what = "let frames go back to their port" } };
+
+        snprintf(set[0].link.name, sizeof(set[0].link.name), "%s",
+                 op->bridge[0] ? op->bridge : op->host_ifname);
+        set[0].link.mask = NL_LINK_ROUTE_LOCALNET;
+        set[0].link.route_localnet = true;
+        memcpy(set[1].link.name, op->host_ifname, sizeof(set[1].link.name));
+        set[1].link.mask = NL_LINK_HAIRPIN;
+        set[1].link.hairpin = true;
+        int r = kernel_apply(w->host, set, op->bridge[0] ? 2 : 1, &(NlApplied) { 0 });
+        return r < 0 ? error_set_errnof(e, ERROR_KERNEL, r, "preparing %s for host ports",
+                                        op->host_ifname)
+                     : 0;
+}
+
+static void localnet_set(Task *task) {
+        ChangeOp *op = (ChangeOp *) task;
+
+        if (task->r < 0) {
+                give_back_added(op);
+                change_end(op, task->r, &task->error);
+                return;
+        }
+        change_commit(op, write_added, added);
+}
+
+void attachment_add_port(Attachment *a, const NetPort *port, ChangeDone done, void *userdata) {
+        Error error = ERROR_NULL;
+        ChangeOp *op = change_begin(a, "add-port", done, userdata);
+        bool had_ports = a->spec.n_ports > 0 && spec_needs_route_localnet(&a->spec);
+
+        if (!op)
+                return;
+        int r = attachment_take_ports(a, port, &error);
+        if (r == 0)
+                r = error_setf(&error, ERROR_INVALID_ARGUMENT,
+                               "HostIP: interface %s of sandbox %s has no address of the family of \"%s\"",
+                               a->spec.ifname, a->sandbox->id,
+                               in_addr_is_set(&port->host) ? IN_ADDR_STR(&port->host) : "");
+        if (r < 0) {
+                change_end(op, r, &error);
+                return;
+        }
+        op->n_rows = (size_t) r;
+        for (size_t i = 0; i < op->n_rows; i++)
+                op->rows[i] = attachment_port_row(a,
+                                                  &a->spec.ports[a->spec.n_ports - op->n_rows + i]);
+        op->policy = enforce_attachment(a);
+        if (!op->policy) {
+                give_back_added(op);
+                (void) error_oom(&error);
+                change_end(op, -ENOMEM, &error);
+                return;
+        }
+        if (had_ports || !a->spec.snat) {
+                change_commit(op, write_added, added);
+                return;
+        }
+        memcpy(op->host_ifname, a->spec.host_ifname, sizeof(op->host_ifname));
+        memcpy(op->bridge, a->spec.bridge, sizeof(op->bridge));
+        op->job.run = localnet_run;
+        op->job.task.deliver = localnet_set;
+        workers_submit(op->manager->workers, &op->job);
+}
+
+static void removed(Task *task) {
+        ChangeOp *op = CHANGE_OF_COMMIT(task);
+        Attachment *a = op->attachment;
+        Error error = task->error;
+        int r = task->r;
+
+        manager_set_commit_health(op->manager, &op->commit);
+        task->error = ERROR_NULL;
+        if (!op->commit.written) {
+                /* It is still published: hold it as before. */
+                for (size_t i = 0; i < op->n_rows; i++)
+                        if (port_table_take(a->manager->ports, a, &op->removed[i], NULL) >= 0)
+                                a->spec.ports[a->spec.n_ports++] = op->removed[i];
+        } else
+                forget_flows(op);
+        change_end(op, r, &error);
+}
+
+void attachment_remove_port(Attachment *a, const NetPort *port, ChangeDone done, void *userdata) {
+        Error error = ERROR_NULL;
+        size_t found[2];
+        ChangeOp *op = change_begin(a, "remove-port", done, userdata);
+
+        if (!op)
+                return;
+        op->n_rows = attachment_find_ports(a, port, found);
+        if (op->n_rows == 0) {
+                int r = error_setf(
+                                &error, ERROR_INVALID_ARGUMENT,
+                                "interface %s of sandbox %s does not publish host port %u/%s%s%s",
+                                a->spec.ifname, a->sandbox->id, port->host_port,
+                                protocol_name(port->protocol),
+                                in_addr_is_set(&port->host) ? " on " : "",
+                                in_addr_is_set(&port->host) ? IN_ADDR_STR(&port->host) : "");
+                change_end(op, r, &error);
+                return;
+        }
+        for (size_t i = 0; i < op->n_rows; i++) {
+                op->removed[i] = a->spec.ports[found[i]];
+                op->rows[i] = attachment_port_row(a, &op->removed[i]);
+        }
+        for (size_t i = op->n_rows; i > 0; i--)
+                attachment_give_back_port(a, found[i - 1]);
+        op->policy = enforce_attachment(a);
+        if (!op->policy) {
+                for (size_t i = 0; i < op->n_rows; i++)
+                        if (port_table_take(a->manager->ports, a, &op->removed[i], NULL) >= 0)
+                                a->spec.ports[a->spec.n_ports++] = op->removed[i];
+                (void) error_oom(&error);
+                change_end(op, -ENOMEM, &error);
+                return;
+        }
+        change_commit(op, write_removed, removed);
+}
+
+/* ---- limits ----------------------------------------------------------------------------------- */
+
+static int apply_one(NlSocket *s, const NlOp *op) {
+        return kernel_apply(s, op, 1, &(NlApplied) { 0 });
+}
+
+static int shape_ingress(ChangeOp *op, NlSocket *s, int32_t host) {
+        NlOp tbf = { .type = NL_TBF_DEL, .what = "remove the rate", .tbf.ifindex = host };
+
+        if (op->bandwidth.ingress_rate > 0)
+                plan_tbf(&tbf, host, op->bandwidth.ingress_rate, op->bandwidth.ingress_burst);
+        else if (op->old_bandwidth.ingress_rate == 0)
+                return 0;
+        int r = apply_one(s, &tbf);
+        return r == -ENOENT ? 0 : r;
+}
+
+/* Anew whenever it has a rate: what is half there from an interrupted change does not matter. */
+static int shape_egress(ChangeOp *op, NlSocket *s, int32_t host) {
+        NlOp del = { .type = NL_LINK_DEL, .what = "delete the shaping interface" };
+        NlOp unhook = { .type = NL_CLSACT_DEL,
+                        .what = "remove the classifier",
+                        .redirect.ifindex = host };
+        NlOp add = { .type = NL_IFB_ADD, .what = "create the shaping interface" };
+        NlOp up = { .type = NL_LINK_SET, .what = "raise the shaping interface" };
+        NlOp hook[2] = { { .type = NL_CLSACT_ADD, .what = "add the classifier" },
+                         { .type = NL_REDIRECT_ADD,
+                           .what = "lead traffic to the shaping interface" } };
+        NlOp tbf;
+        NlLink ifb;
+
+        snprintf(del.link.name, sizeof(del.link.name), "%s", op->ifb);
+        memcpy(add.ifb.name, op->ifb, sizeof(add.ifb.name));
+        memcpy(up.link.name, op->ifb, sizeof(up.link.name));
+        up.link.mask = NL_LINK_UP;
+        up.link.up = true;
+        if (op->bandwidth.egress_rate == 0) {
+                if (op->old_bandwidth.egress_rate > 0) {
+                        (void) apply_one(s, &unhook);
+                        (void) apply_one(s, &del);
+                }
+                return 0;
+        }
+        int r = apply_one(s, &add);
+        if (r < 0 && r != -EEXIST)
+                return r;
+        r = kernel_get_link(s, op->ifb, &ifb);
+        if (r < 0)
+                return r;
+        plan_tbf(&tbf, (int32_t) ifb.ifindex, op->bandwidth.egress_rate,
+                 op->bandwidth.egress_burst);
+        r = apply_one(s, &tbf);
+        if (r >= 0)
+                r = apply_one(s, &up);
+        if (r < 0 || op->old_bandwidth.egress_rate > 0)
+                return r;
+        (void) apply_one(s, &unhook);
+        hook[0].redirect.ifindex = hook[1].redirect.ifindex = host;
+        hook[1].redirect.to_ifindex = (int32_t) ifb.ifindex;
+        return kernel_apply(s, hook, 2, &(NlApplied) { 0 });
+}
+
+static int shape_run(Job *job, WorkerContext *w, Error *e) {
+        ChangeOp *op = (ChangeOp *) job;
+        NlLink host;
+
+        int r = kernel_get_link(w->host, op->host_ifname, &host);
+        if (r >= 0)
+                r = shape_ingress(op, w->host, (int32_t) host.ifindex);
+        if (r >= 0)
+                r = shape_egress(op, w->host, (int32_t) host.ifindex);
+        return r < 0 ? error_set_errnof(e, ERROR_KERNEL, r, "setting the rates of %s",
+                                        op->host_ifname)
+                     : 0;
+}
+
+static void shaped(Task *task) {
+        ChangeOp *op = (ChangeOp *) task;
+
+        change_end(op, task->r, &task->error);
+}
+
+static int write_shaping(Commit *c, Store *store, Error *e) {
+        return store_put_shaping(store, &CHANGE_OF_COMMIT(c)->shaping_row, e);
+}
+
+static void shaping_written(Task *task) {
+        ChangeOp *op = CHANGE_OF_COMMIT(task);
+        Attachment *a = op->attachment;
+
+        manager_set_commit_health(op->manager, &op->commit);
+        if (task->r < 0 && !op->commit.written)
+                a->spec.bandwidth = op->old_bandwidth;
+        if (task->r < 0 || op->mode != NET_SHAPING_SHAPE) {
+                change_end(op, task->r, &task->error);
+                return;
+        }
+        op->job.run = shape_run;
+        op->job.task.deliver = shaped;
+        workers_submit(op->manager->workers, &op->job);
+}
+
+void attachment_set_bandwidth(Attachment *a, const NetBandwidth *b, ChangeDone done,
+                              void *userdata) {
+        Error error = ERROR_NULL;
+        ChangeOp *op = change_begin(a, "set-bandwidth", done, userdata);
+
+        if (!op)
+                return;
+        op->old_bandwidth = a->spec.bandwidth;
+        op->bandwidth = *b;
+        net_bandwidth_normalise(&op->bandwidth);
+        op->mode = a->spec.shaping_mode;
+        snprintf(op->host_ifname, sizeof(op->host_ifname), "%s", a->spec.host_ifname);
+        spec_ifb_name(&a->spec, op->ifb);
+        a->spec.bandwidth = op->bandwidth;
+        op->shaping_row = attachment_shaping_row(a);
+        op->policy = enforce_attachment(a);
+        if (!op->policy) {
+                a->spec.bandwidth = op->old_bandwidth;
+                (void) error_oom(&error);
+                change_end(op, -ENOMEM, &error);
+                return;
+        }
+        change_commit(op, write_shaping, shaping_written);
+}

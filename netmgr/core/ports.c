@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* See ports.h. */
+
+#include "core/ports.h"
+
+#include <netinet/in.h>
+
+typedef struct PortHold PortHold;
+struct PortHold {
+        PortHold *next; /* the same port at another address */
+        InAddr host;
+        const Attachment *attachment;
+};
+
+/* Key of the map: what two holders must share to be in each other's way. */
+typedef struct PortKey {
+        uint8_t protocol, family;
+        uint16_t port;
+} PortKey;
+
+struct PortTable {
+        Map *holds; /* PortKey -> first PortHold; never an empty chain */
+};
+
+const char *protocol_name(uint8_t protocol) {
+        switch (protocol) {
+        case IPPROTO_TCP:
+                return "tcp";
+        case IPPROTO_UDP:
+                return "udp";
+        case IPPROTO_SCTP:
+                return "sctp";
+        default:
+                return "unknown";
+        }
+}
+
+static PortKey key_of(const SpecPort *p) {
+        return (PortKey) { .protocol = p->protocol,
+                           .family = (uint8_t) p->host.family,
+                           .port = p->host_port };
+}
+
+PortTable *port_table_new(void) {
+        PortTable *t = new0(PortTable, 1);
+
+        if (t && !(t->holds = map_new())) {
+                free(t);
+                return NULL;
+        }
+        return t;
+}
+
+PortTable *port_table_free(PortTable *t) {
+        PortHold *h;
+
+        if (!t)
+                return NULL;
+        MAP_FOREACH (h, t->holds)
+                while (h) {
+                        PortHold *next = h->next;
+                        free(h);
+                        h = next;
+                }
+        map_free(t->holds);
+        free(t);
+        return NULL;
+}
+
+static int in_use(const PortHold *h, const SpecPort *p, Error *e) {
+        const Attachment *a = h->attachment;
+        bool any = in_addr_is_unspecified(&h->host);
+
+        return error_setf(
+                        e, ERROR_PORT_IN_USE,
+                        "host port %u/%s of %s is held by sandbox %s (interface %s, network %s%s%s); "
+                        "choose another port or address, or delete that sandbox",
+                        p->host_port, protocol_name(p->protocol), IN_ADDR_STR(&p->host),
+                        a->sandbox->id, a->spec.ifname, a->network->name,
+                        any ? ", on every address" : ", on ", any ? "" : IN_ADDR_STR(&h->host));
+}
+
+int port_table_take(PortTable *t, const Attachment *a, const SpecPort *p, Error *e) {
+        PortKey key = key_of(p);
+        PortHold *first = map_get(t->holds, &key, sizeof(key));
+
+        for (const PortHold *h = first; h; h = h->next)
+                if (in_addr_is_unspecified(&h->host) || in_addr_is_unspecified(&p->host) ||
+                    in_addr_equal(&h->host, &p->host))
+                        return in_use(h, p, e);
+        PortHold *h = new0(PortHold, 1);
+        if (!h)
+                return error_oom(e);
+        *h = (PortHold) { .host = p->host, .attachment = a };
+        if (first) {
+                h->next = first->next;
+                first->next = h;
+        } else if (map_put(t->holds, &key, sizeof(key), h) < 0) {
+                free(h);
+                return error_oom(e);
+        }
+        return 0;
+}
+
+void port_table_give_back(PortTable *t, const Attachment *a, const SpecPort *p) {
+        PortKey key = key_of(p);
+        PortHold *first = map_get(t->holds, &key, sizeof(key));
+
+        for (PortHold **link = &first; *link; link = &(*link)->next) {
+                PortHold *h = *link;
+                if (h->attachment != a || !in_addr_equal(&h->host, &p->host))
+                        continue;
+                bool was_first = h == first;
+                *link = h->next;
+                if (was_first) {
+                        (void) map_remove(t->holds, &key, sizeof(key));
+                        /* Room was made a moment ago. */
+                        if (first)
+                                (void) map_put(t->holds, &key, sizeof(key), first);
+                }
+                free(h);
+                return;
+        }
+}
+
+/* ---- attachments ------------------------------------------------------------------------------ */
+
+static int take_one(Attachment *a, const NetPort *port, int family, Error *e) {
+        SpecPort p = { .host = port->host,
+                       .protocol = port->protocol,
+                       .host_port = port->host_port,
+                       .container_port = port->container_port };
+
+        if (port->host.family != AF_UNSPEC && port->host.family != family)
+                return 0;
+        if (!spec_has_family(&a->spec, family))
+                return 0;
+        p.host.family = family;
+        SpecPort *more = reallocarray(a->spec.ports, a->spec.n_ports + 1, sizeof(*more));
+        if (!more)
+                return error_oom(e);
+        a->spec.ports = more;
+        int r = port_table_take(a->manager->ports, a, &p, e);
+        if (r < 0)
+                return r;
+        more[a->spec.n_ports++] = p;
+        return 1;
+}
+
+int attachment_take_ports(Attachment *a, const NetPort *port, Error *e) {
+        int r4 = take_one(a, port, AF_INET, e);
+        if (r4 < 0)
+                return r4;
+        int r6 = take_one(a, port, AF_INET6, e);
+        if (r6 < 0 && r4 > 0)
+                attachment_give_back_port(a, a->spec.n_ports - 1);
+        return r6 < 0 ? r6 : r4 + r6;
+}
+
+size_t attachment_find_ports(const Attachment *a, const NetPort *port, size_t ret[static 2]) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < a->spec.n_ports && n < 2; i++) {
+                const SpecPort *p = &a->spec.ports[i];
+                bool host = port->host.family == AF_UNSPEC ? in_addr_is_unspecified(&p->host)
+                                                           : in_addr_equal(&p->host, &port->host);
+                if (host && p->protocol == port->protocol && p->host_port == port->host_port)
+                        ret[n++] = i;
+        }
+        return n;
+}
+
+void attachment_give_back_port(Attachment *a, size_t index) {
+        AttachmentSpec *s = &a->spec;
+
+        port_table_give_back(a->manager->ports, a, &s->ports[index]);
+        memmove(&s->ports[index], &s->ports[index + 1],
+                (s->n_ports - index - 1) * sizeof(*s->ports));
+        s->n_ports--;
+}
+
+void attachment_give_back_all_ports(Attachment *a) {
+        for (size_t i = 0; i < a->spec.n_ports; i++)
+                port_table_give_back(a->manager->ports, a, &a->spec.ports[i]);
+        a->spec.n_ports = 0;
+}
