@@ -12,6 +12,8 @@
 #include <stdio.h>
 
 #include "base/limits.h"
+#include "base/log.h"
+#include "core/enforce.h"
 #include "core/network-internal.h"
 #include "core/wire.h"
 
@@ -27,7 +29,7 @@ typedef struct EnsureJob {
         char bridge[16];
         MacAddr bridge_mac;
         bool bridge_created, is_gateway, promisc, force_address;
-        uint32_t mtu;
+        uint32_t mtu, group;
         InPrefix *subnets, *gateways; /* owned */
         size_t n_subnets, n_gateways;
         bool inet, inet6;
@@ -165,6 +167,26 @@ static int check_bridge_addresses(EnsureJob *j, WorkerContext *w, Error *e) {
         return r;
 }
 
+/* By its link group the rule tables know whose bridge it is. One that others have put into a group of
+ * theirs is left alone. */
+static int bridge_join_group(EnsureJob *j, WorkerContext *w, uint32_t found, Error *e) {
+        NlOp set = { .type = NL_LINK_SET, .what = "put the bridge into its network's group" };
+
+        if (found != 0 && found < NETWORK_GROUP_BASE)
+                return error_setf(
+                                e, ERROR_EXISTS,
+                                "bridge %s is in link group %u already, and network %s tells networks "
+                                "apart by it; use a bridge without a group (ip link set %s group default)",
+                                j->bridge, found, j->network, j->bridge);
+        snprintf(set.link.name, sizeof(set.link.name), "%s", j->bridge);
+        set.link.mask = NL_LINK_GROUP;
+        set.link.group = j->group;
+        int r = kernel_apply(w->host, &set, 1, &(NlApplied) { 0 });
+        return r < 0 ? error_set_errnof(e, ERROR_KERNEL, r, "setting the link group of bridge %s",
+                                        j->bridge)
+                     : 0;
+}
+
 static int bridge_create(EnsureJob *j, WorkerContext *w, Error *e) {
         NlOp op = { .type = NL_BRIDGE_ADD, .what = "create the bridge" };
         NlLink link;
@@ -172,6 +194,7 @@ static int bridge_create(EnsureJob *j, WorkerContext *w, Error *e) {
         snprintf(op.bridge.name, sizeof(op.bridge.name), "%s", j->bridge);
         op.bridge.mac = j->bridge_mac;
         op.bridge.mtu = j->mtu;
+        op.bridge.group = j->group;
         if (!j->bridge_exists) {
                 int r = kernel_apply(w->host, &op, 1, &(NlApplied) { 0 });
                 if (r < 0 && r != -EEXIST)
@@ -184,7 +207,7 @@ static int bridge_create(EnsureJob *j, WorkerContext *w, Error *e) {
         j->bridge_ifindex = link.ifindex;
         j->bridge_mtu = link.mtu;
         j->bridge_mac = link.mac;
-        return 0;
+        return link.group == j->group ? 0 : bridge_join_group(j, w, link.group, e);
 }
 
 /* The kernel solicits a neighbour of a forwarded packet only from a link-local address; its own would
@@ -249,6 +272,32 @@ static int bridge_setup(EnsureJob *j, WorkerContext *w, Error *e) {
         return r;
 }
 
+/* A host that forwards IPv6 stops listening to routers unless accept_ra is 2: an uplink that got its
+ * default route from one would lose it. */
+static int keep_router_advertisements(WorkerContext *w, Error *e) {
+        NlDump d = { 0 };
+        int r = kernel_dump(w->host, NL_DUMP_LINKS | NL_DUMP_ROUTES, &d);
+
+        if (r < 0)
+                return error_set_errnof(e, ERROR_KERNEL, r, "listing the host's routes");
+        for (size_t i = 0; i < d.n_routes && r >= 0; i++) {
+                const NlRoute *route = &d.routes[i];
+                const NlLink *link = link_by_index(&d, route->ifindex);
+                PlanSysctl s = { .value = "2", .optional = true };
+
+                if (route->protocol != RTPROT_RA || route->dst.length != 0 || !link ||
+                    route->dst.address.family != AF_INET6)
+                        continue;
+                snprintf(s.name, sizeof(s.name), "ipv6/conf/%s/accept_ra", link->name);
+                r = host_sysctl_write(&s, e);
+                if (r >= 0)
+                        log_notice("%s keeps its default route from router advertisements: accept_ra=2",
+                                   link->name);
+        }
+        kernel_dump_clear(&d);
+        return r;
+}
+
 static int ensure_make(Job *job, WorkerContext *w, Error *e) {
         EnsureJob *j = (EnsureJob *) job;
         int r;
@@ -266,6 +315,9 @@ static int ensure_make(Job *job, WorkerContext *w, Error *e) {
                         return r;
         }
         if (j->inet6) {
+                r = keep_router_advertisements(w, e);
+                if (r < 0)
+                        return r;
                 r = host_sysctl_write(&(PlanSysctl) { .name = "ipv6/conf/all/forwarding",
                                                       .value = "1" },
                                       e);
@@ -284,6 +336,9 @@ static void ensure_end(EnsureJob *j, int r, const Error *e) {
                 n->bridge_mac = j->bridge_mac;
                 n->node4 = j->node4;
                 n->node6 = j->node6;
+                if (!in_addr_equal(&n->node4, &n->manager->node4) ||
+                    !in_addr_equal(&n->node6, &n->manager->node6))
+                        manager_update_firewall_config(n->manager);
         }
         if (n)
                 network_ensured(n, r, e);
@@ -362,6 +417,7 @@ static EnsureJob *ensure_job_new(const Network *n) {
         const NetConf *c = n->conf;
         j->manager = n->manager;
         j->kind = c->kind;
+        j->group = n->group;
         j->is_gateway = c->kind == NET_KIND_BRIDGE && c->is_gateway;
         j->promisc = c->promisc;
         j->force_address = c->force_address;

@@ -15,5 +15,8 @@ typedef void (*NetworkStored)(int r, const Error *e, void *userdata);
 int network_store(Network *n, NetworkStored stored, void *userdata);
 int network_unstore(Manager *m, const char *name, bool forget_cursors);
 
+/* A changed configuration holds for living attachments too, as far as the rule tables go. */
+void network_reenforce(Network *n);
+
 /* True when the host routes the network's addresses: they share the pool of the host. */
 bool network_is_host_routed(const NetConf *c);
