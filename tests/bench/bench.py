@@ -11,6 +11,7 @@ changes all sides alike.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -36,6 +37,20 @@ def netmgr_side(name, network, kind, subnet, directory):
     return Side(name, network, [plugin], directory)
 
 
+RATES = {"ingressRate": 10**9, "ingressBurst": 10**7, "egressRate": 10**9, "egressBurst": 10**7}
+SYSCTL = {"net.core.somaxconn": "512"}
+
+
+def full_side(name, network, kind, subnet, directory, ports=2):
+    """All that the whole chain does, by netmgr: masquerade, host ports, limits, source checks, sysctl."""
+    side = netmgr_side(name, network, kind, subnet, directory)
+    side.plugins[0].update(ipMasq=True, sysctl=SYSCTL,
+                           capabilities={"portMappings": True, "bandwidth": True},
+                           runtimeConfig={"bandwidth": RATES})
+    side.ports = ports
+    return side
+
+
 def reference_bridge(network, bridge, subnet, data_dir, masquerade):
     return {
         "type": "bridge",
@@ -53,28 +68,20 @@ def reference_bridge(network, bridge, subnet, data_dir, masquerade):
 
 
 def chain_plugins(data_dir):
-    ports = [
-        {"hostPort": 18080, "containerPort": 80, "protocol": "tcp"},
-        {"hostPort": 18053, "containerPort": 53, "protocol": "udp"},
-    ]
-    rates = {"ingressRate": 10**9, "ingressBurst": 10**7, "egressRate": 10**9, "egressBurst": 10**7}
     return [
         reference_bridge("bench-chain", "cni-chain", "10.99.0.0/20", data_dir, True),
         {
             "type": "portmap",
             "snat": True,
             "capabilities": {"portMappings": True},
-            "runtimeConfig": {"portMappings": ports},
         },
         {
             "type": "bandwidth",
             "capabilities": {"bandwidth": True},
-            "runtimeConfig": {"bandwidth": rates},
+            "runtimeConfig": {"bandwidth": RATES},
         },
         {"type": "firewall", "backend": "iptables"},
-        {"type": "tuning", "dataDir": os.path.join(data_dir, "tuning"), "sysctl": {
-            "net.core.somaxconn": "512",
-        }},
+        {"type": "tuning", "dataDir": os.path.join(data_dir, "tuning"), "sysctl": SYSCTL},
     ]
 
 
@@ -93,7 +100,11 @@ class Bench:
         plugins = os.environ["CNI_PATH"]
         self.routed = netmgr_side("routed", "bench-routed", "routed", "10.97.0.0/17", plugins)
         self.bridge = netmgr_side("bridge", "bench-bridge", "bridge", "10.97.128.0/20", plugins)
-        self.netmgr_sides = [self.routed, self.bridge]
+        self.full = full_side("routed, all", "bench-full", "routed", "10.97.144.0/20", plugins)
+        self.full_bridge = full_side("bridge, all", "bench-fullbr", "bridge", "10.97.160.0/20", plugins)
+        self.full_ports = full_side("routed, 32 ports", "bench-ports", "routed", "10.97.176.0/20",
+                                    plugins, ports=32)
+        self.netmgr_sides = [self.routed, self.bridge, self.full, self.full_bridge, self.full_ports]
         self.reference = self.chain = None
         if not options.no_reference:
             if os.access(REFERENCE_DIR + "/host-local", os.X_OK):
@@ -111,7 +122,7 @@ class Bench:
             host=self.host("host-ref"),
         )
         self.chain = Side("whole chain", "bench-chain", chain_plugins(self.scratch), REFERENCE_DIR,
-                          host=self.host("host-chain"))
+                          host=self.host("host-chain"), ports=2)
 
     def host(self, name):
         netns = Netns(os.path.join(self.namespaces, name))
@@ -144,7 +155,7 @@ class Bench:
         pool = self.pools.setdefault(owner, [])
         while len(pool) < stop:
             name = f"{owner}-{len(pool)}"
-            pool.append(Sandbox(name, Netns(os.path.join(self.namespaces, name))))
+            pool.append(Sandbox(name, Netns(os.path.join(self.namespaces, name)), len(pool)))
         return pool[start:stop]
 
     def run(self, side, verb, sandboxes, width=1, tolerate=False):
@@ -214,7 +225,20 @@ class Bench:
         sides = self.netmgr_sides + [s for s in (self.reference, self.chain) if s]
         self.probe_check(sides)
         self.say(f"serial: {self.options.n} sandboxes on {len(sides)} sides in turn")
-        self.report["serial"] = self.serial(sides, self.options.n)
+        with self.residents(sides):
+            self.report["serial"] = self.serial(sides, self.options.n)
+
+    @contextlib.contextmanager
+    def residents(self, sides):
+        """One sandbox that stays on each side meanwhile: an inline network (and its bridge) goes with its
+        last attachment, and no node has but one pod at a time. The reference keeps its bridge anyway."""
+        first = max(self.options.n, self.options.parallel, self.options.parallel_chain)
+        chosen = [(side, self.sandboxes(side, first + 1 + k, first + k)) for k, side in enumerate(sides)]
+        for side, sandboxes in chosen:
+            self.run(side, "add", sandboxes)
+        yield
+        for side, sandboxes in chosen:
+            self.run(side, "delete", sandboxes)
 
     def probe_check(self, sides):
         """One pass that warms all sides up and finds out who can do CHECK at all."""
@@ -250,13 +274,14 @@ class Bench:
     def phase_parallel(self):
         count = self.options.parallel
         merged = {}
-        plan = [(self.routed, count), (self.bridge, count)]
+        plan = [(self.routed, count), (self.bridge, count), (self.full, count), (self.full_bridge, count)]
         if self.reference:
             plan += [(self.reference, count), (self.chain, self.options.parallel_chain)]
-        for side, number in plan:
-            if self.in_time(f"{WIDTH} at a time, {side.name}"):
-                self.say(f"{WIDTH} at a time: {number} sandboxes, {side.name}")
-                merged[side.name] = self.burst(side, number)
+        with self.residents([side for side, _ in plan]):
+            for side, number in plan:
+                if self.in_time(f"{WIDTH} at a time, {side.name}"):
+                    self.say(f"{WIDTH} at a time: {number} sandboxes, {side.name}")
+                    merged[side.name] = self.burst(side, number)
         self.report["parallel"] = merged
 
     # -- growth ------------------------------------------------------------------------------
@@ -320,6 +345,22 @@ class Bench:
             "memory": memory,
         }
 
+    # -- rule tables -----------------------------------------------------------------------
+
+    def phase_firewall(self):
+        """One attachment's transaction of nftables with 0, 1,000 and 10,000 others in the tables."""
+        program = os.path.join(os.environ["NETMGR_BUILD_DIR"], "tests", "bench-firewall")
+        if not os.access(program, os.X_OK):
+            self.note("bench-firewall is not built: transactions are not measured")
+            return
+        self.say("firewall: transactions with 0, 1,000 and 10,000 attachments")
+        self.report["firewall"] = {}
+        for attached in (0, 1000, 10000):
+            netns = self.host(f"host-fw-{attached}")
+            with netns:
+                answer = subprocess.run([program, str(attached)], check=True, capture_output=True)
+            self.report["firewall"][str(attached)] = json.loads(answer.stdout)
+
     # -- processes ---------------------------------------------------------------------------
 
     def phase_execve(self):
@@ -356,7 +397,7 @@ class Bench:
         return self.report
 
 
-PHASES = ("serial", "parallel", "growth", "many", "execve")
+PHASES = ("serial", "parallel", "firewall", "growth", "many", "execve")
 
 
 def parse_options():

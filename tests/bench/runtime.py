@@ -66,10 +66,20 @@ class PluginFailed(Exception):
 
 
 class Sandbox:
-    def __init__(self, name, netns):
+    """Every sandbox has host ports of its own: nobody but netmgr would refuse a shared one."""
+
+    FIRST_PORT = 20000
+
+    def __init__(self, name, netns, number=0):
         self.id = name
         self.netns = netns
+        self.number = number
         self.results = {}
+
+    def port_mappings(self, count):
+        first = self.FIRST_PORT + self.number * 32
+        return [{"hostPort": first + k, "containerPort": 80 + k, "protocol": "tcp" if k % 2 == 0 else "udp"}
+                for k in range(count)]
 
 
 class Side:
@@ -79,7 +89,7 @@ class Side:
     lives). prefix is put before every plugin's command line (strace, in the pass that counts).
     """
 
-    def __init__(self, name, network, plugins, directory, host=None, version="1.0.0"):
+    def __init__(self, name, network, plugins, directory, host=None, version="1.0.0", ports=0):
         self.name = name
         self.network = network
         self.plugins = plugins
@@ -87,11 +97,15 @@ class Side:
         self.host = host
         self.version = version
         self.prefix = []
+        self.ports = ports  # host ports per sandbox, for the plugins that have the capability
 
     def _request(self, verb, sandbox, plugin, previous):
         conf = dict(plugin, cniVersion=self.version, name=self.network)
         if previous is not None:
             conf["prevResult"] = previous
+        if self.ports and plugin.get("capabilities", {}).get("portMappings"):
+            conf["runtimeConfig"] = dict(plugin.get("runtimeConfig", {}),
+                                         portMappings=sandbox.port_mappings(self.ports))
         env = dict(
             os.environ,
             CNI_COMMAND=verb,
