@@ -26,6 +26,7 @@ typedef struct ChangeOp {
         PolicyAttachment *policy; /* owned: what the tables shall say */
         PortRow rows[2];          /* added or removed */
         size_t n_rows;
+        bool first_port; /* else the last one */
         ShapingRow shaping_row;
         NetBandwidth old_bandwidth, bandwidth;
         NetShapingMode mode;
@@ -178,7 +179,8 @@ static void added(Task *task) {
         change_end(op, r, &error);
 }
 
-/* The first port's side effects on links: 127.0.0.1 as a source, and the way back to its own port. */
+/* What the first port switches on at its links and the last one off: 127.0.0.1 as a source, and the way
+ * back to its own port. A bridge keeps the former: others may need it. */
 static int localnet_run(Job *job, WorkerContext *w, Error *e) {
         ChangeOp *op = (ChangeOp *) job;
         NlOp set[2] = { { .type = NL_LINK_SET, .what = "let 127.0.0.1 reach host ports" },
@@ -187,10 +189,10 @@ static int localnet_run(Job *job, WorkerContext *w, Error *e) {
         snprintf(set[0].link.name, sizeof(set[0].link.name), "%s",
                  op->bridge[0] ? op->bridge : op->host_ifname);
         set[0].link.mask = NL_LINK_ROUTE_LOCALNET;
-        set[0].link.route_localnet = true;
+        set[0].link.route_localnet = op->first_port || op->bridge[0];
         memcpy(set[1].link.name, op->host_ifname, sizeof(set[1].link.name));
         set[1].link.mask = NL_LINK_HAIRPIN;
-        set[1].link.hairpin = true;
+        set[1].link.hairpin = op->first_port;
         int r = kernel_apply(w->host, set, op->bridge[0] ? 2 : 1, &(NlApplied) { 0 });
         return r < 0 ? error_set_errnof(e, ERROR_KERNEL, r, "preparing %s for host ports",
                                         op->host_ifname)
@@ -242,9 +244,29 @@ void attachment_add_port(Attachment *a, const NetPort *port, ChangeDone done, vo
         }
         memcpy(op->host_ifname, a->spec.host_ifname, sizeof(op->host_ifname));
         memcpy(op->bridge, a->spec.bridge, sizeof(op->bridge));
+        op->first_port = true;
         op->job.run = localnet_run;
         op->job.task.deliver = localnet_set;
         workers_submit(op->manager->workers, &op->job);
+}
+
+static void links_reset(Task *task) {
+        /* What stays switched on does no harm: the port is closed. */
+        change_end((ChangeOp *) task, 0, &task->error);
+}
+
+/* True when a job has been started that ends the operation. */
+static bool reset_links(ChangeOp *op) {
+        const AttachmentSpec *s = &op->attachment->spec;
+
+        if (s->n_ports > 0 || !s->snat || s->hairpin)
+                return false;
+        memcpy(op->host_ifname, s->host_ifname, sizeof(op->host_ifname));
+        memcpy(op->bridge, s->bridge, sizeof(op->bridge));
+        op->job.run = localnet_run;
+        op->job.task.deliver = links_reset;
+        workers_submit(op->manager->workers, &op->job);
+        return true;
 }
 
 static void removed(Task *task) {
@@ -262,6 +284,8 @@ static void removed(Task *task) {
                                 a->spec.ports[a->spec.n_ports++] = op->removed[i];
         } else
                 forget_flows(op);
+        if (r >= 0 && reset_links(op))
+                return;
         change_end(op, r, &error);
 }
 

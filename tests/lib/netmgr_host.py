@@ -745,7 +745,9 @@ class Host:
                                if "metainfo" not in x) if isinstance(nft, dict) else [],
             # flows of living sandboxes come and go as they like, and so does what a host tells its groups
             "conntrack": sorted(x for x in re.findall(r"src=\S+ dst=\S+", "".join(parts[8:]))
-                                if not re.search(r"=(224\.|ff0)", x) and not set(re.findall(r"=(\S+)", x)) & self.held_addresses()),
+                                if not re.search(r"=(224\.|ff0)", x) and
+                                not re.fullmatch(r"src=(198\.51\.|192\.0\.2\.|172\.30\.|127\.|172\.30\.|2001:db8|::1|fe80)\S* "
+                                                 r"dst=(198\.51\.|192\.0\.2\.|172\.30\.|127\.|172\.30\.|2001:db8|::1|fe80)\S*", x) and not set(re.findall(r"=(\S+)", x)) & self.held_addresses()),
         }
         for daemon in (self.netmgrd, self.nsd):
             if daemon.running:
