@@ -359,6 +359,41 @@ static int decide_shaping(AddOp *op, Error *e) {
         return 0;
 }
 
+static bool sets_have_family(const NetRangeSet *sets, size_t n, int family) {
+        for (size_t i = 0; i < n; i++)
+                if (sets[i].ranges[0].subnet.address.family == family)
+                        return true;
+        return false;
+}
+
+int add_list_ports(AddOp *op) {
+        static const int families[] = { AF_INET, AF_INET6 };
+        const NetConf *net = op->attachment->network->conf, *mine = op->conf;
+
+        if (mine->n_ports == 0)
+                return 0;
+        op->wanted_ports = new0(SpecPort, 2 * mine->n_ports);
+        if (!op->wanted_ports)
+                return -ENOMEM;
+        for (size_t i = 0; i < mine->n_ports; i++)
+                for (size_t f = 0; f < ELEMENTSOF(families); f++) {
+                        const NetPort *p = &mine->ports[i];
+                        SpecPort *want = &op->wanted_ports[op->n_wanted_ports];
+
+                        if ((p->host.family != AF_UNSPEC && p->host.family != families[f]) ||
+                            !(sets_have_family(net->sets, net->n_sets, families[f]) ||
+                              sets_have_family(mine->runtime_sets, mine->n_runtime_sets,
+                                               families[f])))
+                                continue;
+                        *want = (SpecPort) { .host = p->host,
+                                             .protocol = p->protocol,
+                                             .host_port = p->host_port };
+                        want->host.family = families[f];
+                        op->n_wanted_ports++;
+                }
+        return 0;
+}
+
 static int decide_ports(AddOp *op, Error *e) {
         Attachment *a = op->attachment;
 

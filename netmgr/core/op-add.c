@@ -15,6 +15,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "core/op-add.h"
+#include "core/ports.h"
 
 static AddOp *add_of_commit(Task *task) {
         return (AddOp *) ((char *) task - offsetof(AddOp, commit));
@@ -39,6 +40,7 @@ static void add_free(AddOp *op) {
         for (size_t i = 0; i < op->n_rested; i++)
                 lease_free(op->rested[i]);
         policy_attachment_free(op->policy);
+        free(op->wanted_ports);
         free(op->port_rows);
         free(op->plan_json);
         free(op->answer);
@@ -322,6 +324,8 @@ static int inspect_run(Job *job, WorkerContext *w, Error *e) {
         op->netns_dev = dev;
         op->netns_ino = ino;
         r = wire_open_netns(w, op->request.netns_fd, &op->pod, &op->netns_cookie, e);
+        if (r >= 0)
+                r = ports_check_listeners(op->wanted_ports, op->n_wanted_ports, e);
         if (r < 0 || op->loopback)
                 return r;
         r = kernel_get_link(op->pod, op->request.ifname, &link);
@@ -397,6 +401,10 @@ void add_start(AddOp *op) {
                 return;
         }
         op->attachment->busy = true;
+        if (add_list_ports(op) < 0) {
+                add_fail(op, error_oom(&error), &error);
+                return;
+        }
         op->job.run = inspect_run;
         op->job.task.deliver = inspected;
         workers_submit(op->manager->workers, &op->job);

@@ -28,6 +28,9 @@ typedef struct AddOp {
         bool loopback;
         Attachment *attachment; /* busy with us */
 
+        SpecPort *wanted_ports; /* owned: what the worker asks the host about */
+        size_t n_wanted_ports;
+
         /* found in the netns */
         NlSocket *pod;
         uint64_t netns_cookie, netns_dev, netns_ino;
@@ -64,6 +67,8 @@ typedef struct AddOp {
 int add_parse(AddOp *op, Error *e);
 /* Finds or makes network, sandbox and attachment. existing: what has the name already, or NULL. */
 int add_prepare(AddOp *op, const Attachment *existing, Error *e);
+/* The host ports that the attachment may take, by the families of its network. */
+int add_list_ports(AddOp *op);
 /* Addresses, routes, MACs, plan, rows, answer. Nothing is written yet. */
 int add_decide(AddOp *op, Error *e);
 /* The chain from its second link on. */

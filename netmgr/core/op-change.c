@@ -32,6 +32,7 @@ typedef struct ChangeOp {
         NetShapingMode mode;
         char host_ifname[16], bridge[16], ifb[16];
         uint64_t id;
+        SpecPort added[2];
         SpecPort removed[2]; /* to take back when the ledger refuses */
 } ChangeOp;
 
@@ -199,7 +200,15 @@ static int localnet_run(Job *job, WorkerContext *w, Error *e) {
                      : 0;
 }
 
-static void localnet_set(Task *task) {
+/* Nobody else may be listening, and the links must be ready before the port opens. */
+static int prepare_run(Job *job, WorkerContext *w, Error *e) {
+        ChangeOp *op = (ChangeOp *) job;
+
+        int r = ports_check_listeners(op->added, op->n_rows, e);
+        return r < 0 || !op->first_port ? r : localnet_run(job, w, e);
+}
+
+static void prepared(Task *task) {
         ChangeOp *op = (ChangeOp *) task;
 
         if (task->r < 0) {
@@ -238,15 +247,13 @@ void attachment_add_port(Attachment *a, const NetPort *port, ChangeDone done, vo
                 change_end(op, -ENOMEM, &error);
                 return;
         }
-        if (had_ports || !a->spec.snat) {
-                change_commit(op, write_added, added);
-                return;
-        }
+        memcpy(op->added, &a->spec.ports[a->spec.n_ports - op->n_rows],
+               op->n_rows * sizeof(SpecPort));
         memcpy(op->host_ifname, a->spec.host_ifname, sizeof(op->host_ifname));
         memcpy(op->bridge, a->spec.bridge, sizeof(op->bridge));
-        op->first_port = true;
-        op->job.run = localnet_run;
-        op->job.task.deliver = localnet_set;
+        op->first_port = !had_ports && a->spec.snat;
+        op->job.run = prepare_run;
+        op->job.task.deliver = prepared;
         workers_submit(op->manager->workers, &op->job);
 }
 

@@ -6,6 +6,8 @@
 
 #include <netinet/in.h>
 
+#include "nl/listeners.h"
+
 typedef struct PortHold PortHold;
 struct PortHold {
         PortHold *next; /* the same port at another address */
@@ -122,6 +124,28 @@ void port_table_give_back(PortTable *t, const Attachment *a, const SpecPort *p) 
                 free(h);
                 return;
         }
+}
+
+int ports_check_listeners(const SpecPort *ports, size_t n, Error *e) {
+        _cleanup_free_ ListenerQuery *queries = new0(ListenerQuery, n + 1);
+        Listener found;
+
+        if (!queries)
+                return error_oom(e);
+        for (size_t i = 0; i < n; i++)
+                queries[i] = (ListenerQuery) { .protocol = ports[i].protocol,
+                                               .port = ports[i].host_port,
+                                               .host = ports[i].host };
+        int r = n > 0 ? listeners_find(queries, n, &found, e) : 0;
+        if (r <= 0)
+                return r;
+        const SpecPort *p = &ports[found.query];
+        return error_setf(
+                        e, ERROR_PORT_IN_USE,
+                        "host port %u/%s of %s is in use on the host by %s, bound to %s; stop that "
+                        "program or choose another port or address",
+                        p->host_port, protocol_name(p->protocol), IN_ADDR_STR(&p->host), found.who,
+                        IN_ADDR_STR(&found.address));
 }
 
 /* ---- attachments ------------------------------------------------------------------------------ */

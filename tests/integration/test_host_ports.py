@@ -149,6 +149,67 @@ def test_conflicts(host):
     publish(host, conf, mapping(8080), mapping(9090, hostIP="192.0.2.1"))
 
 
+LISTEN = """
+import socket, sys
+family = socket.AF_INET6 if ":" in sys.argv[2] else socket.AF_INET
+s = socket.socket(family, socket.SOCK_STREAM if sys.argv[1] == "tcp" else socket.SOCK_DGRAM)
+if sys.argv[4:] == ["v6only"]:
+    s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+s.bind((sys.argv[2], int(sys.argv[3])))
+if sys.argv[1] == "tcp":
+    s.listen()
+if sys.argv[4:] == ["connected"]:
+    s.connect(("192.0.2.1", 9))
+print("ready", flush=True)
+import time
+time.sleep(1000)
+"""
+
+
+@contextlib.contextmanager
+def listening(host, *argv, user=None):
+    import subprocess
+    p = host.popen(["/usr/bin/python3", "-c", LISTEN, *map(str, argv)], user=user, stdout=subprocess.PIPE, bufsize=0)
+    try:
+        assert p.stdout.readline() == b"ready\n"
+        yield
+    finally:
+        p.kill()
+        p.wait()
+        p.stdout.close()
+
+
+@pytest.mark.sanitize
+def test_port_of_a_program_on_the_host(host):
+    """Its packets would silently go to the sandbox: refused, and the program is named."""
+    conf = network("routed")
+    a = host.add(conf, cid="box")
+
+    def refused(*mappings):
+        reply, _ = host.try_add(dict(conf, runtimeConfig={"portMappings": list(mappings)}))
+        reply.expect_error(103, "in use on the host by", str(mappings[0]["hostPort"]))
+        return reply.sentence
+    with listening(host, "tcp", "0.0.0.0", 8080):
+        assert "uid 0" in refused(mapping(8080))
+        refused(mapping(8080, hostIP=NODE4))
+        publish(host, conf, mapping(8080, hostIP="::"), mapping(8080, protocol="udp")).delete().expect_ok()
+        p = host.ctl("port", "add", "box", "8080")
+        assert p.returncode != 0 and "in use on the host" in p.stderr
+    with listening(host, "tcp", "0.0.0.0", 8080, user="netmgr"):
+        assert "python3 (" in refused(mapping(8080)) or "user netmgr" in refused(mapping(8080))
+    with listening(host, "tcp", "::", 8080):  # both families
+        refused(mapping(8080, hostIP="0.0.0.0"))
+    with listening(host, "tcp", "::", 8080, "v6only"):
+        refused(mapping(8080, hostIP="::"))
+        publish(host, conf, mapping(8080, hostIP="0.0.0.0")).delete().expect_ok()
+    with listening(host, "udp", "127.0.0.1", 5353):
+        refused(mapping(5353, 53, "udp"))
+        publish(host, conf, mapping(5353, 53, "udp", hostIP=NODE4)).delete().expect_ok()
+    with listening(host, "udp", NODE4, 5353, "connected"):
+        publish(host, conf, mapping(5353, 53, "udp")).delete().expect_ok()
+    assert a.live
+
+
 @BOTH
 def test_snat_off(host, kind):
     a = publish(host, network(kind, snat=False), mapping(8080))
