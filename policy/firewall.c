@@ -96,6 +96,10 @@ Firewall *firewall_free(Firewall *f) {
         return NULL;
 }
 
+void firewall_distrust(Firewall *f) {
+        f->needs_sync = true;
+}
+
 void firewall_set_config(Firewall *f, const PolicyConfig *config) {
         if (f->config.owner != config->owner || !in_addr_equal(&f->config.node4, &config->node4) ||
             !in_addr_equal(&f->config.node6, &config->node6))

@@ -29,6 +29,9 @@ int firewall_new(NftSocket *socket, const PolicyConfig *config, Firewall **ret);
 Firewall *firewall_free(Firewall *f); /* leaves the tables */
 DEFINE_CLEANUP(Firewall *, firewall_free)
 
+/* Somebody touched the tables: the next commit builds them anew. */
+void firewall_distrust(Firewall *f);
+
 /* Takes effect with the next commit, which will be a sync. */
 void firewall_set_config(Firewall *f, const PolicyConfig *config);
 

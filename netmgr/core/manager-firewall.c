@@ -5,9 +5,15 @@
 #include "core/manager-firewall.h"
 
 #include <net/if.h>
+#include <stdio.h>
 
 #include "base/log.h"
 #include "core/enforce.h"
+#include "policy/foreign.h"
+#include "policy/nft-monitor.h"
+
+/* A reload of a firewall is many transactions. */
+#define FOREIGN_DELAY_USEC 500000U
 
 /* ---- node addresses --------------------------------------------------------------------------- */
 
@@ -136,6 +142,143 @@ void manager_update_firewall_config(Manager *m) {
         c->commit.enforce = config_enforce;
         c->commit.task.deliver = config_delivered;
         committer_submit(m->committer, &c->commit);
+}
+
+/* ---- other firewalls -------------------------------------------------------------------------- */
+
+typedef struct RepairCommit {
+        Commit commit;
+        Manager *manager;
+} RepairCommit;
+
+static int repair_enforce(Commit *c _unused_, Firewall *f) {
+        firewall_distrust(f);
+        return 0;
+}
+
+static void repaired(Task *task) {
+        RepairCommit *rc = (RepairCommit *) task;
+
+        rc->manager->repairing = false;
+        manager_set_commit_health(rc->manager, &rc->commit);
+        if (task->r >= 0)
+                log_notice("the rule tables are built anew");
+        error_clear(&task->error);
+        free(rc);
+}
+
+/* Builds all tables anew from what the ledger says. */
+static void repair(Manager *m) {
+        RepairCommit *rc = m->repairing ? NULL : new0(RepairCommit, 1);
+
+        if (!rc)
+                return; /* one is under way; what changes meanwhile is told again */
+        m->repairing = true;
+        rc->manager = m;
+        rc->commit.write = config_write;
+        rc->commit.enforce = repair_enforce;
+        rc->commit.task.deliver = repaired;
+        committer_submit(m->committer, &rc->commit);
+}
+
+typedef struct ForeignJob {
+        Job job;
+        Manager *manager;
+        ForeignChain *chains; /* owned */
+        size_t n;
+} ForeignJob;
+
+static int foreign_run(Job *job, WorkerContext *w _unused_, Error *e) {
+        ForeignJob *j = (ForeignJob *) job;
+        return foreign_chains_list(&j->chains, &j->n, e);
+}
+
+static void foreign_found(Task *task) {
+        ForeignJob *j = (ForeignJob *) task;
+        char sentence[512], text[600];
+
+        j->manager->foreign_looking = false;
+        if (task->r < 0)
+                log_warning("%s", error_message(&task->error));
+        else if (j->n == 0)
+                manager_set_health(j->manager, HEALTH_FOREIGN, NULL);
+        else {
+                foreign_chain_sentence(&j->chains[0], sentence, sizeof(sentence));
+                snprintf(text, sizeof(text), j->n > 1 ? "%s (and %zu more such chains)" : "%s",
+                         sentence, j->n - 1);
+                manager_set_health(j->manager, HEALTH_FOREIGN, text);
+        }
+        error_clear(&task->error);
+        free(j->chains);
+        free(j);
+}
+
+static void look_at_foreign(Manager *m) {
+        ForeignJob *j = m->foreign_looking ? NULL : new0(ForeignJob, 1);
+
+        if (!j)
+                return;
+        m->foreign_looking = true;
+        j->manager = m;
+        j->job.run = foreign_run;
+        j->job.task.deliver = foreign_found;
+        workers_submit(m->workers, &j->job);
+}
+
+static int on_foreign_timer(sd_event_source *source _unused_, uint64_t usec _unused_,
+                            void *userdata) {
+        look_at_foreign(userdata);
+        return 0;
+}
+
+static void look_soon(Manager *m) {
+        uint64_t now;
+        int state = SD_EVENT_OFF;
+
+        if (sd_event_source_get_enabled(m->foreign_timer, &state) < 0 || state != SD_EVENT_OFF ||
+            sd_event_now(m->event, CLOCK_MONOTONIC, &now) < 0)
+                return;
+        (void) sd_event_source_set_time(m->foreign_timer, now + FOREIGN_DELAY_USEC);
+        (void) sd_event_source_set_enabled(m->foreign_timer, SD_EVENT_ONESHOT);
+}
+
+static void on_nft_changed(uint32_t pid, const char *program, bool ours, void *userdata) {
+        Manager *m = userdata;
+
+        if (ours) {
+                log_notice("%s (pid %u) changed the rule tables of netmgr",
+                           program[0] ? program : "somebody", pid);
+                repair(m);
+        }
+        look_soon(m);
+}
+
+static void on_nft_lost(void *userdata) {
+        /* Tables that we own cannot have been touched. */
+        if (!((Manager *) userdata)->firewall_features.owner)
+                repair(userdata);
+        look_soon(userdata);
+}
+
+int manager_watch_firewalls(Manager *m, Error *e) {
+        static const NftMonitorCallbacks callbacks = { .changed = on_nft_changed,
+                                                       .lost = on_nft_lost };
+
+        int r = sd_event_add_time(m->event, &m->foreign_timer, CLOCK_MONOTONIC, 0, 0,
+                                  on_foreign_timer, m);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(m->foreign_timer, SD_EVENT_OFF);
+        if (r >= 0)
+                r = nft_monitor_new(m->event, m->firewall_port_id, &callbacks, m, &m->nft_monitor);
+        if (r < 0)
+                return error_set_errnof(e, ERROR_KERNEL, r, "watching nftables");
+        look_at_foreign(m);
+        return 0;
+}
+
+void manager_unwatch_firewalls(Manager *m) {
+        m->nft_monitor = nft_monitor_free(m->nft_monitor);
+        m->foreign_timer = sd_event_source_disable_unref(m->foreign_timer);
 }
 
 /* ---- features --------------------------------------------------------------------------------- */

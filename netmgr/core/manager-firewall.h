@@ -9,5 +9,10 @@
  * threads start; *ret goes to the committer. */
 int manager_start_firewall(Manager *m, Firewall **ret, Error *e);
 
+/* Watches what others do to nftables: repairs our tables, reports chains that drop sandboxes' traffic. With
+ * the threads. */
+int manager_watch_firewalls(Manager *m, Error *e);
+void manager_unwatch_firewalls(Manager *m);
+
 /* What this kernel and this build can do: Manager.Features. */
 int manager_find_features(Manager *m);

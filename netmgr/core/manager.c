@@ -204,6 +204,9 @@ int manager_start(Manager *m, Error *e) {
         if (r < 0)
                 return error_set_errnof(e, ERROR_INTERNAL, r, "starting the threads");
 
+        r = manager_watch_firewalls(m, e);
+        if (r < 0)
+                return r;
         (void) network_files_load(m, NULL); /* Broken files are in Health and in the log. */
         r = network_files_watch(m, e);
         if (r < 0)
@@ -251,6 +254,7 @@ Manager *manager_free(Manager *m) {
         mailbox_drain(m->mailbox);
         mailbox_free(m->mailbox);
         nl_monitor_free(m->monitor);
+        manager_unwatch_firewalls(m);
         kernel_socket_free(m->nl);
         sd_event_source_disable_unref(m->inotify_source);
         safe_close(m->inotify_fd);
