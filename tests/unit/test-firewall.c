@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The rule tables' model and transactions, on nftables in memory: every operation with every error before
+ * and after it was carried out ends in the tables that a fresh build of the same model gives.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+/* after the four headers that it needs */
+#include <cmocka.h>
+
+#include "nft-fake.h"
+#include "policy/element.h"
+#include "policy/firewall.h"
+#include "policy/interval.h"
+
+static InAddr addr(const char *s) {
+        InAddr a;
+        assert_int_equal(in_addr_parse(s, &a), 0);
+        return a;
+}
+
+typedef struct Example {
+        PolicyAttachment a;
+        InAddr addresses[2];
+        PolicyPort ports[2];
+} Example;
+
+/* Attachment i with host port 1000 + port; of kind bridge when i is even. */
+static const PolicyAttachment *example(Example *x, unsigned i, unsigned port) {
+        char text[64];
+
+        *x = (Example) { 0 };
+        x->a = (PolicyAttachment) { .id = i,
+                                    .network = "net",
+                                    .sandbox = "box",
+                                    .ifname = "eth0",
+                                    .bridged = i % 2 == 0,
+                                    .addresses = x->addresses,
+                                    .n_addresses = 2,
+                                    .ports = x->ports,
+                                    .n_ports = 2,
+                                    .masquerade = true,
+                                    .snat = true,
+                                    .from = { 1000, 2000 },
+                                    .to = { 3000, 4000 } };
+        snprintf(x->a.host_ifname, sizeof(x->a.host_ifname), "nmg%u", i);
+        snprintf(text, sizeof(text), "10.0.0.%u", i);
+        x->addresses[0] = addr(text);
+        snprintf(text, sizeof(text), "fd00::%u", i);
+        x->addresses[1] = addr(text);
+        x->ports[0] = (PolicyPort) { addr("0.0.0.0"), x->addresses[0], IPPROTO_TCP,
+                                     (uint16_t) (1000 + port), 80 };
+        x->ports[1] = (PolicyPort) { addr("fd00::ffff"), x->addresses[1], IPPROTO_UDP,
+                                     (uint16_t) (1000 + port), 53 };
+        return &x->a;
+}
+
+static PolicyNetwork example_network(const char *name, uint32_t group, const char *bridge,
+                                     InPrefix *subnet) {
+        PolicyNetwork n = { .name = name,
+                            .group = group,
+                            .isolated = true,
+                            .snat = true,
+                            .subnets = subnet,
+                            .n_subnets = 1 };
+
+        assert_int_equal(in_prefix_parse(bridge[0] ? "10.2.0.0/16" : "10.0.0.0/16", subnet), 0);
+        snprintf(n.bridge, sizeof(n.bridge), "%s", bridge);
+        return n;
+}
+
+static Firewall *firewall_on(NftFake *fake) {
+        PolicyConfig config = { .owner = true, .node4 = addr("192.0.2.1") };
+        Firewall *f;
+
+        assert_int_equal(firewall_new(nft_fake_socket(fake), &config, &f), 0);
+        return f;
+}
+
+static void fill(Firewall *f) {
+        InPrefix s1, s2;
+        PolicyNetwork n1 = example_network("net", 100, "", &s1),
+                      n2 = example_network("br", 101, "br0", &s2);
+        Example x;
+
+        assert_int_equal(firewall_put_network(f, &n1), 0);
+        assert_int_equal(firewall_put_network(f, &n2), 0);
+        for (unsigned i = 1; i <= 4; i++)
+                assert_int_equal(firewall_put(f, example(&x, i, i)), 0);
+        assert_int_equal(firewall_commit(f, NULL), 0);
+}
+
+static void assert_same(const char *a, const char *b) {
+        size_t i = 0, line = 0;
+
+        while (a[i] && a[i] == b[i])
+                if (a[i++] == '\n')
+                        line = i;
+        if (a[i] != b[i])
+                fail_msg("found: %.300s\nwanted: %.300s", a + line, b + line);
+}
+
+/* The tables are what a build from nothing gives for the same model. */
+static void assert_as_built(NftFake *fake, Firewall *f) {
+        _cleanup_free_ char *now = nft_fake_dump(fake);
+
+        assert_int_equal(firewall_sync(f, NULL), 0);
+        _cleanup_free_ char *built = nft_fake_dump(fake);
+        assert_same(now, built);
+        assert_true(strlen(built) > 1000);
+}
+
+/* ---- operations ------------------------------------------------------------------------------- */
+
+static void op_add(Firewall *f) {
+        Example x;
+        (void) firewall_put(f, example(&x, 9, 9));
+}
+static void op_remove(Firewall *f) {
+        (void) firewall_remove(f, 1);
+}
+static void op_change_limit(Firewall *f) {
+        Example x;
+        (void) example(&x, 2, 2);
+        x.a.to.rate = 77;
+        (void) firewall_put(f, &x.a);
+}
+static void op_move_port(Firewall *f) {
+        Example x;
+        (void) firewall_put(f, example(&x, 1, 50)); /* gives 1001 up, */
+        (void) firewall_put(f, example(&x, 3, 1));  /* which is taken over */
+}
+static void op_replace(Firewall *f) {
+        Example x;
+        (void) firewall_remove(f, 4);
+        (void) firewall_put(f, example(&x, 6, 4));
+}
+static void op_network(Firewall *f) {
+        InPrefix s;
+        PolicyNetwork n = example_network("new", 102, "", &s);
+        uint32_t allow[] = { 100, 101 };
+        assert_int_equal(in_prefix_parse("10.9.0.0/16", &s), 0);
+        n.allow = allow;
+        n.n_allow = 2;
+        n.excludes = &s;
+        n.n_excludes = 1;
+        (void) firewall_put_network(f, &n);
+}
+static void op_drop_network(Firewall *f) {
+        (void) firewall_remove_network(f, "br");
+}
+static void op_conditions(Firewall *f) {
+        PolicyCondition c = { .what = POLICY_INPUT, .ifname = "eth0" };
+        InPrefix s;
+        PolicyNetwork n = example_network("net", 100, "", &s);
+        Example x;
+
+        n.conditions[0] = &c;
+        n.n_conditions[0] = 1;
+        (void) firewall_put_network(f, &n);
+        (void) example(&x, 1, 1);
+        x.a.condition_group = 100;
+        (void) firewall_put(f, &x.a);
+}
+static void op_config(Firewall *f) {
+        PolicyConfig config = { .owner = true, .node4 = addr("192.0.2.7") };
+        firewall_set_config(f, &config);
+}
+static void op_distrust(Firewall *f) {
+        firewall_distrust(f);
+}
+
+static const struct {
+        const char *name;
+        void (*run)(Firewall *f);
+} operations[] = {
+        { "add", op_add },
+        { "remove", op_remove },
+        { "limit", op_change_limit },
+        { "move a port", op_move_port },
+        { "replace", op_replace },
+        { "network", op_network },
+        { "drop network", op_drop_network },
+        { "conditions", op_conditions },
+        { "config", op_config },
+        { "distrust", op_distrust },
+};
+
+static void test_operations(void **state) {
+        for (size_t i = 0; i < ELEMENTSOF(operations); i++) {
+                NftFake *fake = nft_fake_new();
+                Firewall *f = firewall_on(fake);
+
+                fill(f);
+                operations[i].run(f);
+                assert_int_equal(firewall_commit(f, NULL), 0);
+                assert_int_equal(firewall_n_repairs(f), 0);
+                assert_as_built(fake, f);
+                firewall_free(f);
+                nft_fake_free(fake);
+        }
+}
+
+/* Each operation, each error, at the first and at both sends, with the work done or not. */
+static void test_every_error(void **state) {
+        static const int errors[] = { EBUSY,  ENOBUFS, EEXIST,     ENOENT,   EINTR,
+                                      ENOMEM, EPERM,   EOPNOTSUPP, ETIMEDOUT };
+
+        for (size_t i = 0; i < ELEMENTSOF(operations); i++)
+                for (size_t k = 0; k < ELEMENTSOF(errors); k++)
+                        for (unsigned how = 0; how < 4; how++) {
+                                NftFake *fake = nft_fake_new();
+                                Firewall *f = firewall_on(fake);
+                                _cleanup_error_ Error e = ERROR_NULL;
+
+                                fill(f);
+                                operations[i].run(f);
+                                nft_fake_fail(fake, how / 2 + 1, errors[k], how % 2);
+                                int r = firewall_commit(f, &e);
+                                if (r < 0)
+                                        assert_int_equal(e.kind, ERROR_KERNEL);
+                                /* Whatever happened: the next change finds its way. */
+                                op_distrust(f);
+                                assert_int_equal(firewall_commit(f, NULL), 0);
+                                assert_as_built(fake, f);
+                                firewall_free(f);
+                                nft_fake_free(fake);
+                        }
+}
+
+/* A failure that does not go away: the changes are taken back, the next commit is as if they never were. */
+static void test_rollback(void **state) {
+        for (size_t i = 0; i + 2 < ELEMENTSOF(operations); i++) {
+                NftFake *fake = nft_fake_new(), *other = nft_fake_new();
+                Firewall *f = firewall_on(fake), *g = firewall_on(other);
+                _cleanup_error_ Error e = ERROR_NULL;
+
+                fill(f);
+                fill(g);
+                operations[i].run(f);
+                nft_fake_fail_get_table(fake, EIO);
+                nft_fake_fail(fake, 1, EIO, false);
+                assert_true(firewall_commit(f, &e) < 0);
+                assert_int_equal(e.kind, ERROR_KERNEL);
+                nft_fake_fail_get_table(fake, 0);
+                op_add(f);
+                op_add(g);
+                assert_int_equal(firewall_commit(f, NULL), 0);
+                assert_int_equal(firewall_commit(g, NULL), 0);
+                _cleanup_free_ char *a = nft_fake_dump(fake), *b = nft_fake_dump(other);
+                assert_same(a, b);
+                firewall_free(f);
+                firewall_free(g);
+                nft_fake_free(fake);
+                nft_fake_free(other);
+        }
+}
+
+static void test_foreign_flush(void **state) {
+        NftFake *fake = nft_fake_new();
+        Firewall *f = firewall_on(fake);
+
+        fill(f);
+        nft_fake_flush(fake);
+        op_remove(f);
+        assert_int_equal(firewall_commit(f, NULL), 0);
+        assert_int_equal(firewall_n_repairs(f), 1);
+        assert_as_built(fake, f);
+        firewall_free(f);
+        nft_fake_free(fake);
+}
+
+static void test_features(void **state) {
+        for (unsigned how = 0; how < 4; how++) {
+                NftFake *fake = nft_fake_new();
+                Firewall *f = firewall_on(fake);
+
+                if (how & 1)
+                        nft_fake_refuse_owner(fake);
+                if (how & 2)
+                        nft_fake_refuse_bridge(fake);
+                fill(f);
+                assert_true(firewall_features(f)->inet);
+                assert_int_equal(firewall_features(f)->owner, !(how & 1));
+                assert_int_equal(firewall_features(f)->bridge, !(how & 2));
+                assert_int_equal(firewall_features(f)->why[0] != '\0', how != 0);
+                firewall_free(f);
+                nft_fake_free(fake);
+        }
+}
+
+static void test_foreign_owner(void **state) {
+        NftFake *fake = nft_fake_new();
+        Firewall *f = firewall_on(fake);
+        _cleanup_error_ Error e = ERROR_NULL;
+
+        nft_fake_set_foreign_owner(fake, 99);
+        assert_true(firewall_sync(f, &e) < 0);
+        assert_int_equal(e.kind, ERROR_IN_USE);
+        assert_non_null(strstr(error_message(&e), "99"));
+        firewall_free(f);
+        nft_fake_free(fake);
+}
+
+/* Two networks on one bridge share their elements: the first that goes leaves them to the other. */
+static void test_shared_bridge(void **state) {
+        NftFake *fake = nft_fake_new();
+        Firewall *f = firewall_on(fake);
+        InPrefix s;
+        PolicyNetwork n = example_network("second", 101, "br0", &s);
+
+        fill(f);
+        assert_int_equal(firewall_put_network(f, &n), 0);
+        assert_int_equal(firewall_commit(f, NULL), 0);
+        op_drop_network(f);
+        assert_int_equal(firewall_commit(f, NULL), 0);
+        assert_int_equal(firewall_n_repairs(f), 0);
+        assert_as_built(fake, f);
+        firewall_free(f);
+        nft_fake_free(fake);
+}
+
+/* More elements than one message holds. */
+static void test_many(void **state) {
+        NftFake *fake = nft_fake_new();
+        Firewall *f = firewall_on(fake);
+        _cleanup_free_ PolicyPort *ports = calloc(4096, sizeof(PolicyPort));
+        Example x;
+
+        fill(f);
+        (void) example(&x, 9, 9);
+        for (unsigned i = 0; i < 4096; i++)
+                ports[i] = (PolicyPort) { addr("0.0.0.0"), x.addresses[0], IPPROTO_UDP,
+                                          (uint16_t) (i + 1), 80 };
+        x.a.ports = ports;
+        x.a.n_ports = 4096;
+        unsigned sends = nft_fake_n_sends(fake);
+        assert_int_equal(firewall_put(f, &x.a), 0);
+        assert_int_equal(firewall_commit(f, NULL), 0);
+        assert_int_equal(nft_fake_n_sends(fake), sends + 1);
+        assert_as_built(fake, f);
+        assert_int_equal(firewall_remove(f, 9), 0);
+        assert_int_equal(firewall_commit(f, NULL), 0);
+        assert_int_equal(firewall_n_repairs(f), 0);
+        firewall_free(f);
+        nft_fake_free(fake);
+}
+
+/* ---- ranges ----------------------------------------------------------------------------------- */
+
+static AddressRange range(const char *prefix) {
+        InPrefix p;
+        assert_int_equal(in_prefix_parse(prefix, &p), 0);
+        return address_range_of(&p);
+}
+
+static void test_ranges(void **state) {
+        AddressRange r[] = { range("255.255.255.0/24"), range("10.0.1.0/24"),
+                             range("10.0.0.0/24"),      range("10.0.0.128/25"),
+                             range("10.0.3.0/24"),      range("fd00::/64"),
+                             range("fd00::/65"),        range("255.255.255.255/32") };
+        size_t n = address_ranges_merge(r, ELEMENTSOF(r));
+
+        assert_int_equal(n, 4);
+        assert_string_equal(IN_ADDR_STR(&r[0].first), "10.0.0.0");
+        assert_string_equal(IN_ADDR_STR(&r[0].last), "10.0.1.255");
+        assert_string_equal(IN_ADDR_STR(&r[1].first), "10.0.3.0");
+        assert_string_equal(IN_ADDR_STR(&r[2].last), "255.255.255.255");
+        assert_string_equal(IN_ADDR_STR(&r[3].first), "fd00::");
+        assert_int_equal(address_ranges_merge(r, 0), 0);
+}
+
+static void test_diff(void **state) {
+        ElementList from = { 0 }, to = { 0 }, gone = { 0 }, added = { 0 };
+        Example x;
+
+        assert_int_equal(elements_of_attachment(example(&x, 1, 1), &from), 0);
+        x.a.to.rate++;
+        assert_int_equal(elements_of_attachment(&x.a, &to), 0);
+        assert_int_equal(elements_diff(&from, &to, &gone, &added), 0);
+        assert_int_equal(
+                        gone.n,
+                        1); /* a changed limit is a new element: re-adding would keep the old rate */
+        assert_int_equal(added.n, 1);
+        assert_int_equal(gone.items[0].set, SET_POLICE_TO);
+        element_list_clear(&from);
+        element_list_clear(&to);
+        element_list_clear(&gone);
+        element_list_clear(&added);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_operations),    cmocka_unit_test(test_every_error),
+                cmocka_unit_test(test_rollback),      cmocka_unit_test(test_foreign_flush),
+                cmocka_unit_test(test_features),      cmocka_unit_test(test_foreign_owner),
+                cmocka_unit_test(test_shared_bridge), cmocka_unit_test(test_many),
+                cmocka_unit_test(test_ranges),        cmocka_unit_test(test_diff),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
