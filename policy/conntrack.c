@@ -12,8 +12,10 @@
 
 #include "base/limits.h"
 
-/* Entries deleted in one pass; what is left then is found by the next one. */
+/* Entries deleted in one pass (10 MB); what is left then is found by the next one. */
 #define VICTIMS_MAX 65536U
+/* So that a flood of new flows cannot hold the thread: 4 million entries. */
+#define PASSES_MAX 64
 /* A dump that the kernel could not finish is tried again. */
 #define DUMP_TRIES 3
 
@@ -40,8 +42,9 @@ typedef struct Victim {
 } Victim;
 
 typedef struct Pass {
-        const FlowFilter *filters;
-        size_t n_filters;
+        FlowFilter *ports; /* owned; the filters of each kind */
+        InAddr *addresses; /* owned; sorted: every entry is looked up four times */
+        size_t n_ports, n_addresses;
         Victim *victims; /* owned */
         size_t n_victims, allocated;
         int error;
@@ -125,16 +128,30 @@ static Tuple read_tuple(const struct nlattr *attr) {
         return tuple;
 }
 
-static bool matches(const FlowFilter *f, const Tuple *original, const Tuple *reply) {
-        if (f->what == FLOW_OF_ADDRESS)
-                return in_addr_equal(&f->address, &original->source) ||
-                       in_addr_equal(&f->address, &original->destination) ||
-                       in_addr_equal(&f->address, &reply->source) ||
-                       in_addr_equal(&f->address, &reply->destination);
-        return original->protocol == f->protocol && original->port == f->port &&
+static int compare_addresses(const void *a, const void *b) {
+        return in_addr_compare(a, b);
+}
+
+static bool has_address(const Pass *p, const InAddr *a) {
+        return p->n_addresses > 0 &&
+               bsearch(a, p->addresses, p->n_addresses, sizeof(*a), compare_addresses);
+}
+
+static bool is_towards(const FlowFilter *f, const Tuple *original) {
+        return original->port == f->port && original->protocol == f->protocol &&
                original->destination.family == f->address.family &&
                (in_addr_is_unspecified(&f->address) ||
                 in_addr_equal(&f->address, &original->destination));
+}
+
+static bool is_meant(const Pass *p, const Tuple *original, const Tuple *reply) {
+        if (has_address(p, &original->source) || has_address(p, &original->destination) ||
+            has_address(p, &reply->source) || has_address(p, &reply->destination))
+                return true;
+        for (size_t i = 0; i < p->n_ports; i++)
+                if (is_towards(&p->ports[i], original))
+                        return true;
+        return false;
 }
 
 static int add_victim(Pass *p, const struct nlmsghdr *h, const Attributes *a) {
@@ -168,11 +185,8 @@ static int on_entry(const struct nlmsghdr *h, void *data) {
                 return MNL_CB_OK;
         Tuple original = read_tuple(a.tb[CTA_TUPLE_ORIG]),
               reply = read_tuple(a.tb[CTA_TUPLE_REPLY]);
-        for (size_t i = 0; i < p->n_filters && p->error >= 0; i++)
-                if (matches(&p->filters[i], &original, &reply)) {
-                        p->error = add_victim(p, h, &a);
-                        break;
-                }
+        if (p->error >= 0 && is_meant(p, &original, &reply))
+                p->error = add_victim(p, h, &a);
         return MNL_CB_OK;
 }
 
@@ -191,6 +205,13 @@ static struct nlmsghdr *message(ConntrackSocket *s, uint16_t type, uint16_t flag
         return h;
 }
 
+/* What is left of an answer that nobody waited for (a timeout) must not become the next one's. */
+static bool is_stale(const void *answer, size_t size, uint32_t seq) {
+        const struct nlmsghdr *h = answer;
+
+        return mnl_nlmsg_ok(h, (int) size) && h->nlmsg_seq != seq;
+}
+
 static int converse(ConntrackSocket *s, const struct nlmsghdr *h, mnl_cb_t on, void *data) {
         uint32_t seq = h->nlmsg_seq, port = mnl_socket_get_portid(s->nl);
 
@@ -202,6 +223,8 @@ static int converse(ConntrackSocket *s, const struct nlmsghdr *h, mnl_cb_t on, v
                         continue;
                 if (n < 0)
                         return errno == EAGAIN ? -ETIMEDOUT : -errno;
+                if (is_stale(s->buffer, (size_t) n, seq))
+                        continue;
                 int r = mnl_cb_run(s->buffer, (size_t) n, seq, port, on, data);
                 if (r < 0)
                         return -errno;
@@ -241,29 +264,62 @@ static int delete_victim(ConntrackSocket *s, const Victim *v) {
         return converse(s, h, NULL, NULL);
 }
 
+/* Collects the victims of one walk over the table. */
+static int find_victims(ConntrackSocket *s, Pass *p) {
+        int r = 0;
+
+        for (int try = 0; try < DUMP_TRIES; try++) {
+                p->n_victims = 0;
+                r = converse(s, message(s, IPCTNL_MSG_CT_GET, NLM_F_DUMP, AF_UNSPEC), on_entry, p);
+                if (r != -EINTR && r != -ENOBUFS)
+                        break;
+        }
+        return r < 0 ? r : p->error;
+}
+
+static int delete_victims(ConntrackSocket *s, const Pass *p, unsigned *deleted) {
+        for (size_t i = 0; i < p->n_victims; i++) {
+                int r = delete_victim(s, &p->victims[i]);
+                if (r >= 0)
+                        (*deleted)++;
+                else if (r != -ENOENT) /* it ended by itself */
+                        return r;
+        }
+        return 0;
+}
+
+static int sort_filters(Pass *p, const FlowFilter *filters, size_t n) {
+        p->ports = new0(FlowFilter, n);
+        p->addresses = new0(InAddr, n);
+        if (!p->ports || !p->addresses)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++)
+                if (filters[i].what == FLOW_OF_PORT)
+                        p->ports[p->n_ports++] = filters[i];
+                else if (in_addr_is_set(&filters[i].address))
+                        p->addresses[p->n_addresses++] = filters[i].address;
+        if (p->n_addresses > 0)
+                qsort(p->addresses, p->n_addresses, sizeof(InAddr), compare_addresses);
+        return 0;
+}
+
 int conntrack_forget(ConntrackSocket *s, const FlowFilter *filters, size_t n, unsigned *ret_deleted,
                      Error *e) {
-        Pass p = { .filters = filters, .n_filters = n };
-        int r = 0;
+        Pass p = { 0 };
 
         *ret_deleted = 0;
         if (n == 0 || table_is_empty(s))
                 return 0;
-        for (int try = 0; try < DUMP_TRIES; try++) {
-                p.n_victims = 0;
-                r = converse(s, message(s, IPCTNL_MSG_CT_GET, NLM_F_DUMP, AF_UNSPEC), on_entry, &p);
-                if (r != -EINTR && r != -ENOBUFS)
+        int r = sort_filters(&p, filters, n);
+        for (int i = 0; r >= 0 && i < PASSES_MAX; i++) {
+                r = find_victims(s, &p);
+                if (r >= 0)
+                        r = delete_victims(s, &p, ret_deleted);
+                if (p.n_victims < VICTIMS_MAX)
                         break;
         }
-        if (r >= 0)
-                r = p.error;
-        for (size_t i = 0; i < p.n_victims && r >= 0; i++) {
-                r = delete_victim(s, &p.victims[i]);
-                if (r >= 0)
-                        (*ret_deleted)++;
-                if (r == -ENOENT)
-                        r = 0; /* it ended by itself */
-        }
         free(p.victims);
+        free(p.addresses);
+        free(p.ports);
         return r < 0 ? error_set_errnof(e, ERROR_KERNEL, r, "forgetting flows") : 0;
 }

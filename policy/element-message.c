@@ -14,6 +14,8 @@
 /* Elements in one message: the list attribute has a length of 16 bits, an element with comment and
  * limit needs at most some 350 bytes of it. */
 #define ELEMENTS_PER_MESSAGE 160
+/* Two elements of some 40 bytes each. */
+#define RANGES_PER_MESSAGE 400
 
 /* What nft prints of a comment; the kernel takes 256 bytes with its frame. */
 #define COMMENT_MAX 128
@@ -191,18 +193,22 @@ static int build_keep(NftBatch *b, PolicySet id, int family, PolicyNetwork *cons
         };
         _cleanup_free_ AddressRange *owned = NULL;
         RangeList l = { 0 };
-        struct nftnl_set *set = set_of(id, 0);
 
-        int r = set ? collect(&l, always, ELEMENTSOF(always), family) : -ENOMEM;
+        int r = collect(&l, always, ELEMENTSOF(always), family);
         for (size_t i = 0; i < n && r >= 0; i++)
                 r = collect(&l, networks[i]->subnets, networks[i]->n_subnets, family);
         owned = l.items;
         l.n = address_ranges_merge(l.items, l.n);
-        for (size_t i = 0; i < l.n && r >= 0; i++)
-                r = add_tree_range(set, &l.items[i]);
+        for (size_t i = 0; i < l.n && r >= 0;) {
+                struct nftnl_set *set = set_of(id, 0);
+                size_t end = MIN_OF(i + RANGES_PER_MESSAGE, l.n);
+
+                for (r = set ? 0 : -ENOMEM; i < end && r >= 0; i++)
+                        r = add_tree_range(set, &l.items[i]);
+                nft_batch_elements(b, &policy_tables[TABLE_NAT], NFT_MSG_NEWSETELEM, set);
+        }
         if (r < 0)
                 b->error = r;
-        nft_batch_elements(b, &policy_tables[TABLE_NAT], NFT_MSG_NEWSETELEM, set);
         return r;
 }
 

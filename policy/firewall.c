@@ -104,6 +104,8 @@ void firewall_set_config(Firewall *f, const PolicyConfig *config) {
         if (f->config.owner != config->owner || !in_addr_equal(&f->config.node4, &config->node4) ||
             !in_addr_equal(&f->config.node6, &config->node6))
                 f->needs_sync = true;
+        if (f->config.owner != config->owner)
+                f->probed = false; /* whether the kernel can is known only of what was tried */
         f->config = *config;
 }
 
@@ -227,6 +229,11 @@ static bool table_is_wanted(const Firewall *f, PolicyTable t) {
         return t != TABLE_BR || !f->no_bridge;
 }
 
+/* Without the family bridge, bridged attachments cannot be held to anything; they are left out. */
+static bool is_enforced(const Firewall *f, const PolicyAttachment *a) {
+        return a && !(a->bridged && f->no_bridge);
+}
+
 static int build_elements(Firewall *f, ElementList *networks, PolicyNetwork **list, size_t n,
                           Error *e) {
         ChangeList changes = { 0 };
@@ -237,7 +244,7 @@ static int build_elements(Firewall *f, ElementList *networks, PolicyNetwork **li
                 r = change_list_append(&changes, networks, NULL);
         MAP_FOREACH (a, f->attachments) {
                 ElementList l = { 0 };
-                if (r < 0 || (a->bridged && f->no_bridge))
+                if (r < 0 || !is_enforced(f, a))
                         continue;
                 r = elements_of_attachment(a, &l);
                 if (r >= 0)
@@ -326,6 +333,24 @@ static int sync_once(Firewall *f, Error *e) {
         return 0;
 }
 
+/* A disturbance passes: what the kernel has is asked again before each try. */
+static int sync_patiently(Firewall *f, Error *e) {
+        for (int try = 1;; try++) {
+                Error error = ERROR_NULL;
+                int r = sync_once(f, &error);
+                if (r >= 0)
+                        return 0;
+                if (try == SYNC_TRIES || error.kind != ERROR_KERNEL) {
+                        if (e && !error_is_set(e))
+                                *e = error;
+                        else
+                                error_clear(&error);
+                        return r;
+                }
+                error_clear(&error);
+        }
+}
+
 /* What a kernel answers that does not know a flag, a family or an expression. */
 static bool is_missing_feature(int r) {
         return r == -EOPNOTSUPP || r == -EINVAL || r == -EAFNOSUPPORT || r == -EPROTONOSUPPORT ||
@@ -338,52 +363,34 @@ static int sync_probing(Firewall *f, Error *e) {
                 bool no_owner, no_bridge;
         } ways[] = { { false, false }, { true, false }, { false, true }, { true, true } };
         char why[sizeof(f->features.why)] = "";
-        int r = 0;
 
-        for (size_t i = 0; i < ELEMENTSOF(ways); i++) {
-                Error error = ERROR_NULL;
+        for (size_t i = 0;; i++) {
+                _cleanup_error_ Error error = ERROR_NULL;
 
                 f->no_owner = ways[i].no_owner;
                 f->no_bridge = ways[i].no_bridge;
-                r = sync_once(f, &error);
+                int r = sync_patiently(f, &error);
                 if (r >= 0) {
                         snprintf(f->features.why, sizeof(f->features.why), "%s", why);
                         f->probed = true;
                         return 0;
                 }
-                snprintf(why, sizeof(why), "%s", error_message(&error));
                 if (!is_missing_feature(r) || i + 1 == ELEMENTSOF(ways)) {
-                        if (e && !error_is_set(e))
+                        if (e && !error_is_set(e)) {
                                 *e = error;
-                        else
-                                error_clear(&error);
-                        break;
+                                error = ERROR_NULL;
+                        }
+                        return r;
                 }
-                error_clear(&error);
+                snprintf(why, sizeof(why), "%s", error_message(&error));
         }
-        return r;
 }
 
 int firewall_sync(Firewall *f, Error *e) {
-        int r = 0;
+        int r = f->probed ? sync_patiently(f, e) : sync_probing(f, e);
 
-        if (!f->probed)
-                return sync_probing(f, e);
-        for (int try = 0; try < SYNC_TRIES; try++) {
-                Error error = ERROR_NULL;
-                r = sync_once(f, &error);
-                if (r >= 0)
-                        return r;
-                if (try + 1 == SYNC_TRIES || error.kind != ERROR_KERNEL) {
-                        if (e && !error_is_set(e))
-                                *e = error;
-                        else
-                                error_clear(&error);
-                        break;
-                }
-                error_clear(&error);
-        }
-        f->needs_sync = true;
+        if (r < 0)
+                f->needs_sync = true;
         return r;
 }
 
@@ -402,9 +409,9 @@ static int diff_attachment(Firewall *f, const Undo *u, ChangeList *gone, ChangeL
         ElementList from = { 0 }, to = { 0 }, out = { 0 }, in = { 0 };
         int r = 0;
 
-        if (u->attachment)
+        if (is_enforced(f, u->attachment))
                 r = elements_of_attachment(u->attachment, &from);
-        if (r >= 0 && now)
+        if (r >= 0 && is_enforced(f, now))
                 r = elements_of_attachment(now, &to);
         if (r >= 0)
                 r = elements_diff(&from, &to, &out, &in);

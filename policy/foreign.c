@@ -68,7 +68,20 @@ static int on_chain(const struct nlmsghdr *h, void *data) {
         return MNL_CB_OK;
 }
 
+/* The rest of an interrupted dump has to be read as well: it would be taken for the next answer. */
+static bool take_interruption(void *answer, size_t size) {
+        bool interrupted = false;
+        int left = (int) size;
+
+        for (struct nlmsghdr *h = answer; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
+                interrupted = interrupted || h->nlmsg_flags & NLM_F_DUMP_INTR;
+                h->nlmsg_flags &= (uint16_t) ~NLM_F_DUMP_INTR;
+        }
+        return interrupted;
+}
+
 static int dump(struct mnl_socket *nl, uint32_t seq, Chains *l) {
+        bool interrupted = false;
         uint8_t buffer[NETLINK_BUFFER_SIZE] __attribute__((aligned(8)));
         struct nlmsghdr *h = nftnl_nlmsg_build_hdr((char *) buffer, NFT_MSG_GETCHAIN,
                                                    NFPROTO_UNSPEC, NLM_F_DUMP, seq);
@@ -81,11 +94,12 @@ static int dump(struct mnl_socket *nl, uint32_t seq, Chains *l) {
                         continue;
                 if (n < 0)
                         return errno == EAGAIN ? -ETIMEDOUT : -errno;
+                interrupted = take_interruption(buffer, (size_t) n) || interrupted;
                 int r = mnl_cb_run(buffer, (size_t) n, seq, mnl_socket_get_portid(nl), on_chain, l);
                 if (r < 0)
                         return -errno;
                 if (r == MNL_CB_STOP)
-                        return l->error;
+                        return l->error < 0 ? l->error : interrupted ? -EINTR : 0;
         }
 }
 

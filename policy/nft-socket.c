@@ -33,11 +33,13 @@ static int receive(RealSocket *s, void *buffer, size_t size) {
         return (int) n;
 }
 
-/* Answers that nobody waits for any more; the kernel queues all of them before sendto() returns. */
+/* Answers that nobody waits for any more; the kernel queues all of them before sendto() returns. That
+ * some of them were lost (ENOBUFS) is told once, before those that are there. */
 static void drain(int fd) {
         uint8_t byte;
 
-        while (recv(fd, &byte, sizeof(byte), MSG_DONTWAIT) >= 0)
+        while (recv(fd, &byte, sizeof(byte), MSG_DONTWAIT) >= 0 || errno == ENOBUFS ||
+               errno == EINTR)
                 ;
 }
 
@@ -58,8 +60,11 @@ static int read_answer(RealSocket *s, NftBatch *b) {
 
         while (!done) {
                 int left = receive(s, buffer, sizeof(buffer));
-                if (left < 0)
+                if (left < 0) {
+                        /* The next question must not find this batch's answers. */
+                        drain(mnl_socket_get_fd(s->nl));
                         return first_error ? first_error : left;
+                }
                 for (struct nlmsghdr *h = (void *) buffer; mnl_nlmsg_ok(h, left);
                      h = mnl_nlmsg_next(h, &left)) {
                         if (h->nlmsg_type != NLMSG_ERROR || !is_of_batch(b, h->nlmsg_seq) ||
@@ -132,6 +137,7 @@ static int real_get_table(NftSocket *socket, const NftTable *t, NftTableState *r
                                                    NLM_F_ACK, seq);
         nftnl_table_nlmsg_build_payload(h, table);
         nftnl_table_free(table);
+        drain(mnl_socket_get_fd(s->nl));
         if (mnl_socket_sendto(s->nl, h, h->nlmsg_len) < 0)
                 return -errno;
         for (int r = MNL_CB_OK; r > MNL_CB_STOP;) {
@@ -167,6 +173,7 @@ static const NftSocketOps real_ops = {
 
 int nft_socket_open(int fd, NftSocket **ret, Error *e) {
         struct timeval timeout = { .tv_sec = NETLINK_TIMEOUT_MS / 1000 };
+        int on = 1;
         RealSocket *s = new0(RealSocket, 1);
 
         if (!s)
@@ -181,7 +188,9 @@ int nft_socket_open(int fd, NftSocket **ret, Error *e) {
         }
         fd = mnl_socket_get_fd(s->nl);
         drain(fd); /* what the last owner of the socket did not read */
-        if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0) {
+        /* An error would come with the whole message that it is about, up to 64 KiB of elements. */
+        if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0 ||
+            setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on)) < 0) {
                 int r = -errno;
                 real_close(&s->socket);
                 return error_set_errnof(e, ERROR_KERNEL, r, "preparing the nftables socket");

@@ -95,6 +95,7 @@ int manager_start_firewall(Manager *m, Firewall **ret, Error *e) {
                 return r;
         m->firewall_features = *firewall_features(f);
         m->firewall_port_id = firewall_port_id(f);
+        m->firewall_owner_wanted = config.owner;
         *ret = TAKE_PTR(f);
         return 0;
 }

@@ -228,6 +228,7 @@ int manager_reload(Manager *m, Error *e) {
                 m->conf = conf;
                 log_set_level(m->conf.log_level);
                 ipam_set_cooldown(m->ipam, (uint64_t) m->conf.cooldown_sec * 1000000U);
+                manager_update_firewall_config(m);
         }
         manager_set_health(m, HEALTH_CONF, r < 0 ? error_message(&error) : NULL);
 

@@ -36,6 +36,7 @@ class World:
         os.makedirs(self.directory, exist_ok=True)
         self.runner = Runner()
         self.attached = []
+        self.subnets = 0
         self.numbers = 0
 
     def netns(self, name):
@@ -194,7 +195,7 @@ def iperf(client, server, address, seconds, streams, congestion):
 
 
 def phase_limits(world, quick):
-    rates = [10, 100] if quick else [10, 100, 1000]
+    rates = [10, 100, 1000]
     seconds = 2 if quick else 4
     with open("/proc/sys/net/ipv4/tcp_available_congestion_control") as f:
         available = f.read().split()
@@ -205,9 +206,10 @@ def phase_limits(world, quick):
         for kind in ("routed",) if quick else ("routed", "bridge"):
             boxes = {}
             for mode in ("police", "shape"):
-                third = 1 if mode == "police" else 2
+                # of its own each time: a bridge network goes in the background
+                world.subnets += 1
                 boxes[mode] = world.add(
-                    f"{mode}-{kind}", kind, f"10.9{third}.0.0/24",
+                    f"{mode}-{kind}-{rate}", kind, f"10.90.{world.subnets}.0/24",
                     {"bandwidth": {"ingressRate": rate * MBIT, "egressRate": rate * MBIT}}, shaping={"mode": mode})
             for streams, congestion in plans:
                 for direction in ("in", "out"):
@@ -216,6 +218,7 @@ def phase_limits(world, quick):
                             figure = iperf(out, box.netns, address, seconds, streams, congestion)
                         else:
                             figure = iperf(box.netns, out, OUT, seconds, streams, congestion)
+                        print(f"{rate} Mbit {kind} {mode} {direction} {streams} {congestion}", file=sys.stderr, flush=True)
                         rows.append({"rate": rate, "kind": kind, "mode": mode, "direction": direction,
                                      "streams": streams, "congestion": congestion, **(figure or {"failed": True})})
             world.drop()

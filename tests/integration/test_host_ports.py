@@ -378,6 +378,25 @@ def test_tables_belong_to_netmgrd(host):
     assert len(ruleset(host)) == len(before)
 
 
+def test_reload_changes_ownership_and_node_address(host):
+    a = publish(host, network("routed", masqAll=True), mapping(8080))
+    conf = f"{host.config_dir}/netmgr.conf"
+    with servers(host, a.pod, ("tcp", 80)):
+        assert "flags owner" in host.run(["nft", "list", "ruleset"]).stdout
+        host.ip("addr", "add", "192.0.2.5/32", "dev", "lo")
+        with open(conf, "w") as f:
+            f.write("[Host]\nNodeAddress=192.0.2.5\n[Nftables]\nOwner=no\n")
+        host.ctl("reload", check=True)
+        settle(lambda: "flags owner" not in host.run(["nft", "list", "ruleset"]).stdout, "plain tables")
+        settle(lambda: ask(host, None, "tcp", NODE4, 8080) == ("web", "192.0.2.5"), "the new node address")
+        with open(conf, "w") as f:
+            f.write("[Host]\nNodeAddress=192.0.2.1 2001:db8::1\n")
+        host.ctl("reload", check=True)
+        settle(lambda: "flags owner" in host.run(["nft", "list", "ruleset"]).stdout, "owned again")
+        settle(lambda: ask(host, None, "tcp", NODE4, 8080) == ("web", NODE4), "the old node address")
+    host.ip("addr", "del", "192.0.2.5/32", "dev", "lo")
+
+
 @BOTH
 @pytest.mark.parametrize("conf", ["", "[Nftables]\nOwner=no\n"], ids=["owner", "plain"])
 def test_flush_while_dead(kind, conf):

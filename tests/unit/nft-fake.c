@@ -23,7 +23,7 @@ struct NftFake {
         Facts facts;
         unsigned n_sends, fail_at;
         int fail_r, get_table_r;
-        bool fail_after, no_owner, no_bridge;
+        bool fail_all, fail_after, no_owner, no_bridge;
         uint32_t foreign_owner;
 };
 
@@ -302,7 +302,7 @@ static int carry_out(NftFake *fake, Facts *f, const struct nlmsghdr *h) {
 
 static int fake_send(NftSocket *s, NftBatch *b) {
         NftFake *fake = ((FakeSocket *) s)->fake;
-        bool fail = ++fake->n_sends == fake->fail_at;
+        bool fail = ++fake->n_sends == fake->fail_at || fake->fail_all;
         Facts next = facts_copy(&fake->facts);
         int left = (int) b->size, r = 0;
 
@@ -374,6 +374,13 @@ NftSocket *nft_fake_socket(NftFake *f) {
 
 void nft_fake_fail(NftFake *f, unsigned nth, int r, bool after) {
         f->fail_at = f->n_sends + nth;
+        f->fail_r = r;
+        f->fail_after = after;
+}
+
+void nft_fake_fail_all(NftFake *f, int r, bool after) {
+        f->fail_all = r != 0;
+        f->fail_at = 0;
         f->fail_r = r;
         f->fail_after = after;
 }

@@ -19,6 +19,8 @@ NftSocket *nft_fake_socket(NftFake *f);
 /* The n-th send from now (1: the next) fails with errno r: before anything was done, or after all of it
  * was done (the acknowledgement was lost). */
 void nft_fake_fail(NftFake *f, unsigned nth, int r, bool after);
+/* Every send from now on; r 0: no more. */
+void nft_fake_fail_all(NftFake *f, int r, bool after);
 void nft_fake_fail_get_table(NftFake *f, int r); /* 0: no more */
 /* `nft flush ruleset` by somebody else. */
 void nft_fake_flush(NftFake *f);
