@@ -15,6 +15,7 @@
 #include <sys/time.h>
 
 #include "base/limits.h"
+#include "base/parse.h"
 
 /* A node with kube-proxy has thousands of chains; more than these are not looked at. */
 #define CHAINS_MAX 100000U
@@ -37,6 +38,25 @@ static bool is_of_interest(const Chain *c) {
         return c->drops_forward || streq(c->name, "DOCKER-USER") || strncmp(c->name, "ufw", 3) == 0;
 }
 
+/* Cut to what fits, and fit for a sentence: the kernel takes any bytes as a name. */
+static void set_name(char ret[static 64], const char *name) {
+        snprintf(ret, 64, "%s", strempty(name));
+        if (!text_is_clean(ret, strlen(ret)))
+                for (char *s = ret; *s; s++)
+                        if (*s < 0x20 || *s > 0x7e)
+                                *s = '?';
+}
+
+/* firewalld's chain has policy accept, and refuses all by its last rule. */
+static bool drops_forward(const Chain *c, const struct nftnl_chain *chain) {
+        return nftnl_chain_is_set(chain, NFTNL_CHAIN_HOOKNUM) &&
+               nftnl_chain_get_u32(chain, NFTNL_CHAIN_HOOKNUM) == NF_INET_FORWARD &&
+               (c->family == NFPROTO_IPV4 || c->family == NFPROTO_IPV6 ||
+                c->family == NFPROTO_INET || c->family == NFPROTO_BRIDGE) &&
+               (nftnl_chain_get_u32(chain, NFTNL_CHAIN_POLICY) == NF_DROP ||
+                streq(c->table, "firewalld"));
+}
+
 static int on_chain(const struct nlmsghdr *h, void *data) {
         struct nftnl_chain *chain = nftnl_chain_alloc();
         Chains *l = data;
@@ -46,16 +66,9 @@ static int on_chain(const struct nlmsghdr *h, void *data) {
                 return MNL_CB_ERROR;
         if (nftnl_chain_nlmsg_parse(h, chain) >= 0) {
                 c.family = (uint16_t) nftnl_chain_get_u32(chain, NFTNL_CHAIN_FAMILY);
-                snprintf(c.table, sizeof(c.table), "%s",
-                         strempty(nftnl_chain_get_str(chain, NFTNL_CHAIN_TABLE)));
-                snprintf(c.name, sizeof(c.name), "%s",
-                         strempty(nftnl_chain_get_str(chain, NFTNL_CHAIN_NAME)));
-                c.drops_forward = nftnl_chain_is_set(chain, NFTNL_CHAIN_HOOKNUM) &&
-                                  nftnl_chain_get_u32(chain, NFTNL_CHAIN_HOOKNUM) ==
-                                                  NF_INET_FORWARD &&
-                                  nftnl_chain_get_u32(chain, NFTNL_CHAIN_POLICY) == NF_DROP &&
-                                  (c.family == NFPROTO_IPV4 || c.family == NFPROTO_IPV6 ||
-                                   c.family == NFPROTO_INET);
+                set_name(c.table, nftnl_chain_get_str(chain, NFTNL_CHAIN_TABLE));
+                set_name(c.name, nftnl_chain_get_str(chain, NFTNL_CHAIN_NAME));
+                c.drops_forward = drops_forward(&c, chain);
         }
         nftnl_chain_free(chain);
         if (strncmp(c.table, "netmgr_", 7) == 0 || !is_of_interest(&c) || l->n >= CHAINS_MAX)
@@ -104,7 +117,8 @@ static int dump(struct mnl_socket *nl, uint32_t seq, Chains *l) {
 }
 
 static ForeignFirewall firewall_of(const Chains *l, const Chain *c) {
-        if (streq(c->table, "firewalld"))
+        /* and firewalld_policy_drop, while it starts */
+        if (strncmp(c->table, "firewalld", 9) == 0)
                 return FOREIGN_FIREWALLD;
         for (size_t i = 0; i < l->n; i++) {
                 if (l->items[i].family != c->family || !streq(l->items[i].table, c->table))
@@ -165,24 +179,34 @@ int foreign_chains_list(ForeignChain **ret, size_t *ret_n, Error *e) {
                      : 0;
 }
 
-void foreign_chain_sentence(const ForeignChain *c, char *ret, size_t size) {
-        static const char *const remedies[] = {
-                [FOREIGN_OTHER] = "let interfaces nmg* and nmb-* through there, both ways",
-                [FOREIGN_DOCKER] =
-                                "Docker set it; iptables -I DOCKER-USER -i nmg+ -j ACCEPT and "
-                                "-I DOCKER-USER -o nmg+ -j ACCEPT (nmb-+ for bridges) let sandboxes through",
-                [FOREIGN_FIREWALLD] =
-                                "firewalld set it; firewall-cmd --permanent --zone=trusted "
-                                "--add-interface=nmg+ (and the bridges nmb-*), then --reload, lets "
-                                "sandboxes through",
-                [FOREIGN_UFW] = "ufw set it; ufw route allow in on nmg+ and ufw route allow out on nmg+ let "
-                                "sandboxes through",
-        };
-        const char *family = c->family == NFPROTO_IPV4   ? "ip"
-                             : c->family == NFPROTO_IPV6 ? "ip6"
-                                                         : "inet";
+/* Docker has the chain once for each family. */
+#define DOCKER_REMEDY(iptables)                                                                    \
+        "Docker set it; " iptables " -I DOCKER-USER -i nmg+ -j ACCEPT and "                        \
+        "-I DOCKER-USER -o nmg+ -j ACCEPT (nmb-+ for bridges) let sandboxes through"
 
+static const char *remedy(const ForeignChain *c) {
+        switch (c->firewall) {
+        case FOREIGN_DOCKER:
+                return c->family == NFPROTO_IPV6 ? DOCKER_REMEDY("ip6tables")
+                                                 : DOCKER_REMEDY("iptables");
+        case FOREIGN_FIREWALLD:
+                return "firewalld set it; firewall-cmd --permanent --zone=trusted "
+                       "--add-interface=nmg+ (and the bridges nmb-*), then --reload, lets "
+                       "sandboxes through";
+        case FOREIGN_UFW:
+                return "ufw set it; ufw route allow in on nmg+ and ufw route allow out on nmg+ let "
+                       "sandboxes through";
+        default:
+                return "let interfaces nmg* and nmb-* through there, both ways";
+        }
+}
+
+void foreign_chain_sentence(const ForeignChain *c, char *ret, size_t size) {
+        const char *family = c->family == NFPROTO_IPV4     ? "ip"
+                             : c->family == NFPROTO_IPV6   ? "ip6"
+                             : c->family == NFPROTO_BRIDGE ? "bridge"
+                                                           : "inet";
         snprintf(ret, size,
                  "chain %s of table %s %s drops what it does not know, and with it traffic of sandboxes: %s",
-                 c->chain, family, c->table, remedies[c->firewall]);
+                 c->chain, family, c->table, remedy(c));
 }

@@ -15,7 +15,8 @@ typedef enum ForeignFirewall {
         FOREIGN_UFW,
 } ForeignFirewall;
 
-/* A base chain on the hook forward with policy drop. Names are cut to what fits. */
+/* A base chain on the hook forward with policy drop, or firewalld's (which refuses by a rule). Names
+ * are cut to what fits. */
 typedef struct ForeignChain {
         uint16_t family; /* NFPROTO_* */
         char table[64], chain[64];

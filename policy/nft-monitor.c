@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "base/limits.h"
+#include "base/parse.h"
 
 /* kube-proxy's transactions are thousands of notifications. */
 #define RECEIVE_BUFFER (4 * 1024 * 1024)
@@ -24,6 +25,7 @@ struct NftMonitor {
         NftMonitorCallbacks callbacks;
         void *userdata;
         bool ours; /* seen in the transaction that is being told */
+        uint8_t buffer[NETLINK_BUFFER_SIZE * 2] __attribute__((aligned(8)));
 };
 
 /* Notifications carry the port of who caused them, and those of one transaction come together. */
@@ -63,6 +65,9 @@ static void on_generation(NftMonitor *m, const struct nlmsghdr *h) {
                 snprintf(program, sizeof(program), "%.*s",
                          (int) mnl_attr_get_payload_len(tb[NFTA_GEN_PROC_NAME]),
                          (const char *) mnl_attr_get_payload(tb[NFTA_GEN_PROC_NAME]));
+        /* The kernel cuts it, amid a character if need be. */
+        if (!text_is_clean(program, strlen(program)))
+                program[0] = '\0';
         bool ours = m->ours;
         m->ours = false;
         m->callbacks.changed(pid, program, ours, m->userdata);
@@ -88,23 +93,22 @@ static void on_message(NftMonitor *m, const struct nlmsghdr *h) {
 
 static int on_readable(sd_event_source *source _unused_, int fd _unused_, uint32_t revents _unused_,
                        void *userdata) {
-        static uint8_t buffer[NETLINK_BUFFER_SIZE * 2] __attribute__((aligned(8)));
         NftMonitor *m = userdata;
 
         for (unsigned i = 0; i < READ_MAX; i++) {
-                ssize_t n = recv(mnl_socket_get_fd(m->nl), buffer, sizeof(buffer),
+                ssize_t n = recv(mnl_socket_get_fd(m->nl), m->buffer, sizeof(m->buffer),
                                  MSG_DONTWAIT | MSG_TRUNC);
                 if (n < 0 && errno == EINTR)
                         continue;
                 if (n < 0 && (errno == EAGAIN))
                         return 0;
-                if (n < 0 || (size_t) n > sizeof(buffer)) {
+                if (n < 0 || (size_t) n > sizeof(m->buffer)) {
                         m->ours = false;
                         m->callbacks.lost(m->userdata);
                         continue;
                 }
                 int left = (int) n;
-                for (const struct nlmsghdr *h = (void *) buffer; mnl_nlmsg_ok(h, left);
+                for (const struct nlmsghdr *h = (void *) m->buffer; mnl_nlmsg_ok(h, left);
                      h = mnl_nlmsg_next(h, &left))
                         on_message(m, h);
         }

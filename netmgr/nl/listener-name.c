@@ -9,9 +9,11 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -23,6 +25,20 @@
 #define CGROUP_DEPTH_MAX 16U
 /* Programs named of one control group. */
 #define PROGRAMS_MAX 3U
+
+/* Version 2 only: inodes of other hierarchies mean other groups. */
+static int open_cgroups(void) {
+        static const char *const roots[] = { CGROUP_ROOT, CGROUP_ROOT "/unified" };
+
+        for (size_t i = 0; i < ELEMENTSOF(roots); i++) {
+                _cleanup_close_ int fd = open(roots[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                struct statfs s;
+
+                if (fd >= 0 && fstatfs(fd, &s) >= 0 && s.f_type == CGROUP2_SUPER_MAGIC)
+                        return TAKE_FD(fd);
+        }
+        return -ENOENT;
+}
 
 /* A control group's id is the inode of its directory. */
 static bool find_cgroup(int dir, uint64_t id, unsigned depth, unsigned *looks, char *path,
@@ -55,6 +71,16 @@ static bool find_cgroup(int dir, uint64_t id, unsigned depth, unsigned *looks, c
         }
         closedir(d);
         return found;
+}
+
+/* Any user may call his program or control group what he likes: it has to fit into a D-Bus string and
+ * may end on a terminal. A name cut by the kernel may end amid a character as well. */
+static void make_clean(char *s) {
+        if (text_is_clean(s, strlen(s)))
+                return;
+        for (; *s; s++)
+                if (*s < 0x20 || *s > 0x7e) /* char may be signed or not */
+                        *s = '?';
 }
 
 static bool read_line(int proc, const char *pid, const char *file, char *ret, size_t size) {
@@ -148,7 +174,7 @@ void listener_name(uint32_t uid, uint64_t inode, uint64_t cgroup, char *ret, siz
         size_t n = 0;
 
         if (cgroup != 0) {
-                int fd = open(CGROUP_ROOT, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                int fd = open_cgroups();
                 if (fd < 0 || !find_cgroup(fd, cgroup, 0, &looks, path, sizeof(path)))
                         path[0] = '\0';
         }
@@ -162,6 +188,10 @@ void listener_name(uint32_t uid, uint64_t inode, uint64_t cgroup, char *ret, siz
         snprintf(user, sizeof(user), "%s%.32s%suid %u", pw ? "user " : "", pw ? pw->pw_name : "",
                  pw ? ", " : "", uid);
         const char *unit = strrchr(path, '/');
-        snprintf(ret, size, "%s (%s%s%s)", names[0] ? names : "a program", unit ? unit + 1 : "",
-                 unit ? ", " : "", user);
+        if (!names[0] && !unit && pw)
+                snprintf(ret, size, "a program of user %.32s (uid %u)", pw->pw_name, uid);
+        else
+                snprintf(ret, size, "%s (%.64s%s%s)", names[0] ? names : "a program",
+                         unit ? unit + 1 : "", unit ? ", " : "", user);
+        make_clean(ret);
 }

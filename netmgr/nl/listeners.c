@@ -25,13 +25,24 @@ typedef struct Search {
         const ListenerQuery *queries;
         size_t n;
         uint8_t protocol;
+        /* One bit per port that is asked about: a host may have more sockets than there are queries,
+         * and nearly none of them is of interest. */
+        uint8_t ports[(UINT16_MAX + 1) / 8];
         Listener *found;
         uint64_t cgroup, inode;
 } Search;
 
+/* An IPv6 socket on ::ffff:192.0.2.1 takes IPv4 packets only: Java's way to listen. */
 static InAddr local_address(const struct inet_diag_msg *m) {
+        const uint8_t *src = (const uint8_t *) m->id.idiag_src;
+        static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
         InAddr a = { .family = m->idiag_family };
-        memcpy(a.bytes, m->id.idiag_src, family_bytes(m->idiag_family));
+
+        if (m->idiag_family == AF_INET6 && memcmp(src, mapped, sizeof(mapped)) == 0) {
+                a.family = AF_INET;
+                src += sizeof(mapped);
+        }
+        memcpy(a.bytes, src, family_bytes(a.family));
         return a;
 }
 
@@ -62,6 +73,9 @@ static bool on_socket(const struct nlmsghdr *h, Search *s) {
         if (h->nlmsg_len < NLMSG_LENGTH(sizeof(*m)) ||
             (m->idiag_family != AF_INET && m->idiag_family != AF_INET6))
                 return false;
+        uint16_t port = ntohs(m->id.idiag_sport);
+        if (!(s->ports[port / 8] & 1U << port % 8))
+                return false;
         /* A connected UDP socket takes the packets of its peer only. */
         if (s->protocol == IPPROTO_UDP && m->id.idiag_dport != 0)
                 return false;
@@ -71,7 +85,7 @@ static bool on_socket(const struct nlmsghdr *h, Search *s) {
                 v6only = *(const uint8_t *) RTA_DATA(a);
         for (size_t i = 0; i < s->n; i++) {
                 const ListenerQuery *q = &s->queries[i];
-                if (q->protocol != s->protocol || htons(q->port) != m->id.idiag_sport ||
+                if (q->protocol != s->protocol || q->port != port ||
                     !holds(&bound, v6only, &q->host))
                         continue;
                 *s->found = (Listener) { .query = i, .address = bound, .uid = m->idiag_uid };
@@ -106,15 +120,14 @@ static int send_request(int fd, uint8_t protocol, uint8_t family) {
 }
 
 /* 1: found; the rest of the dump goes with the socket. */
-static int ask(uint8_t protocol, uint8_t family, Search *s) {
+static int ask(uint8_t family, Search *s) {
         uint8_t buffer[NETLINK_BUFFER_SIZE] __attribute__((aligned(8)));
         struct timeval timeout = { .tv_sec = NETLINK_TIMEOUT_MS / 1000 };
         _cleanup_close_ int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 
         if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0)
                 return -errno;
-        s->protocol = protocol;
-        int r = send_request(fd, protocol, family);
+        int r = send_request(fd, s->protocol, family);
         while (r >= 0) {
                 ssize_t n = recv(fd, buffer, sizeof(buffer), 0);
                 if (n < 0 && errno == EINTR)
@@ -138,11 +151,21 @@ static int ask(uint8_t protocol, uint8_t family, Search *s) {
         return r;
 }
 
-static bool is_asked(const ListenerQuery *queries, size_t n, uint8_t protocol) {
-        for (size_t i = 0; i < n; i++)
-                if (queries[i].protocol == protocol)
-                        return true;
-        return false;
+/* Marks the ports of the protocol; whether a socket of the family can hold one of them. */
+static bool prepare(Search *s, uint8_t protocol, uint8_t family) {
+        bool asked = false;
+
+        memset(s->ports, 0, sizeof(s->ports));
+        s->protocol = protocol;
+        for (size_t i = 0; i < s->n; i++) {
+                const ListenerQuery *q = &s->queries[i];
+                if (q->protocol != protocol)
+                        continue;
+                s->ports[q->port / 8] |= (uint8_t) (1U << q->port % 8);
+                /* IPv4 ports are held by sockets of both families. */
+                asked = asked || family == AF_INET6 || q->host.family == AF_INET;
+        }
+        return asked;
 }
 
 int listeners_find(const ListenerQuery *queries, size_t n, Listener *ret, Error *e) {
@@ -152,9 +175,9 @@ int listeners_find(const ListenerQuery *queries, size_t n, Listener *ret, Error 
 
         for (size_t p = 0; p < ELEMENTSOF(protocols); p++)
                 for (size_t f = 0; f < ELEMENTSOF(families); f++) {
-                        if (!is_asked(queries, n, protocols[p]))
+                        if (!prepare(&s, protocols[p], families[f]))
                                 continue;
-                        int r = ask(protocols[p], families[f], &s);
+                        int r = ask(families[f], &s);
                         if (r == -ENOENT || r == -EAFNOSUPPORT)
                                 continue; /* a kernel without the family, or without sock_diag for it */
                         if (r < 0)

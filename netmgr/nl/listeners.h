@@ -17,9 +17,9 @@ typedef struct ListenerQuery {
 
 typedef struct Listener {
         size_t query;   /* index of the query that it answers */
-        InAddr address; /* where it is bound */
+        InAddr address; /* where it is bound; IPv4 for ::ffff:192.0.2.1 */
         uint32_t uid;
-        char who[160]; /* in words: "nginx (nginx.service, uid 0)" */
+        char who[160]; /* in words: "nginx (nginx.service, user root, uid 0)" */
 } Listener;
 
 /* The first socket that holds one of the ports: 1 and *ret filled; 0 when there is none. */

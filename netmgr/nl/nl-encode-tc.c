@@ -109,10 +109,9 @@ static int put_mirred(const NlOp *op, struct nl_msg *m) {
 
 /* A u32 filter that matches everything: matchall would do, but not every kernel has it. */
 int nl_encode_redirect(const NlOp *op, struct nl_msg **ret) {
-        struct {
-                struct tc_u32_sel sel;
-                struct tc_u32_key key; /* mask 0, value 0 */
-        } match = { .sel = { .flags = TC_U32_TERMINAL, .nkeys = 1 } };
+        /* One key behind the selector: mask 0, value 0. */
+        struct tc_u32_sel sel = { .flags = TC_U32_TERMINAL, .nkeys = 1 };
+        uint8_t match[sizeof(sel) + sizeof(struct tc_u32_key)] = { 0 };
         struct tcmsg tc = { .tcm_family = AF_UNSPEC,
                             .tcm_ifindex = op->redirect.ifindex,
                             .tcm_parent = TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS),
@@ -124,7 +123,8 @@ int nl_encode_redirect(const NlOp *op, struct nl_msg **ret) {
                 return r;
         PUT(nla_put_string(m, TCA_KIND, "u32"));
         NEST(options, m, TCA_OPTIONS);
-        PUT(nla_put(m, TCA_U32_SEL, sizeof(match), &match));
+        memcpy(match, &sel, sizeof(sel));
+        PUT(nla_put(m, TCA_U32_SEL, sizeof(match), match));
         r = put_mirred(op, m);
         if (r < 0)
                 return r;

@@ -192,19 +192,31 @@ static int new_chain(Facts *f, const Attributes *a) {
         return 0;
 }
 
+static bool facts_have(const Facts *f, const char *line) {
+        size_t i = facts_at(f, line);
+        return i < f->n && streq(f->lines[i], line);
+}
+
 /* Sets that its expressions look up, and the chain that it jumps to, must be there. */
-static int check_expressions(Facts *f, const char *table, const struct nlattr *list) {
+static int check_expressions(const Facts *f, const char *table, const struct nlattr *list) {
         const struct nlattr *item;
 
         mnl_attr_for_each_nested(item, list) {
                 Attributes e = read_nested(item);
                 Attributes d = read_nested(e.tb[NFTA_EXPR_DATA]);
-                if (streq(text(e.tb[NFTA_EXPR_NAME]), "lookup")) {
-                        _cleanup_free_ char *set =
-                                        strf("%s set %s", table, text(d.tb[NFTA_LOOKUP_SET]));
-                        if (!facts_find(f, set))
-                                return -ENOENT;
+                _cleanup_free_ char *wanted = NULL;
+
+                if (streq(text(e.tb[NFTA_EXPR_NAME]), "lookup"))
+                        wanted = strf("%s set %s", table, text(d.tb[NFTA_LOOKUP_SET]));
+                if (streq(text(e.tb[NFTA_EXPR_NAME]), "immediate")) {
+                        Attributes value = read_nested(d.tb[NFTA_IMMEDIATE_DATA]);
+                        Attributes verdict = read_nested(value.tb[NFTA_DATA_VERDICT]);
+                        if (verdict.tb[NFTA_VERDICT_CHAIN])
+                                wanted = strf("%s chain %s", table,
+                                              text(verdict.tb[NFTA_VERDICT_CHAIN]));
                 }
+                if (wanted && !facts_have(f, wanted))
+                        return -ENOENT;
         }
         return 0;
 }
@@ -216,7 +228,7 @@ static int new_rule(Facts *f, const Attributes *a) {
         _cleanup_free_ char *prefix = strf("%s rule %s ", table, text(a->tb[NFTA_RULE_CHAIN]));
         size_t n = 0;
 
-        if (!facts_find(f, chain))
+        if (!facts_have(f, chain))
                 return -ENOENT;
         for (size_t i = facts_at(f, prefix);
              i < f->n && strncmp(f->lines[i], prefix, strlen(prefix)) == 0; i++)
@@ -258,10 +270,9 @@ static int elements(Facts *f, const Attributes *a, bool add) {
         _cleanup_free_ char *set = strf("%s set %s", table, name),
                             *key = strf("%s %s", table, name);
         const struct nlattr *list = a->tb[NFTA_SET_ELEM_LIST_ELEMENTS], *item;
-        size_t i = facts_at(f, set);
         int r = 0, n = 0;
 
-        if (i >= f->n || !streq(f->lines[i], set))
+        if (!facts_have(f, set))
                 return -ENOENT;
         if (list)
                 mnl_attr_for_each_nested(item, list) {
