@@ -77,33 +77,63 @@ static int port_fill(const PortInput *in, const char *path, NetPort *ret, Error 
         return 0;
 }
 
-/* Do the two ask for the same port of some address? */
-static bool ports_overlap(const NetPort *a, const NetPort *b) {
-        if (a->protocol != b->protocol || a->host_port != b->host_port)
-                return false;
-        if (a->host.family == AF_UNSPEC || b->host.family == AF_UNSPEC)
+/* Is every address of b one of a? */
+static bool host_covers(const InAddr *a, const InAddr *b) {
+        if (a->family == AF_UNSPEC)
                 return true;
-        return a->host.family == b->host.family &&
-               (in_addr_is_unspecified(&a->host) || in_addr_is_unspecified(&b->host) ||
-                in_addr_equal(&a->host, &b->host));
+        return a->family == b->family && (in_addr_is_unspecified(a) || in_addr_equal(a, b));
 }
 
-/* 1: the same mapping is there already. */
-static int port_check(const NetConf *c, const NetPort *p, const char *path, Error *e) {
+/* "192.0.2.1:80/tcp to 8080" */
+#define PORT_STR_MAX (IN_ADDR_STR_MAX + 32)
+
+static const char *port_format(const NetPort *p, char buf[static PORT_STR_MAX]) {
+        bool v6 = p->host.family == AF_INET6;
+
+        snprintf(buf, PORT_STR_MAX, "%s%s%s:%u/%s to %u", v6 ? "[" : "",
+                 in_addr_is_set(&p->host) ? IN_ADDR_STR(&p->host) : "*", v6 ? "]" : "",
+                 p->host_port,
+                 p->protocol == IPPROTO_TCP   ? "tcp"
+                 : p->protocol == IPPROTO_UDP ? "udp"
+                                              : "sctp",
+                 p->container_port);
+        return buf;
+}
+
+/*
+ * Of two hosts that share an address one always covers the other. When both lead to the same port of the
+ * container, the wider mapping says everything and is kept alone: then no two entries of c->ports share
+ * an address, protocol and host port, as the ledger and the kernel's maps need it.
+ */
+static int port_add(NetConf *c, const NetPort *p, const char *path, Error *e) {
+        size_t kept = 0;
+
         for (size_t i = 0; i < c->n_ports; i++) {
                 const NetPort *q = &c->ports[i];
+                bool same = p->protocol == q->protocol && p->host_port == q->host_port,
+                     wider = same && host_covers(&p->host, &q->host),
+                     narrower = same && host_covers(&q->host, &p->host);
 
-                if (!ports_overlap(p, q))
-                        continue;
-                if (p->container_port == q->container_port && p->host.family == q->host.family &&
-                    in_addr_equal(&p->host, &q->host))
-                        return 1;
-                return error_setf(
-                                e, ERROR_INVALID_ARGUMENT,
-                                "\"%s\": host port %u is mapped to container port %u here and to %u by "
-                                "entry %zu; a host port can lead to one",
-                                path, p->host_port, p->container_port, q->container_port, i);
+                if ((wider || narrower) && p->container_port != q->container_port)
+                        return error_setf(
+                                        e, ERROR_INVALID_ARGUMENT,
+                                        "\"%s\": host port %s conflicts with %s of the same list; a host "
+                                        "port can lead to one port of the container",
+                                        path, port_format(p, (char[PORT_STR_MAX]) { 0 }),
+                                        port_format(q, (char[PORT_STR_MAX]) { 0 }));
+                /* Nothing was dropped so far: what p covers would be covered by q too. */
+                if (narrower)
+                        return 0;
+                if (!wider)
+                        c->ports[kept++] = *q;
         }
+        c->n_ports = kept;
+
+        NetPort *more = reallocarray(c->ports, c->n_ports + 1, sizeof(*more));
+        if (!more)
+                return error_oom(e);
+        c->ports = more;
+        more[c->n_ports++] = *p;
         return 0;
 }
 
@@ -117,19 +147,11 @@ static int port_read(json_object *value, const char *path, void *target, Error *
         if (r >= 0 && in.host_port > 0) {
                 r = port_fill(&in, path, &port, e);
                 if (r >= 0)
-                        r = port_check(c, &port, path, e);
-                if (r == 0) {
-                        NetPort *more = reallocarray(c->ports, c->n_ports + 1, sizeof(*more));
-                        if (more) {
-                                c->ports = more;
-                                more[c->n_ports++] = port;
-                        } else
-                                r = error_oom(e);
-                }
+                        r = port_add(c, &port, path, e);
         }
         free(in.protocol);
         free(in.host_ip);
-        return r < 0 ? r : 0;
+        return r;
 }
 
 int port_mappings_read(json_object *value, const char *path, void *target, Error *e) {
@@ -172,24 +194,25 @@ static int words_read(json_object *value, const char *path, void *target, Error 
 
 typedef struct ConditionWord {
         const char *first, *second; /* second: nft's "ip saddr" */
+        bool nft;                   /* negated by "!=" behind it; else by "!" before it */
         int family;                 /* AF_UNSPEC: both */
         int what;
 } ConditionWord;
 
 static const ConditionWord condition_words[] = {
-        { "-s", NULL, AF_UNSPEC, NET_CONDITION_SOURCE },
-        { "--source", NULL, AF_UNSPEC, NET_CONDITION_SOURCE },
-        { "--src", NULL, AF_UNSPEC, NET_CONDITION_SOURCE },
-        { "-d", NULL, AF_UNSPEC, NET_CONDITION_DESTINATION },
-        { "--destination", NULL, AF_UNSPEC, NET_CONDITION_DESTINATION },
-        { "--dst", NULL, AF_UNSPEC, NET_CONDITION_DESTINATION },
-        { "-i", NULL, AF_UNSPEC, NET_CONDITION_INPUT },
-        { "--in-interface", NULL, AF_UNSPEC, NET_CONDITION_INPUT },
-        { "ip", "saddr", AF_INET, NET_CONDITION_SOURCE },
-        { "ip", "daddr", AF_INET, NET_CONDITION_DESTINATION },
-        { "ip6", "saddr", AF_INET6, NET_CONDITION_SOURCE },
-        { "ip6", "daddr", AF_INET6, NET_CONDITION_DESTINATION },
-        { "iifname", NULL, AF_UNSPEC, NET_CONDITION_INPUT },
+        { "-s", NULL, false, AF_UNSPEC, NET_CONDITION_SOURCE },
+        { "--source", NULL, false, AF_UNSPEC, NET_CONDITION_SOURCE },
+        { "--src", NULL, false, AF_UNSPEC, NET_CONDITION_SOURCE },
+        { "-d", NULL, false, AF_UNSPEC, NET_CONDITION_DESTINATION },
+        { "--destination", NULL, false, AF_UNSPEC, NET_CONDITION_DESTINATION },
+        { "--dst", NULL, false, AF_UNSPEC, NET_CONDITION_DESTINATION },
+        { "-i", NULL, false, AF_UNSPEC, NET_CONDITION_INPUT },
+        { "--in-interface", NULL, false, AF_UNSPEC, NET_CONDITION_INPUT },
+        { "ip", "saddr", true, AF_INET, NET_CONDITION_SOURCE },
+        { "ip", "daddr", true, AF_INET, NET_CONDITION_DESTINATION },
+        { "ip6", "saddr", true, AF_INET6, NET_CONDITION_SOURCE },
+        { "ip6", "daddr", true, AF_INET6, NET_CONDITION_DESTINATION },
+        { "iifname", NULL, true, AF_UNSPEC, NET_CONDITION_INPUT },
 };
 
 static const ConditionWord *condition_word_find(const Words *w, size_t at, int family) {
@@ -204,65 +227,85 @@ static const ConditionWord *condition_word_find(const Words *w, size_t at, int f
         return NULL;
 }
 
+/* -EOPNOTSUPP: it means something to iptables or nft, but not one prefix or one interface. A wildcard
+ * taken for a name would never match, and the host port would be dead without a word. */
 static int condition_value(const char *word, int family, NetCondition *ret) {
         size_t n = strlen(word);
 
-        if (ret->what != NET_CONDITION_INPUT)
-                return in_prefix_parse_auto(word, &ret->prefix) >= 0 &&
-                                                       ret->prefix.address.family == family
-                                       ? 0
-                                       : -EINVAL;
+        if (strchr("@{$", word[0]) || strchr(word, ','))
+                return -EOPNOTSUPP;
+        if (ret->what != NET_CONDITION_INPUT) {
+                if (in_prefix_parse_auto(word, &ret->prefix) < 0 ||
+                    ret->prefix.address.family != family)
+                        return -EINVAL;
+                ret->prefix.address = in_prefix_first(&ret->prefix);
+                return 0;
+        }
         /* nft quotes names */
         if (n >= 2 && word[0] == '"' && word[n - 1] == '"') {
                 word++;
                 n -= 2;
         }
+        if (n > 0 && strchr("+*", word[n - 1]))
+                return -EOPNOTSUPP;
         if (n > IFNAME_LEN_MAX)
                 return -EINVAL;
         snprintf(ret->ifname, sizeof(ret->ifname), "%.*s", (int) n, word);
         return ifname_is_valid(ret->ifname) ? 0 : -EINVAL;
 }
 
+static int condition_unknown(const char *word, int family, const char *path, Error *e) {
+        const char *ip = family == AF_INET ? "ip" : "ip6";
+
+        return error_setf(
+                        e, ERROR_NOT_SUPPORTED,
+                        "\"%s\": \"%.64s\" is no condition that netmgr knows; there are -s, -d and "
+                        "-i of iptables, and %s saddr, %s daddr and iifname of nft, with one prefix "
+                        "or the whole name of one interface",
+                        path, word, ip, ip);
+}
+
+/* One condition from word *at on; moves *at behind it. */
+static int condition_parse(const Words *w, size_t *at, int family, const char *path,
+                           NetCondition *ret, Error *e) {
+        bool before = streq(w->word[*at], "!");
+        size_t i = *at + before;
+        const ConditionWord *word = i < w->n ? condition_word_find(w, i, family) : NULL;
+
+        if (!word || (before && word->nft))
+                return condition_unknown(w->word[i < w->n && !word ? i : *at], family, path, e);
+        ret->what = word->what;
+        ret->negate = before;
+        i += word->second ? 2 : 1;
+        if (word->nft && i < w->n && (streq(w->word[i], "!=") || streq(w->word[i], "==")))
+                ret->negate = streq(w->word[i++], "!=");
+
+        int r = i < w->n ? condition_value(w->word[i], family, ret) : -EINVAL;
+        if (r == -EOPNOTSUPP)
+                return condition_unknown(w->word[i], family, path, e);
+        if (r < 0)
+                return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                  "\"%s\": after \"%s%s%s\" wanted %s, found \"%.64s\"", path,
+                                  word->first, word->second ? " " : "", strempty(word->second),
+                                  word->what == NET_CONDITION_INPUT ? "an interface name"
+                                  : family == AF_INET               ? "an IPv4 prefix"
+                                                                    : "an IPv6 prefix",
+                                  i < w->n ? w->word[i] : "");
+        *at = i + 1;
+        return 0;
+}
+
 static int conditions_parse(const Words *w, int family, const char *path, NetCondition **ret,
                             size_t *ret_n, Error *e) {
         _cleanup_free_ NetCondition *list = new0(NetCondition, w->n + 1);
-        size_t n = 0, i = 0;
+        size_t n = 0, at = 0;
 
         if (!list)
                 return error_oom(e);
-        while (i < w->n) {
-                NetCondition *c = &list[n];
-                bool negate = streq(w->word[i], "!");
-
-                i += negate;
-                const ConditionWord *word = i < w->n ? condition_word_find(w, i, family) : NULL;
-                if (!word)
-                        return error_setf(
-                                        e, ERROR_NOT_SUPPORTED,
-                                        "\"%s\": \"%.64s\" is no condition that netmgr knows; there are "
-                                        "-s, -d and -i of iptables, and %s saddr, %s daddr and iifname of "
-                                        "nft, with a prefix or an interface",
-                                        path, i < w->n ? w->word[i] : "!",
-                                        family == AF_INET ? "ip" : "ip6",
-                                        family == AF_INET ? "ip" : "ip6");
-                c->what = word->what;
-                i += word->second ? 2 : 1;
-                if (i < w->n && streq(w->word[i], "!=")) {
-                        negate = true;
-                        i++;
-                } else if (i < w->n && streq(w->word[i], "=="))
-                        i++;
-                c->negate = negate;
-                if (i >= w->n || condition_value(w->word[i], family, c) < 0)
-                        return error_setf(e, ERROR_INVALID_ARGUMENT,
-                                          "\"%s\": after \"%s\" wanted %s, found \"%.64s\"", path,
-                                          word->first,
-                                          word->what == NET_CONDITION_INPUT ? "an interface name"
-                                          : family == AF_INET               ? "an IPv4 prefix"
-                                                                            : "an IPv6 prefix",
-                                          i < w->n ? w->word[i] : "");
-                i++;
-                n++;
+        while (at < w->n) {
+                int r = condition_parse(w, &at, family, path, &list[n++], e);
+                if (r < 0)
+                        return r;
         }
         *ret = TAKE_PTR(list);
         *ret_n = n;

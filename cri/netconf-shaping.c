@@ -47,18 +47,21 @@ static const JsonField bandwidth_fields[] = {
         {},
 };
 
-static int bandwidth_check(const NetBandwidth *b, const char *path, Error *e) {
+static int burst_check(uint64_t rate, uint64_t burst, const char *path, const char *direction,
+                       Error *e) {
         const char *dot = path[0] ? "." : "";
 
-        if (b->ingress_burst > 0 && b->ingress_rate == 0)
-                return error_setf(e, ERROR_INVALID_ARGUMENT,
-                                  "\"%s%singressBurst\" without \"%s%singressRate\"", path, dot,
-                                  path, dot);
-        if (b->egress_burst > 0 && b->egress_rate == 0)
-                return error_setf(e, ERROR_INVALID_ARGUMENT,
-                                  "\"%s%segressBurst\" without \"%s%segressRate\"", path, dot, path,
-                                  dot);
-        return 0;
+        if (burst == 0 || rate > 0)
+                return 0;
+        return error_setf(e, ERROR_INVALID_ARGUMENT,
+                          "\"%s%s%sBurst\" without \"%s%s%sRate\": give the rate too, or leave the "
+                          "burst out",
+                          path, dot, direction, path, dot, direction);
+}
+
+static int bandwidth_check(const NetBandwidth *b, const char *path, Error *e) {
+        int r = burst_check(b->ingress_rate, b->ingress_burst, path, "ingress", e);
+        return r < 0 ? r : burst_check(b->egress_rate, b->egress_burst, path, "egress", e);
 }
 
 static bool bandwidth_is_set(const NetBandwidth *b) {

@@ -8,6 +8,7 @@
 #include <ctype.h>
 
 #include "base/limits.h"
+#include "base/parse.h"
 #include "cri/netconf-internal.h"
 
 /* "net.ipv4.conf.eth0.arp_filter" and "net/ipv4/conf/eth0.7/arp_filter" to "net/ipv4/conf/…". */
@@ -18,6 +19,7 @@ static void separators(char *name) {
                 *p = *p == '.' ? '/' : *p == '/' ? '.' : *p;
 }
 
+/* The alphabet is that of netmgr-nsd, which opens the file: what passes here passes there. */
 static bool name_is_valid(const char *name) {
         if (strncmp(name, "net/", 4) != 0 || strlen(name) > SYSCTL_NAME_MAX)
                 return false;
@@ -27,7 +29,7 @@ static bool name_is_valid(const char *name) {
                 if (n == 0 || (part[0] == '.' && (n == 1 || (n == 2 && part[1] == '.'))))
                         return false;
                 for (size_t i = 0; i < n; i++)
-                        if (!isalnum((unsigned char) part[i]) && !strchr("_-.:@", part[i]))
+                        if (!isalnum((unsigned char) part[i]) && !strchr("_-.", part[i]))
                                 return false;
                 if (!part[n])
                         break;
@@ -39,6 +41,7 @@ static bool name_is_valid(const char *name) {
 static bool value_is_valid(const char *value) {
         size_t n = strlen(value);
 
+        /* the kernel ignores a write of nothing */
         if (n == 0 || n > SYSCTL_VALUE_MAX)
                 return false;
         for (size_t i = 0; i < n; i++)
@@ -48,36 +51,39 @@ static bool value_is_valid(const char *value) {
 }
 
 static int sysctl_add(NetConf *c, const char *key, json_object *value, Error *e) {
+        _cleanup_free_ char *path = strf("sysctl.%.*s", (int) SYSCTL_NAME_MAX, key);
         NetSysctl *more = reallocarray(c->sysctls, c->n_sysctls + 1, sizeof(*more)), *s;
 
-        if (!more)
+        if (more)
+                c->sysctls = more;
+        if (!path || !more)
                 return error_oom(e);
-        c->sysctls = more;
         s = &more[c->n_sysctls++];
         *s = (NetSysctl) { .name = strdup(key) };
         if (!s->name)
                 return error_oom(e);
-        if (!json_object_is_type(value, json_type_string))
-                return error_setf(e, ERROR_INVALID_ARGUMENT, "\"sysctl.%.64s\": %s is not a string",
-                                  key, JSON_SHORT(value));
-        s->value = strdup(json_object_get_string(value));
-        if (!s->value)
-                return error_oom(e);
         separators(s->name);
         if (!name_is_valid(s->name))
                 return error_setf(e, ERROR_INVALID_ARGUMENT,
-                                  "\"sysctl.%.64s\": wanted a name below net, such as "
-                                  "net.core.somaxconn",
-                                  key);
-        if (!value_is_valid(s->value))
-                return error_setf(e, ERROR_INVALID_ARGUMENT,
-                                  "\"sysctl.%.64s\": wanted one line of 1 to %u bytes, found %s",
-                                  key, SYSCTL_VALUE_MAX, JSON_SHORT(value));
+                                  "\"%s\": wanted a name below net of at most %u letters, digits, "
+                                  "'_', '-' and separators, such as net.core.somaxconn",
+                                  path, SYSCTL_NAME_MAX);
         for (size_t i = 0; i + 1 < c->n_sysctls; i++)
                 if (streq(c->sysctls[i].name, s->name))
-                        return error_setf(e, ERROR_INVALID_ARGUMENT,
-                                          "\"sysctl.%.64s\": %s is given twice", key, s->name);
+                        return error_setf(e, ERROR_INVALID_ARGUMENT, "\"%s\": %s is given twice",
+                                          path, s->name);
+        int r = json_read_string(value, path, &s->value, e);
+        if (r < 0)
+                return r;
+        if (!value_is_valid(s->value))
+                return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                  "\"%s\": wanted one line of 1 to %u bytes, found %s", path,
+                                  SYSCTL_VALUE_MAX, JSON_SHORT(value));
         return 0;
+}
+
+static int sysctl_compare(const void *a, const void *b) {
+        return strcmp(((const NetSysctl *) a)->name, ((const NetSysctl *) b)->name);
 }
 
 int netconf_read_sysctls(json_object *top, NetConf *c, Error *e) {
@@ -96,5 +102,8 @@ int netconf_read_sysctls(json_object *top, NetConf *c, Error *e) {
                 if (r < 0)
                         return r;
         }
+        /* An object has no order: the hash of the network and the writes get one of their own. */
+        if (c->n_sysctls > 1)
+                qsort(c->sysctls, c->n_sysctls, sizeof(*c->sysctls), sysctl_compare);
         return 0;
 }

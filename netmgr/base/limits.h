@@ -37,7 +37,8 @@
 /* A netns path: PATH_MAX. */
 #define NETNS_PATH_MAX 4096U
 
-/* Range sets of one network (= addresses of one interface) and ranges of one set. */
+/* Range sets of one network (= addresses of one interface), ranges of one set, prefixes of one list
+ * (exclude, ipMasqExclude). */
 #define RANGE_SETS_MAX     16U
 #define RANGES_PER_SET_MAX 64U
 #define EXCLUDES_MAX       256U
@@ -54,11 +55,11 @@
 /* Words in conditionsV4 or conditionsV6: each condition becomes an expression of one rule. */
 #define CONDITION_WORDS_MAX 32U
 
-/* Networks that one network allows, and ranges that it does not masquerade towards. */
-#define ALLOW_MAX         256U
-#define MASQ_EXCLUDES_MAX 256U
+/* Networks that one network allows. */
+#define ALLOW_MAX 256U
 
-/* sysctls of one network; nsd's packet holds names of this length, below /proc/sys. */
+/* sysctls of one network. nsd's packet has room for such a name with the longest interface name in
+ * the place of IFNAME; the kernel's own values are numbers and short lists. */
 #define SYSCTLS_MAX      64U
 #define SYSCTL_NAME_MAX  95U
 #define SYSCTL_VALUE_MAX 256U

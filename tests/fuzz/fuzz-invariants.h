@@ -3,7 +3,10 @@
 
 /* What the harnesses assert of everything that was accepted; abort() is a finding. */
 
+#include <netinet/in.h>
+
 #include "base/limits.h"
+#include "base/parse.h"
 #include "cri/netconf.h"
 
 static inline void require(bool condition) {
@@ -36,6 +39,60 @@ static inline void require_sets(const NetRangeSet *sets, size_t n_sets) {
                 }
         }
         require(range_sets_check_overlap(sets, n_sets, "sets", NULL) >= 0);
+}
+
+static inline bool hosts_share(const InAddr *a, const InAddr *b) {
+        if (a->family == AF_UNSPEC || b->family == AF_UNSPEC)
+                return true;
+        return a->family == b->family &&
+               (in_addr_is_unspecified(a) || in_addr_is_unspecified(b) || in_addr_equal(a, b));
+}
+
+/* No two entries are about the same port of one address. Quadratic: the harness has small inputs. */
+static inline void require_ports(const NetPort *ports, size_t n_ports) {
+        require(n_ports <= PORTS_PER_ATTACHMENT_MAX);
+        for (size_t i = 0; i < n_ports; i++) {
+                require(ports[i].host_port > 0 && ports[i].container_port > 0);
+                require(ports[i].protocol == IPPROTO_TCP || ports[i].protocol == IPPROTO_UDP ||
+                        ports[i].protocol == IPPROTO_SCTP);
+                for (size_t j = 0; j < i; j++)
+                        require(ports[i].protocol != ports[j].protocol ||
+                                ports[i].host_port != ports[j].host_port ||
+                                !hosts_share(&ports[i].host, &ports[j].host));
+        }
+}
+
+static inline void require_bandwidth(const NetBandwidth *b) {
+        NetBandwidth again = *b;
+
+        net_bandwidth_normalise(&again);
+        require(memcmp(&again, b, sizeof(again)) == 0);
+        require(b->ingress_rate > 0 || b->ingress_burst == 0);
+        require(b->egress_rate > 0 || b->egress_burst == 0);
+}
+
+static inline void require_conditions(const NetCondition *list, size_t n, int family) {
+        require(n <= CONDITION_WORDS_MAX / 2);
+        for (size_t i = 0; i < n; i++) {
+                const NetCondition *c = &list[i];
+
+                if (c->what == NET_CONDITION_INPUT)
+                        require(ifname_is_valid(c->ifname));
+                else
+                        require(c->prefix.address.family == family &&
+                                !in_prefix_has_host_bits(&c->prefix));
+        }
+}
+
+static inline void require_sysctls(const NetSysctl *list, size_t n) {
+        require(n <= SYSCTLS_MAX);
+        for (size_t i = 0; i < n; i++) {
+                require(strncmp(list[i].name, "net/", 4) == 0 && !strstr(list[i].name, "/../"));
+                require(strlen(list[i].name) <= SYSCTL_NAME_MAX);
+                require(list[i].value[0] && strlen(list[i].value) <= SYSCTL_VALUE_MAX &&
+                        !strchr(list[i].value, '\n'));
+                require(i == 0 || strcmp(list[i - 1].name, list[i].name) < 0);
+        }
 }
 
 /* A failure says why, and leaves nothing behind; a success says nothing. */

@@ -22,6 +22,16 @@ static void require_netconf(const NetConf *c) {
         require(!c->is_default_gateway || c->is_gateway);
         require(!(c->hairpin && c->promisc));
         require(c->network == NULL || c->n_sets == 0);
+        require_ports(c->ports, c->n_ports);
+        require_bandwidth(&c->bandwidth);
+        require_bandwidth(&c->runtime_bandwidth);
+        require_conditions(c->conditions4, c->n_conditions4, AF_INET);
+        require_conditions(c->conditions6, c->n_conditions6, AF_INET6);
+        require_sysctls(c->sysctls, c->n_sysctls);
+        require(net_shaping_mode_from_string(net_shaping_mode_to_string(c->shaping_mode)) ==
+                c->shaping_mode);
+        require(c->n_masq_excludes <= EXCLUDES_MAX && c->n_allow <= ALLOW_MAX);
+        require(c->n_allow == 0 || c->isolation != 0);
         for (size_t i = 0; i < c->n_valid_attachments; i++)
                 require(c->has_valid_attachments &&
                         cni_id_is_valid(c->valid_attachments[i].container_id, CONTAINER_ID_MAX) &&

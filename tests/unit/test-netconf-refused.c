@@ -257,6 +257,16 @@ static void test_limits(void **state) {
                   DNS_ENTRIES_MAX, ERROR_INVALID_ARGUMENT },
                 { HEAD "\"kind\":\"bridge\",\"runtimeConfig\":{\"ips\":[", "\"10.9.#\"", "]}}",
                   RANGE_SETS_MAX, ERROR_INVALID_ARGUMENT },
+                { HEAD "\"kind\":\"bridge\",\"allow\":[", "\"n#\"", "]}", ALLOW_MAX,
+                  ERROR_INVALID_ARGUMENT },
+                { HEAD "\"kind\":\"bridge\",\"ipMasqExclude\":[", "\"10.9.#\"", "]}", EXCLUDES_MAX,
+                  ERROR_INVALID_ARGUMENT },
+                { HEAD "\"kind\":\"bridge\",\"sysctl\":{", "\"net.core.#\":\"1\"", "}}",
+                  SYSCTLS_MAX, ERROR_INVALID_ARGUMENT },
+                { HEAD "\"kind\":\"bridge\",\"conditionsV4\":[", "\"-s 10.9.#\"", "]}",
+                  CONDITION_WORDS_MAX / 2, ERROR_INVALID_ARGUMENT },
+                { HEAD "\"kind\":\"bridge\",\"conditionsV4\":[", "\"-s\",\"10.9.#\"", "]}",
+                  CONDITION_WORDS_MAX / 2, ERROR_INVALID_ARGUMENT },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
