@@ -20,10 +20,17 @@
 #include "core/ports.h"
 #include "core/recover.h"
 #include "core/sandbox.h"
+#include "core/sync-round.h"
 
 uint64_t now_realtime(void) {
         struct timespec ts;
         clock_gettime(CLOCK_REALTIME, &ts);
+        return (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
+}
+
+uint64_t now_boottime(void) {
+        struct timespec ts;
+        clock_gettime(CLOCK_BOOTTIME, &ts);
         return (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
 }
 
@@ -91,8 +98,9 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         m->attachments = map_new();
         m->host_ends = map_new();
         m->ports = port_table_new();
+        m->sync_round = sync_round_new(m);
         if (!m->state_dir || !m->config_dir || !m->nsd_socket || !m->networks || !m->sandboxes ||
-            !m->attachments || !m->host_ends || !m->ports)
+            !m->attachments || !m->host_ends || !m->ports || !m->sync_round)
                 return error_oom(e);
 
         int r = conf_load(m->config_dir, &m->conf, e);
@@ -267,6 +275,7 @@ Manager *manager_free(Manager *m) {
         map_free(m->attachments);
         map_free(m->host_ends);
         port_table_free(m->ports);
+        sync_round_free(m->sync_round);
         for (char **f = m->features; f && *f; f++)
                 free(*f);
         free(m->features);

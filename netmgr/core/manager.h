@@ -33,12 +33,15 @@ typedef struct Attachment Attachment;
 typedef struct ManagerObserver {
         void (*sandbox_added)(Sandbox *s, void *userdata);
         void (*sandbox_removed)(Sandbox *s, void *userdata);
+        void (*sandbox_changed)(Sandbox *s, void *userdata);
         void (*attachment_added)(Attachment *a, void *userdata);
         void (*attachment_removed)(Attachment *a, void *userdata);
         void (*attachment_changed)(Attachment *a, void *userdata);
         void (*network_added)(Network *n, void *userdata);
         void (*network_removed)(Network *n, void *userdata);
         void (*health_changed)(void *userdata);
+        /* Asks who called Synchronize before to do it now; how many were asked. */
+        unsigned (*synchronize_wanted)(void *userdata);
         void *userdata;
 } ManagerObserver;
 
@@ -89,7 +92,9 @@ struct Manager {
         Ipam *ipam;
         uint64_t last_id; /* highest attachment id ever */
 
-        unsigned n_operations;          /* under way; at most conf.queue_max */
+        unsigned n_operations;       /* under way; at most conf.queue_max */
+        unsigned n_synchronizations; /* of these: lists of runtimes */
+        struct SyncRound *sync_round;
         unsigned health;                /* 1 << HealthBit */
         char *health_text[_HEALTH_MAX]; /* owned; the sentence that goes with the bit */
 
@@ -128,3 +133,5 @@ static inline bool manager_is_degraded(const Manager *m) {
 
 /* CLOCK_REALTIME in microseconds. */
 uint64_t now_realtime(void);
+/* CLOCK_BOOTTIME in microseconds: nobody sets it back, and it is the same for every process. */
+uint64_t now_boottime(void);

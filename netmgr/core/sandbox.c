@@ -4,6 +4,8 @@
 
 #include "core/sandbox.h"
 
+#include "core/attachment.h"
+
 Sandbox *sandbox_find(const Manager *m, const char *id) {
         return map_get_str(m->sandboxes, id);
 }
@@ -15,6 +17,7 @@ int sandbox_new(Manager *m, const char *id, Sandbox **ret) {
 
         s->manager = m;
         list_init(&s->attachments);
+        s->seen_usec = now_boottime();
         s->id = strdup(id);
         s->runtime = strdup("");
         s->netns_path = strdup("");
@@ -26,6 +29,19 @@ int sandbox_new(Manager *m, const char *id, Sandbox **ret) {
         }
         *ret = s;
         return 0;
+}
+
+const char *sandbox_state_to_string(const Sandbox *s) {
+        return s->not_ready ? "notready" : "ready";
+}
+
+bool sandbox_is_busy(const Sandbox *s) {
+        Attachment *a;
+
+        LIST_FOREACH (a, &s->attachments, Attachment, by_sandbox)
+                if (a->busy)
+                        return true;
+        return false;
 }
 
 Sandbox *sandbox_free(Sandbox *s) {
@@ -70,6 +86,8 @@ int sandbox_load(Manager *m, SandboxRow *row) {
         s->netns_cookie = row->netns_cookie;
         s->netns_dev = row->netns_dev;
         s->netns_ino = row->netns_ino;
+        s->not_ready = streq(strempty(row->state), "notready");
+        s->seen_usec = 0;
         s->stored = true;
         return 0;
 }
@@ -87,6 +105,6 @@ void sandbox_to_row(const Sandbox *s, SandboxRow *ret) {
                 .netns_dev = s->netns_dev,
                 .netns_ino = s->netns_ino,
                 .boot_id = s->boot_id,
-                .state = (char *) "ready",
+                .state = (char *) sandbox_state_to_string(s),
         };
 }
