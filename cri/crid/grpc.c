@@ -248,6 +248,8 @@ int grpc_session_result(const GrpcSession *s, const uint8_t **ret, size_t *ret_s
                 return error_setf(e, status == 12 ? ERROR_NOT_SUPPORTED : ERROR_TRY_AGAIN,
                                   "refused with gRPC status %u: %s", status, s->grpc_message);
         }
+        if (!s->closed && !nghttp2_session_want_read(s->http))
+                return error_setf(e, ERROR_DECODE, "what came is no HTTP/2");
         if (!s->closed)
                 return error_setf(e, ERROR_TRY_AGAIN, "the connection ended before the answer");
         if (s->close_code != NGHTTP2_NO_ERROR)
