@@ -53,6 +53,7 @@ typedef enum HealthBit {
         HEALTH_NETWORKS,     /* a file of networks.d is broken */
         HEALTH_FIREWALL,     /* the rule tables could not be brought up to date */
         HEALTH_FOREIGN,      /* another firewall drops what sandboxes forward */
+        HEALTH_RECONCILE,    /* the kernel differs from the ledger */
         HEALTH_CONF,         /* netmgr.conf is broken; the last good one is in force */
         _HEALTH_MAX,
 } HealthBit;
@@ -73,6 +74,7 @@ struct Manager {
         Reaper *reaper;
         Committer *committer;
         Flows *flows;
+        struct Reconciler *reconciler;
 
         InAddr node4, node6; /* source of what netmgr masquerades; unset: none known */
         FirewallFeatures firewall_features;
@@ -135,3 +137,5 @@ static inline bool manager_is_degraded(const Manager *m) {
 uint64_t now_realtime(void);
 /* CLOCK_BOOTTIME in microseconds: nobody sets it back, and it is the same for every process. */
 uint64_t now_boottime(void);
+/* CLOCK_MONOTONIC in microseconds. */
+uint64_t now_monotonic(void);
