@@ -11,7 +11,7 @@
 #include "core/manager.h"
 #include "store/store.h"
 
-/* Loads everything and ends the rows of earlier boots. Before the threads start. */
+/* Ends the rows of earlier boots and loads the rest. Before the threads start. */
 int manager_recover(Manager *m, Store *store, Error *e);
 /* Takes down what was half done, drops inline networks that nobody uses. With the threads. */
 void manager_finish_recovery(Manager *m);
