@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "core/attachment.h"
+#include "core/netns-watch.h"
 #include "core/network.h"
 #include "core/operation.h"
 #include "core/sandbox.h"
@@ -132,6 +133,7 @@ int manager_recover(Manager *m, Store *store, Error *e) {
 void manager_finish_recovery(Manager *m) {
         Attachment *a;
         Network *n;
+        Sandbox *s;
 
         MAP_FOREACH (a, m->attachments) {
                 if (a->busy)
@@ -140,10 +142,11 @@ void manager_finish_recovery(Manager *m) {
                         attachment_release(a, "recover",
                                            "netmgrd ended in the middle of an operation", NULL,
                                            NULL);
-                else if (a->spec.host_ifname[0] && a->lost)
-                        attachment_release(a, "recover",
-                                           "its interface was gone when netmgrd started", NULL,
-                                           NULL);
+        }
+        MAP_FOREACH (s, m->sandboxes) {
+                netns_watch_add(m->netns_watch, s);
+                if (!sandbox_has_link(s) || sandbox_lost_link(s))
+                        netns_watch_suspect(m->netns_watch, s);
         }
         MAP_FOREACH (n, m->networks)
                 network_release_if_unused(n);
