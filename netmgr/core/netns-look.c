@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/parse.h"
@@ -86,30 +87,29 @@ int process_start_time(uint32_t pid, uint64_t *ret) {
 
 /* --- paths ------------------------------------------------------------------------------------- */
 
-/* The path is foreign text: nothing that it names may hold us up. */
-static int open_path(const char *path) {
-        int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-        return fd < 0 ? -errno : fd;
+/*
+ * 1: the path leads to this device and inode, 0: elsewhere or nowhere, negative: cannot tell. The path is
+ * foreign text and may name a device by now, and what an undone mount leaves (`ip netns add` makes it with
+ * mode 0) may not be ours to open: so nothing is opened.
+ */
+static int path_leads(const char *path, uint64_t dev, uint64_t ino) {
+        struct stat st;
+
+        if (stat(path, &st) < 0)
+                return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+        return st.st_dev == (dev_t) dev && st.st_ino == (ino_t) ino;
 }
 
 void netns_witness_make(const char *path, uint64_t dev, uint64_t ino, NetnsWitness *ret) {
-        _cleanup_close_ int fd = -EBADF;
         uint32_t pid = netns_path_pid(path);
-        dev_t found_dev;
-        ino_t found_ino;
 
         *ret = (NetnsWitness) { 0 };
         /* We may not look into other processes; that this one lives is all that can be told. */
-        if (pid > 0) {
+        if (pid > 0)
                 (void) process_start_time(pid, &ret->start);
-                return;
-        }
         /* "/proc/self/..." is the caller's own self. */
-        if (path[0] != '/' || strncmp(path, "/proc/", strlen("/proc/")) == 0)
-                return;
-        fd = open_path(path);
-        ret->seen = fd >= 0 && fd_is_netns(fd, &found_dev, &found_ino) >= 0 && found_dev == dev &&
-                    found_ino == ino;
+        else if (path[0] == '/' && strncmp(path, "/proc/", strlen("/proc/")) != 0)
+                ret->seen = path_leads(path, dev, ino) > 0;
 }
 
 static NetnsPath look_at_process(const NetnsView *v, uint32_t pid) {
@@ -136,12 +136,15 @@ static NetnsPath look_at_path(const NetnsView *v, WorkerContext *w) {
                 return look_at_process(v, pid);
         if (v->path[0] != '/' || strncmp(v->path, "/proc/", strlen("/proc/")) == 0)
                 return NETNS_PATH_UNSEEN;
-        fd = open_path(v->path);
-        if (fd == -ENOENT || fd == -ENOTDIR)
+        int r = path_leads(v->path, v->dev, v->ino);
+        if (r == 0)
                 return elsewhere;
-        /* Not ours to open, as it never was: a directory of a user's own. Or we are out of something. */
+        /* A directory of a user's own, where we could never look; or something is short. */
+        if (r < 0)
+                return r == -EACCES && !v->witness.seen ? NETNS_PATH_UNSEEN : NETNS_PATH_UNKNOWN;
+        fd = open(v->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
         if (fd < 0)
-                return fd == -EACCES && !v->witness.seen ? NETNS_PATH_UNSEEN : NETNS_PATH_UNKNOWN;
+                return NETNS_PATH_UNKNOWN;
         if (fd_is_netns(fd, &dev, &ino) < 0 || dev != (dev_t) v->dev || ino != (ino_t) v->ino)
                 return elsewhere;
         if (wire_open_netns(w, fd, &s, &cookie, NULL) < 0)

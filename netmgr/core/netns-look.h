@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Is a sandbox's network namespace still there? A worker looks: it opens the recorded path, compares
- * device and inode, then the cookie (by netmgr-nsd), and asks the kernel which host ends exist. What
+ * Is a sandbox's network namespace still there? A worker looks: it compares device and inode of
+ * the recorded path, then the cookie (by netmgr-nsd), and asks the kernel which host ends exist. What
  * it opens it closes before it answers: nothing here keeps a namespace alive.
  *
  * A path can be lost without the namespace dying (unmounted while a process lives in it), and be taken
