@@ -193,12 +193,12 @@ static int append_sandboxes(sd_bus_message *m, const CriSandboxes *list) {
         if (r >= 0)
                 r = sd_bus_message_append(m, "s", "Sandboxes");
         if (r >= 0)
-                r = sd_bus_message_open_container(m, 'v', "a(sss)");
+                r = sd_bus_message_open_container(m, 'v', "a(ss)");
         if (r >= 0)
-                r = sd_bus_message_open_container(m, 'a', "(sss)");
+                r = sd_bus_message_open_container(m, 'a', "(ss)");
         for (size_t i = 0; i < list->n && r >= 0; i++)
-                r = sd_bus_message_append(m, "(sss)", list->items[i].id,
-                                          list->items[i].ready ? "ready" : "notready", "");
+                r = sd_bus_message_append(m, "(ss)", list->items[i].id,
+                                          list->items[i].ready ? "ready" : "notready");
         for (int i = 0; i < 3 && r >= 0; i++)
                 r = sd_bus_message_close_container(m);
         return r;

@@ -19,37 +19,31 @@ static int read_state(const char *state, bool *ret_ready, const char *id, Error 
         return 0;
 }
 
-static int read_item(const char *id, const char *state, const char *path, SyncItem *item,
-                     Error *e) {
+static int read_item(const char *id, const char *state, SyncItem *item, Error *e) {
         if (!cni_id_is_valid(id, CONTAINER_ID_MAX))
                 return error_setf(
                                 e, ERROR_INVALID_ARGUMENT,
                                 "Sandboxes: wanted ids of at most %u of [A-Za-z0-9_.-], beginning with a "
                                 "letter or digit, found \"%.64s\"",
                                 CONTAINER_ID_MAX, id);
-        if (strlen(path) > NETNS_PATH_MAX)
-                return error_setf(e, ERROR_INVALID_ARGUMENT,
-                                  "Sandboxes: %s: a netns path of %zu bytes, at most %u", id,
-                                  strlen(path), NETNS_PATH_MAX);
         int r = read_state(state, &item->ready, id, e);
         if (r < 0)
                 return r;
         item->id = strdup(id);
-        item->netns_path = strdup(path);
-        return item->id && item->netns_path ? 0 : error_oom(e);
+        return item->id ? 0 : error_oom(e);
 }
 
 static int read_sandboxes(sd_bus_message *m, SyncRequest *q, Error *e) {
-        const char *id, *state, *path;
+        const char *id, *state;
         size_t allocated = 0;
 
-        int r = sd_bus_message_enter_container(m, 'v', "a(sss)");
+        int r = sd_bus_message_enter_container(m, 'v', "a(ss)");
         if (r >= 0)
-                r = sd_bus_message_enter_container(m, 'a', "(sss)");
+                r = sd_bus_message_enter_container(m, 'a', "(ss)");
         if (r < 0)
                 return error_set_errnof(e, ERROR_INVALID_ARGUMENT, r,
-                                        "Sandboxes: wanted a(sss): id, state, netns path");
-        while ((r = sd_bus_message_read(m, "(sss)", &id, &state, &path)) > 0) {
+                                        "Sandboxes: wanted a(ss): id, state");
+        while ((r = sd_bus_message_read(m, "(ss)", &id, &state)) > 0) {
                 if (q->n_items == SYNCHRONIZE_SANDBOXES_MAX)
                         return error_setf(e, ERROR_INVALID_ARGUMENT,
                                           "Sandboxes: more than %u, the limit",
@@ -57,7 +51,7 @@ static int read_sandboxes(sd_bus_message *m, SyncRequest *q, Error *e) {
                 if (GREEDY_REALLOC(q->items, allocated, q->n_items + 1) < 0)
                         return error_oom(e);
                 q->items[q->n_items++] = (SyncItem) { 0 };
-                r = read_item(id, state, path, &q->items[q->n_items - 1], e);
+                r = read_item(id, state, &q->items[q->n_items - 1], e);
                 if (r < 0)
                         return r;
         }

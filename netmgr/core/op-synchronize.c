@@ -14,12 +14,6 @@
 #include "base/parse.h"
 #include "core/sync-round.h"
 
-/* A row of a claim: its strings are our own, the sandbox may be gone when they are written. */
-typedef struct Claim {
-        char *id, *netns_path;
-        bool ready;
-} Claim;
-
 typedef struct SyncOp SyncOp;
 
 /* One sandbox that the runtime has lost, with an attachment or more. */
@@ -36,8 +30,8 @@ struct SyncOp {
         SyncRequest request;
         RequestDone done;
         void *userdata;
-        Map *listed; /* id -> SyncItem */
-        Claim *claims;
+        Map *listed;             /* id -> SyncItem */
+        const SyncItem **claims; /* of the request: a sandbox may be gone when its row is written */
         size_t n_claims, n_new;
         Loss **losses;
         size_t n_losses, losses_allocated;
@@ -46,20 +40,14 @@ struct SyncOp {
 };
 
 void sync_request_clear(SyncRequest *q) {
-        for (size_t i = 0; i < q->n_items; i++) {
+        for (size_t i = 0; i < q->n_items; i++)
                 free(q->items[i].id);
-                free(q->items[i].netns_path);
-        }
         free(q->items);
         free(q->runtime);
         *q = (SyncRequest) { 0 };
 }
 
 static void sync_free(SyncOp *op) {
-        for (size_t i = 0; i < op->n_claims; i++) {
-                free(op->claims[i].id);
-                free(op->claims[i].netns_path);
-        }
         for (size_t i = 0; i < op->n_losses; i++) {
                 free(op->losses[i]->id);
                 free(op->losses[i]);
@@ -118,11 +106,10 @@ static int write_claims(Commit *c, Store *store, Error *e) {
         SyncOp *op = (SyncOp *) c;
 
         for (size_t i = 0; i < op->n_claims; i++) {
-                const SandboxRow row = { .id = op->claims[i].id,
+                const SyncItem *item = op->claims[i];
+                const SandboxRow row = { .id = item->id,
                                          .runtime = op->request.runtime,
-                                         .netns_path = op->claims[i].netns_path,
-                                         .state = (char *) (op->claims[i].ready ? "ready"
-                                                                                : "notready") };
+                                         .state = (char *) (item->ready ? "ready" : "notready") };
                 int r = store_claim_sandbox(store, &row, e);
                 if (r < 0)
                         return r;
@@ -196,34 +183,22 @@ static int release_sandbox(SyncOp *op, Sandbox *s) {
 
 /* --- what it has ------------------------------------------------------------------------------- */
 
-static int replace(char **field, const char *value) {
-        char *copy = strdup(value);
-
-        if (!copy)
-                return -ENOMEM;
-        free(*field);
-        *field = copy;
-        return 0;
-}
-
 static int claim_sandbox(SyncOp *op, Sandbox *s, const SyncItem *item) {
         const ManagerObserver *o = &op->manager->observer;
-        Claim *claim = &op->claims[op->n_claims];
-        bool is_new = !s->runtime[0];
 
         s->seen_usec = MAX_OF(s->seen_usec, op->request.began_usec);
-        if (!is_new && s->not_ready == !item->ready)
+        if (s->runtime[0] && s->not_ready == !item->ready)
                 return 0;
-        *claim = (Claim) { .id = strdup(s->id),
-                           .netns_path = strdup(s->netns_path[0] ? s->netns_path
-                                                                 : item->netns_path),
-                           .ready = item->ready };
-        op->n_claims++;
-        if (!claim->id || !claim->netns_path || replace(&s->runtime, op->request.runtime) < 0 ||
-            replace(&s->netns_path, claim->netns_path) < 0)
-                return -ENOMEM;
+        if (!s->runtime[0]) {
+                char *runtime = strdup(op->request.runtime);
+                if (!runtime)
+                        return -ENOMEM;
+                free(s->runtime);
+                s->runtime = runtime;
+                op->n_new++;
+        }
         s->not_ready = !item->ready;
-        op->n_new += is_new;
+        op->claims[op->n_claims++] = item;
         if (s->announced && o->sandbox_changed)
                 o->sandbox_changed(s, o->userdata);
         return 0;
@@ -254,7 +229,7 @@ static int sync_index(SyncOp *op, Error *e) {
         const SyncRequest *q = &op->request;
 
         op->listed = map_new();
-        op->claims = new0(Claim, map_size(op->manager->sandboxes) + 1);
+        op->claims = new0(const SyncItem *, map_size(op->manager->sandboxes) + 1);
         op->reason = strf("not among the sandboxes of %s", q->runtime);
         if (!op->listed || !op->claims || !op->reason)
                 return error_oom(e);

@@ -14,7 +14,7 @@
 #include "core/operation.h"
 
 typedef struct SyncItem {
-        char *id, *netns_path; /* owned; netns_path may be "" */
+        char *id; /* owned */
         bool ready;
 } SyncItem;
 

@@ -10,6 +10,21 @@
 #include "core/manager.h"
 #include "store/store.h"
 
+/* What will tell that netns_path no longer leads to the namespace; all zero: nothing will. */
+typedef struct NetnsWitness {
+        bool seen;      /* the path led to it, as netmgrd saw itself */
+        uint64_t start; /* the path is of a process: when it started, clock ticks after boot */
+} NetnsWitness;
+
+/* Where netns-watch.c keeps a sandbox. */
+typedef struct SandboxWatch {
+        List queue;             /* to be looked at, or to be released */
+        List in_dir;            /* WatchedDir.sandboxes */
+        struct WatchedDir *dir; /* borrowed; NULL: only the sweep looks */
+        uint64_t release_usec; /* CLOCK_MONOTONIC: found dead, and until then the runtime may DEL it */
+        const char *release_reason; /* static */
+} SandboxWatch;
+
 struct Sandbox {
         Manager *manager;
         char *id;
@@ -19,6 +34,8 @@ struct Sandbox {
         char *netns_path;                         /* as the runtime said it */
         uint64_t netns_cookie;
         uint64_t netns_dev, netns_ino; /* pre-filter */
+        NetnsWitness netns_witness;
+        SandboxWatch watch;
         char *boot_id;
         bool not_ready; /* the runtime that claimed it has stopped it */
         /* CLOCK_BOOTTIME: made, or listed by its runtime last; 0: before this daemon's start */
@@ -38,5 +55,9 @@ void sandbox_release_if_unused(Sandbox *s);
 const char *sandbox_state_to_string(const Sandbox *s);
 /* An operation works on one of its attachments, and may have lent its strings to the committer. */
 bool sandbox_is_busy(const Sandbox *s);
+/* A host end of it is there, as far as the monitor knows. */
+bool sandbox_has_link(const Sandbox *s);
+/* A host end of it vanished. */
+bool sandbox_lost_link(const Sandbox *s);
 int sandbox_load(Manager *m, SandboxRow *row);
 void sandbox_to_row(const Sandbox *s, SandboxRow *ret); /* borrows */

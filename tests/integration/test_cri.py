@@ -138,7 +138,7 @@ def test_bad_lists_are_refused_whole(host, adapter):
     a, b = host.add(routed()), host.add(routed())
     one.synchronize([a.cid, b.cid])
 
-    def rows(*items, signature="(sss)"):
+    def rows(*items, signature="(ss)"):
         return {"Sandboxes": dbus.Array(items, signature=signature)}
     with host.unchanged():
         for changes, words in (
@@ -147,13 +147,12 @@ def test_bad_lists_are_refused_whole(host, adapter):
                 ({"Began": None}, "Began"), ({"Began": "now"}, "Began"), ({"Began": dbus.UInt64(0)}, "Began"),
                 ({"Began": dbus.UInt64(2**64 - 1)}, "Began"), ({"Sandboxes": None}, "Sandboxes"),
                 ({"Sandboxes": "x"}, "Sandboxes"), (rows("x", signature="s"), "Sandboxes"),
-                (rows((a.cid, "ready"), signature="(ss)"), "Sandboxes"),
-                (rows((a.cid, "ready", ""), ("", "ready", "")), "id"),
-                (rows((a.cid, "ready", ""), ("../x", "ready", "")), "../x"),
-                (rows(("x" * 129, "ready", "")), "128"), (rows((a.cid, "asleep", "")), "asleep"),
-                (rows((a.cid, "ready", "/" * 4097)), "4096"),
-                (rows((a.cid, "ready", ""), (a.cid, "ready", "")), "twice"),
-                (rows(*((f"s{i}", "ready", "") for i in range(65537))), "65536")):
+                (rows((a.cid,), signature="(s)"), "Sandboxes"),
+                (rows((a.cid, "ready"), ("", "ready")), "id"),
+                (rows((a.cid, "ready"), ("../x", "ready")), "../x"),
+                (rows(("x" * 129, "ready")), "128"), (rows((a.cid, "asleep")), "asleep"),
+                (rows((a.cid, "ready"), (a.cid, "ready")), "twice"),
+                (rows(*((f"s{i}", "ready") for i in range(65537))), "65536")):
             name, sentence = one.refused([], **changes)
             assert name == "InvalidArgument" and words in sentence, (changes, name, sentence)
         name, sentence = one.refused([], Colour="blue")

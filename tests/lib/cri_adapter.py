@@ -31,7 +31,7 @@ class Adapter:
     def message(self, ids, began=None, state="ready", **changes):
         dbus = self.dbus
         keys = {"Runtime": self.runtime, "Began": dbus.UInt64(began if began is not None else boottime()),
-                "Sandboxes": dbus.Array([(i, state, "") for i in ids], signature="(sss)")}
+                "Sandboxes": dbus.Array([(i, state) for i in ids], signature="(ss)")}
         keys.update(changes)
         return [dbus.Dictionary({k: v for k, v in keys.items() if v is not None}, signature="sv")]
 
