@@ -79,6 +79,9 @@ def test_what_nobody_or_another_runtime_claimed_is_left_alone(host, adapter):
         assert two.synchronize([theirs.cid])["released"] == []
         # whoever came first has it, and who lists it as well does not release it either
         assert two.synchronize([theirs.cid, mine.cid])["claimed"] == 0
+        two.synchronize([theirs.cid, mine.cid], state="notready")
+        states = {s["Id"]: s["State"] for s in host.describe("sandboxes")}
+        assert states == {mine.cid: "ready", theirs.cid: "notready", nobodys.cid: "ready"}
         assert two.synchronize([theirs.cid])["released"] == []
     assert runtimes(host) == {mine.cid: "one", theirs.cid: "two", nobodys.cid: ""}
     assert two.synchronize([])["released"] == [theirs.cid]
@@ -185,6 +188,27 @@ def test_synchronize_beside_adds_and_dels(host, adapter):
     assert answers and all(x["released"] == [] and x["failed"] == [] for x in answers)
     for a in kept:
         a.check().expect_ok()
+
+
+@pytest.mark.sanitize
+def test_lists_that_lose_what_is_being_deleted(host, adapter):
+    """The runtime's DEL and the list without the sandbox come together: it ends once."""
+    one = adapter("one")
+    conf = routed("net1", "10.97.0.0/22")
+    for _ in range(6):
+        attached = host.add_many(conf, 12)
+        ids = [a.cid for a in attached]
+        assert one.synchronize(ids)["claimed"] == 12
+
+        def end(i):
+            if i < 12:
+                attached[i].delete().expect_ok()
+            else:
+                assert one.synchronize([])["failed"] == []
+        host.parallel(13, end, workers=13)
+        assert host.held() == {} and host.ledger()["attachment"] == []
+    ended = host.sql("SELECT sandbox, count(*) AS n FROM event WHERE op IN ('del', 'synchronize') GROUP BY sandbox")
+    assert len(ended) == 72 and all(e["n"] == 1 for e in ended)
 
 
 # --- the last tenth of a range -------------------------------------------------------------------
