@@ -4,6 +4,7 @@ a range go. First adapters played over D-Bus, then netmgr-cri with a played runt
 test_cri_containerd.py has the real one.
 """
 import os
+import re
 import threading
 
 import pytest
@@ -359,18 +360,24 @@ def test_an_answer_that_is_no_list_releases_nothing(host, played, case):
 
 @pytest.mark.sanitize
 def test_a_runtime_that_ends_takes_nothing_with_it(host, played):
-    a = host.add(routed())
-    runtime = played(a.cid)
-    settle(lambda: runtimes(host) == {a.cid: "fake"}, "claimed")
+    conf = routed("net1", "10.97.0.0/29")
+    old = host.add_many(conf, 5)
+    runtime = played(*(a.cid for a in old))
+    settle(lambda: set(runtimes(host).values()) == {"fake"}, "claimed")
     runtime.stop()
     settle(lambda: "cannot be asked" in runtime.cri.text(), "netmgr-cri has noticed")
-    os.unlink(runtime.outside) if os.path.exists(runtime.outside) else None
     runtime.ids = []
-    assert runtimes(host) == {a.cid: "fake"}
-    a.check().expect_ok()
+    assert set(runtimes(host).values()) == {"fake"}
+    for a in old:
+        a.check().expect_ok()
+    # whoever has nobody to ask is not asked, and the ADD does not wait for it
+    settle(lambda: not re.search(rf"\b{runtime.cri.pid}\b", host.busctl("list").stdout), "it has left the bus")
+    host.describe("sandboxes")  # netmgrd has heard of that
+    host.try_add(conf)[0].expect_error(101)
+    assert LATE not in host.netmgrd.text()
     runtime.start()
     settle(lambda: runtimes(host) == {}, "back, and without its sandboxes")
-    gone(host, a)
+    gone(host, *old)
 
 
 @pytest.mark.sanitize

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """netmgr-cri and its neighbours: a played adapter towards netmgrd, a played runtime (a CRI server)."""
+import contextlib
 import json
 import os
 import time
@@ -93,6 +94,8 @@ class FakeRuntime:
 
     def start(self):
         from concurrent import futures
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.outside)
         self.server = self.grpc.server(futures.ThreadPoolExecutor(4), handlers=[self], options=[
             ("grpc.max_send_message_length", -1)])
         assert self.server.add_insecure_port(f"unix:{self.outside}")
