@@ -40,12 +40,6 @@ struct NetnsWatch {
         bool looking;
 };
 
-static uint64_t now_monotonic(void) {
-        struct timespec ts;
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
-}
-
 /* --- directories ------------------------------------------------------------------------------- */
 
 static void dir_free(NetnsWatch *w, WatchedDir *d) {
