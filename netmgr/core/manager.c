@@ -21,10 +21,18 @@
 #include "core/recover.h"
 #include "core/sandbox.h"
 
-uint64_t now_realtime(void) {
+static uint64_t now_usec(clockid_t clock) {
         struct timespec ts;
-        clock_gettime(CLOCK_REALTIME, &ts);
+        clock_gettime(clock, &ts);
         return (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
+}
+
+uint64_t now_realtime(void) {
+        return now_usec(CLOCK_REALTIME);
+}
+
+uint64_t now_boottime(void) {
+        return now_usec(CLOCK_BOOTTIME);
 }
 
 void manager_set_health(Manager *m, HealthBit bit, const char *sentence) {

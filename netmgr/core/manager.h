@@ -126,5 +126,6 @@ static inline bool manager_is_degraded(const Manager *m) {
         return m->health != 0;
 }
 
-/* CLOCK_REALTIME in microseconds. */
+/* Microseconds: the time of people, and the one that nobody can set back (it goes on in suspend). */
 uint64_t now_realtime(void);
+uint64_t now_boottime(void);
