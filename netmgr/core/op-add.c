@@ -129,15 +129,24 @@ static void add_fail(AddOp *op, int r, Error *e) {
         committer_submit(op->manager->committer, &op->commit);
 }
 
+/* Nobody would learn of the result. */
+static bool add_is_abandoned(const AddOp *op, Error *e) {
+        if (!op->request.abandoned || !op->request.abandoned(op->userdata))
+                return false;
+        (void) error_setf(e, ERROR_TRY_AGAIN, "the caller went away before the answer; undone");
+        return true;
+}
+
 static bool add_is_late(AddOp *op) {
         Error error = ERROR_NULL;
 
-        if (now_monotonic() < op->deadline)
+        if (now_monotonic() >= op->deadline)
+                (void) error_setf(&error, ERROR_TRY_AGAIN,
+                                  "ADD took longer than AddTimeoutSec=%u; undone, try again",
+                                  op->manager->conf.add_timeout_sec);
+        else if (!add_is_abandoned(op, &error))
                 return false;
-        int r = error_setf(&error, ERROR_TRY_AGAIN,
-                           "ADD took longer than AddTimeoutSec=%u; undone, try again",
-                           op->manager->conf.add_timeout_sec);
-        add_fail(op, r, &error);
+        add_fail(op, -error_errno(error.kind), &error);
         return true;
 }
 
@@ -162,19 +171,29 @@ static void up_unwired(int r _unused_, const Error *e _unused_, void *userdata) 
         add_end(op, op->r, &op->error);
 }
 
+/* It works and is not wanted: taken down as a DEL would. Takes the sentence over. */
+static void add_take_down(AddOp *op, const char *reason, Error *e) {
+        op->r = -error_errno(e->kind);
+        op->error = *e;
+        *e = ERROR_NULL;
+        free(TAKE_PTR(op->result));
+        attachment_release(TAKE_PTR(op->attachment), "add-failed", reason, up_unwired, op);
+}
+
 static void up_written(Task *task) {
         AddOp *op = add_of_commit(task);
+        _cleanup_error_ Error error = ERROR_NULL;
         Attachment *a = op->attachment;
 
         manager_set_commit_health(op->manager, &op->commit);
         free(TAKE_PTR(op->addresses));
         if (task->r < 0) {
-                /* It works, but a crash would forget it: take it down as a DEL would. */
-                op->r = task->r;
-                op->error = task->error;
-                op->attachment = NULL;
-                free(TAKE_PTR(op->result));
-                attachment_release(a, "add-failed", "the ledger refused the row", up_unwired, op);
+                /* A crash would forget it. */
+                add_take_down(op, "the ledger refused the row", &task->error);
+                return;
+        }
+        if (add_is_abandoned(op, &error)) {
+                add_take_down(op, "the caller went away before the answer", &error);
                 return;
         }
         a->result = TAKE_PTR(op->result);
