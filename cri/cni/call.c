@@ -22,6 +22,7 @@
 #include <systemd/sd-bus.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/parse.h"
@@ -328,10 +329,12 @@ static CallState call_once(const Environment *env, const char *program, const ch
                                     "cannot write the request to netmgrd: %s", strerror(-r));
                 return CALL_REFUSED;
         }
+        failpoint_past("plugin-call");
         r = sd_bus_call(c->bus, m, MAX_OF(deadline_left(c->deadline), (uint64_t) 1), &error,
                         &reply);
         if (r < 0)
                 return failure_call(env, c, r, &error, f);
+        failpoint_past("plugin-answered");
         r = sd_bus_message_read(reply, "s", &text);
         if (r < 0) {
                 (void) failure_setf(f, error_cni_code(ERROR_INTERNAL),

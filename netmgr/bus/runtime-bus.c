@@ -8,6 +8,7 @@
 
 #include <poll.h>
 
+#include "base/failpoint.h"
 #include "base/fd.h"
 #include "base/limits.h"
 #include "bus/bus-internal.h"
@@ -176,10 +177,12 @@ static bool call_is_abandoned(void *userdata) {
 static void runtime_done(int r, const Error *e, const char *result, void *userdata) {
         RuntimeCall *c = userdata;
 
+        failpoint_past("bus-reply");
         if (r < 0)
                 bus_reply_error(c->message, r, e);
         else
                 (void) sd_bus_reply_method_return(c->message, "s", result);
+        failpoint_past("bus-replied");
         call_free(c);
 }
 

@@ -113,6 +113,7 @@ static void wake_waiters(Attachment *a) {
 
 void attachment_set_idle(Attachment *a) {
         a->busy = false;
+        a->settled_usec = now_monotonic();
         wake_waiters(a);
 }
 

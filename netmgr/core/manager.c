@@ -18,22 +18,27 @@
 #include "core/network.h"
 #include "core/operation.h"
 #include "core/ports.h"
+#include "core/reconcile.h"
 #include "core/recover.h"
 #include "core/sandbox.h"
 #include "core/spool.h"
 
-static uint64_t now_usec(clockid_t clock) {
+static uint64_t now(clockid_t clock) {
         struct timespec ts;
         clock_gettime(clock, &ts);
         return (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
 }
 
 uint64_t now_realtime(void) {
-        return now_usec(CLOCK_REALTIME);
+        return now(CLOCK_REALTIME);
+}
+
+uint64_t now_monotonic(void) {
+        return now(CLOCK_MONOTONIC);
 }
 
 uint64_t now_boottime(void) {
-        return now_usec(CLOCK_BOOTTIME);
+        return now(CLOCK_BOOTTIME);
 }
 
 void manager_set_health(Manager *m, HealthBit bit, const char *sentence) {
@@ -211,6 +216,8 @@ int manager_start(Manager *m, Error *e) {
                 r = reaper_new(m->mailbox, m->kernel, &m->reaper);
         if (r >= 0)
                 r = flows_new(&m->flows);
+        if (r >= 0)
+                r = reconciler_new(m, &m->reconciler);
         if (r < 0)
                 return error_set_errnof(e, ERROR_INTERNAL, r, "starting the threads");
 
@@ -226,6 +233,7 @@ int manager_start(Manager *m, Error *e) {
         if (r < 0)
                 return r;
         spool_consume_before_serving(m->spool);
+        reconcile_at_start(m);
         return 0;
 }
 
@@ -270,6 +278,7 @@ Manager *manager_free(Manager *m) {
         mailbox_free(m->mailbox);
         m->spool = spool_free(m->spool);
         nl_monitor_free(m->monitor);
+        m->reconciler = reconciler_free(m->reconciler);
         manager_unwatch_firewalls(m);
         kernel_socket_free(m->nl);
         sd_event_source_disable_unref(m->inotify_source);

@@ -50,6 +50,7 @@ typedef enum HealthBit {
         HEALTH_NETWORKS,     /* a file of networks.d is broken */
         HEALTH_FIREWALL,     /* the rule tables could not be brought up to date */
         HEALTH_FOREIGN,      /* another firewall drops what sandboxes forward */
+        HEALTH_RECONCILE,    /* the kernel differs from the ledger */
         HEALTH_SPOOL,        /* the spool is missing or unfit: DEL fails while netmgrd is down */
         HEALTH_CONF,         /* netmgr.conf is broken; the last good one is in force */
         _HEALTH_MAX,
@@ -71,6 +72,7 @@ struct Manager {
         Reaper *reaper;
         Committer *committer;
         Flows *flows;
+        struct Reconciler *reconciler;
         struct Spool *spool;
 
         InAddr node4, node6; /* source of what netmgr masquerades; unset: none known */
@@ -128,6 +130,9 @@ static inline bool manager_is_degraded(const Manager *m) {
         return m->health != 0;
 }
 
-/* Microseconds: the time of people, and the one that nobody can set back (it goes on in suspend). */
+/* CLOCK_REALTIME in microseconds. */
 uint64_t now_realtime(void);
+/* CLOCK_MONOTONIC in microseconds. */
+uint64_t now_monotonic(void);
+/* CLOCK_BOOTTIME in microseconds: goes on in suspend, and nobody can set it back. */
 uint64_t now_boottime(void);

@@ -9,7 +9,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "base/fd.h"
 #include "base/limits.h"
@@ -22,12 +21,6 @@ static AddOp *add_of_commit(Task *task) {
 }
 static AddOp *add_of_waiter(NetworkWaiter *w) {
         return (AddOp *) ((char *) w - offsetof(AddOp, waiter));
-}
-
-static uint64_t now_monotonic(void) {
-        struct timespec ts;
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
 }
 
 static void add_free(AddOp *op) {
@@ -409,8 +402,10 @@ void add_start(AddOp *op) {
         Error error = ERROR_NULL;
         Attachment *a = attachment_find(op->manager, op->request.container_id, op->request.ifname);
 
-        if (a && a->lost && !a->busy && a->state == ATTACHMENT_UP) {
-                attachment_release(a, "replaced", "its interface was gone when ADD came again",
+        if (a && !a->busy && (a->state == ATTACHMENT_UP ? a->lost : true)) {
+                attachment_release(a, "replaced",
+                                   a->lost ? "its interface was gone when ADD came again"
+                                           : "its release had not come to its end",
                                    healed, op);
                 return;
         }

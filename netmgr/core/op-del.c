@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "core/enforce.h"
 #include "core/operation.h"
+#include "core/reconcile.h"
 #include "cri/netconf.h"
 
 typedef struct Release Release;
@@ -115,7 +116,9 @@ static void release_failed(Release *rel, int r) {
         r = error_set_errnof(&error, ERROR_KERNEL, r, "deleting %s", a->spec.host_ifname);
         if (rel->done)
                 rel->done(r, &error, rel->userdata);
+        /* The row says `releasing`: it is tried again until it works. */
         attachment_set_idle(a);
+        reconcile_soon(rel->manager);
 }
 
 static void reap_delivered(Task *task) {
@@ -232,8 +235,13 @@ static void del_end(DelOp *op, int r, const Error *e) {
         free(op);
 }
 
+/* DEL succeeds also when the kernel refuses to delete the link: the sandbox is cut off, its row says
+ * `releasing`, and the deletion is tried again. Only without memory for that the caller has to ask again. */
 static void del_released(int r, const Error *e, void *userdata) {
-        del_end(userdata, MIN_OF(r, 0), e);
+        if (r < 0 && e->kind == ERROR_KERNEL)
+                del_end(userdata, 0, NULL);
+        else
+                del_end(userdata, MIN_OF(r, 0), e);
 }
 
 static void del_start(DelOp *op);

@@ -186,7 +186,6 @@ int manager_recover(Manager *m, Store *store, Error *e) {
 
 void manager_finish_recovery(Manager *m) {
         Attachment *a;
-        Network *n;
 
         MAP_FOREACH (a, m->attachments) {
                 if (a->busy)
@@ -200,8 +199,7 @@ void manager_finish_recovery(Manager *m) {
                                            "its interface was gone when netmgrd started", NULL,
                                            NULL);
         }
-        MAP_FOREACH (n, m->networks)
-                network_release_if_unused(n);
+        networks_release_unused(m);
 }
 
 void manager_forget_objects(Manager *m) {
