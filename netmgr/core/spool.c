@@ -24,6 +24,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -105,12 +106,15 @@ static void item_keep(SpoolItem *i, bool again) {
 static void item_end(SpoolItem *i) {
         Spool *s = i->spool;
 
-        if (unlinkat(s->dirfd, i->name, 0) < 0 && errno != ENOENT) {
-                log_error_errno(errno, "spool: cannot remove %s/%s, which is done", s->path,
-                                i->name);
+        int r = failpoint("spool-remove");
+        if (r >= 0 && unlinkat(s->dirfd, i->name, 0) < 0 && errno != ENOENT)
+                r = -errno;
+        if (r < 0) {
+                log_error_errno(r, "spool: cannot remove %s/%s, which is done", s->path, i->name);
                 item_keep(i, true);
                 return;
         }
+        failpoint_past("spool-removed");
         item_set_busy(i, false);
         map_remove_str(s->items, i->name);
         item_free(i);
@@ -263,7 +267,9 @@ static void consume(Spool *s, const char *name) {
                 return;
         }
         item_set_busy(i, true);
-        int r = spool_file_read(s->dirfd, name, &i->entry, &error);
+        int r = failpoint("spool-read");
+        if (r >= 0)
+                r = spool_file_read(s->dirfd, name, &i->entry, &error);
         if (r == -ENOENT && !error_is_set(&error)) {
                 item_set_busy(i, false); /* replaced by a later one, meanwhile */
                 map_remove_str(s->items, i->name);
