@@ -15,6 +15,7 @@
 #include "base/parse.h"
 #include "core/attachment.h"
 #include "core/manager-firewall.h"
+#include "core/netns-watch.h"
 #include "core/network.h"
 #include "core/operation.h"
 #include "core/ports.h"
@@ -221,6 +222,9 @@ int manager_start(Manager *m, Error *e) {
         if (r < 0)
                 return error_set_errnof(e, ERROR_INTERNAL, r, "starting the threads");
 
+        r = netns_watch_new(m, &m->netns_watch);
+        if (r < 0)
+                return error_set_errnof(e, ERROR_INTERNAL, r, "watching for ends of sandboxes");
         r = manager_watch_firewalls(m, e);
         if (r < 0)
                 return r;
@@ -275,6 +279,7 @@ Manager *manager_free(Manager *m) {
         m->committer = committer_free(m->committer);
         m->flows = flows_free(m->flows);
         mailbox_drain(m->mailbox);
+        m->netns_watch = netns_watch_free(m->netns_watch);
         mailbox_free(m->mailbox);
         m->spool = spool_free(m->spool);
         nl_monitor_free(m->monitor);

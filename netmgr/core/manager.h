@@ -90,6 +90,7 @@ struct Manager {
         Map *sandboxes;   /* id -> Sandbox */
         Map *attachments; /* id -> Attachment */
         Map *host_ends;   /* host ifname -> Attachment */
+        struct NetnsWatch *netns_watch;
         Ipam *ipam;
         uint64_t last_id; /* highest attachment id ever */
 

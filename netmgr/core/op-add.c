@@ -13,6 +13,8 @@
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "core/netns-look.h"
+#include "core/netns-watch.h"
 #include "core/op-add.h"
 #include "core/ports.h"
 
@@ -335,6 +337,7 @@ static int inspect_run(Job *job, WorkerContext *w, Error *e) {
                 return error_set_errnof(e, ERROR_INVALID_ARGUMENT, r, "Netns");
         op->netns_dev = dev;
         op->netns_ino = ino;
+        netns_witness_make(op->request.netns_path, dev, ino, &op->netns_witness);
         r = wire_open_netns(w, op->request.netns_fd, &op->pod, &op->netns_cookie, e);
         if (r >= 0)
                 r = ports_check_listeners(op->wanted_ports, op->n_wanted_ports, e);
@@ -350,6 +353,19 @@ static int inspect_run(Job *job, WorkerContext *w, Error *e) {
                           "interface %s exists already in netns \"%.256s\"; DEL it, or choose "
                           "another name",
                           op->request.ifname, op->request.netns_path);
+}
+
+/* Another interface may come with another path. The row has to say what the object does. */
+static void set_witness(const AddOp *op, Sandbox *s) {
+        const NetnsWitness *w = &op->netns_witness;
+
+        if (!streq(s->netns_path, op->request.netns_path))
+                return; /* a later ADD has put its own path there */
+        if (s->netns_witness.seen != w->seen || s->netns_witness.start != w->start) {
+                s->netns_witness = *w;
+                s->stored = false;
+        }
+        netns_watch_add(s->manager->netns_watch, s);
 }
 
 static void inspected(Task *task) {
@@ -376,6 +392,7 @@ static void inspected(Task *task) {
         s->netns_cookie = op->netns_cookie;
         s->netns_dev = op->netns_dev;
         s->netns_ino = op->netns_ino;
+        set_witness(op, s);
         if (add_is_late(op))
                 return;
         op->waiter.ready = network_ready;

@@ -15,6 +15,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "core/enforce.h"
+#include "core/netns-watch.h"
 #include "core/operation.h"
 #include "core/reconcile.h"
 #include "cri/netconf.h"
@@ -139,12 +140,20 @@ void attachment_link_gone(Attachment *a) {
         if (a->releasing)
                 release_finish(a->releasing);
         else if (a->state == ATTACHMENT_UP)
-                log_ctx(LOG_INFO,
-                        &(LogContext) { .sandbox = a->sandbox->id,
-                                        .network = a->network->name,
-                                        .interface = a->spec.host_ifname },
-                        "%s is gone: its sandbox %s died, or somebody deleted it",
-                        a->spec.host_ifname, a->sandbox->id);
+                netns_watch_suspect(a->manager->netns_watch, a->sandbox);
+}
+
+void attachment_link_lost(Attachment *a) {
+        reconcile_soon(a->manager);
+        if (a->lost_told)
+                return;
+        a->lost_told = true;
+        log_ctx(LOG_WARNING,
+                &(LogContext) { .sandbox = a->sandbox->id,
+                                .network = a->network->name,
+                                .interface = a->spec.host_ifname },
+                "%s was deleted, but the network namespace of its sandbox %s lives: %s will be made anew",
+                a->spec.host_ifname, a->sandbox->id, a->spec.ifname);
 }
 
 static int write_releasing(Commit *c, Store *store, Error *e) {

@@ -174,8 +174,10 @@ static void sandbox_settled(SandboxJob *j, int r, const Error *e) {
 
         finding_settled(j->run, j->index, r, e);
         sandbox_job_free(j);
-        if (a)
-                attachment_set_idle(a);
+        if (!a)
+                return;
+        a->lost_told &= a->lost;
+        attachment_set_idle(a); /* one that is lost still is looked at by netns-watch.c */
 }
 
 static void mended(Task *task) {

@@ -6,7 +6,7 @@
  * Which came first, the DEL or the attachment that has its name? The plugin notes the time of the boot
  * (CLOCK_BOOTTIME, which nobody sets) when it is called, the row of an attachment the same when it is
  * made. An entry of another boot asks for nothing: all rows of that boot have ended with it. Only a row
- * that has no such time (of schema 2) is older than any entry, unless entry and sandbox are known to
+ * that has no such time (of schema 3) is older than any entry, unless entry and sandbox are known to
  * be in different namespaces.
  *
  * Files are hostile: whoever may write into the directory may write anything. What cannot be read is set
