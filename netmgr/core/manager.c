@@ -262,6 +262,7 @@ int manager_reload(Manager *m, Error *e) {
                 m->inotify_fd = safe_close(m->inotify_fd);
                 (void) network_files_watch(m, NULL);
         }
+        spool_reload(m->spool);
         /* Broken networks are told by Health: the reload itself has done what it could. */
         (void) network_files_load(m, NULL);
         return r < 0 ? error_setf(e, error.kind, "%s", error_message(&error)) : 0;

@@ -93,6 +93,17 @@ static void undo_written(Task *task) {
         add_end(op, op->r, &op->error);
 }
 
+static void add_log_failure(const AddOp *op) {
+        log_ctx(LOG_ERR,
+                &(LogContext) { .sandbox = op->request.container_id,
+                                .network = op->attachment ? op->attachment->network->name : NULL,
+                                .interface = op->request.ifname,
+                                .op = "add",
+                                .error = op->r },
+                "add: %s of %s: %s", op->request.ifname, op->request.container_id,
+                error_message(&op->error));
+}
+
 /* Takes the sentence over. The kernel holds nothing of the attachment any more. */
 static void add_fail(AddOp *op, int r, Error *e) {
         Attachment *a = op->attachment;
@@ -102,14 +113,7 @@ static void add_fail(AddOp *op, int r, Error *e) {
         op->r = r;
         op->error = *e;
         *e = ERROR_NULL;
-        log_ctx(LOG_ERR,
-                &(LogContext) { .sandbox = op->request.container_id,
-                                .network = a ? a->network->name : NULL,
-                                .interface = op->request.ifname,
-                                .op = "add",
-                                .error = r },
-                "add: %s of %s: %s", op->request.ifname, op->request.container_id,
-                error_message(&op->error));
+        add_log_failure(op);
         if (!op->written) {
                 add_drop_objects(op);
                 add_end(op, op->r, &op->error);
@@ -171,6 +175,7 @@ static void add_take_down(AddOp *op, const char *reason, Error *e) {
         op->r = -error_errno(e->kind);
         op->error = *e;
         *e = ERROR_NULL;
+        add_log_failure(op);
         free(TAKE_PTR(op->result));
         attachment_release(TAKE_PTR(op->attachment), "add-failed", reason, up_unwired, op);
 }

@@ -415,7 +415,7 @@ static void spool_open(Spool *s) {
                 spool_close(s);
                 spool_retry_later(s);
                 text = strf("spool %s: %s; DEL fails while netmgrd is down; install -d -o root -g "
-                            "netmgr -m 770 %s",
+                            "netmgr -m 770 %s, then netmgrctl reload",
                             s->path, error_message(&error), s->path);
         }
         manager_set_health(s->manager, HEALTH_SPOOL, text);
@@ -504,6 +504,11 @@ void spool_consume_before_serving(Spool *s) {
         if (s->n_busy > 0 || s->more)
                 log_warning("spool: not all is released within %u s; serving, the rest follows",
                             SPOOL_START_SEC);
+}
+
+void spool_reload(Spool *s) {
+        if (s->dirfd < 0)
+                spool_open(s);
 }
 
 Spool *spool_free(Spool *s) {

@@ -412,6 +412,23 @@ def test_spool_of_wrong_owner_or_mode(host):
     assert host.get_property("/org/netmgr1", "org.netmgr1.Manager", "Health") == "ok"
 
 
+def test_spool_is_taken_away_and_comes_back(host):
+    a = host.add(routed())
+
+    def degraded():
+        return host.get_property("/org/netmgr1", "org.netmgr1.Manager", "Health") == "degraded"
+    os.rename(spool(host), spool(host) + ".away")
+    settle(degraded, "netmgrd has noticed")
+    assert "spool" in host.ctl("status").stdout
+    os.rename(spool(host) + ".away", spool(host))
+    host.ctl("reload", check=True)
+    assert not degraded()
+    with hanging(host):
+        a.delete(env=IMPATIENT).expect_ok()
+    consumed(host)
+    assert host.held() == {}
+
+
 # --- crashes -------------------------------------------------------------------------------------
 
 def test_killed_in_the_middle_of_consuming(host):
@@ -512,7 +529,10 @@ def test_add_that_is_read_after_its_caller_has_gone(host, caller):
     connection = host.private()
     with hanging(host):
         send_add(host, connection, *caller).close()
+        # as the runtime does then: older than what netmgrd makes of the ADD when it goes on
+        host.cni("DEL", routed(), pod.name, "eth0", pod.path, env=IMPATIENT).expect_ok()
     settle(lambda: "the caller went away" in host.netmgrd.text(), "netmgrd has noticed")
+    consumed(host)
     settle(lambda: host.held() == {} and host.ledger()["attachment"] == [], "what it began is undone")
     host.assert_nothing_left(before)
     host.add(routed(), pod)
