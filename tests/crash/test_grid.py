@@ -79,7 +79,7 @@ class World:
         await_agreement(self.host, "after the fault")
         op.finish(outcome)
         self.host.assert_nothing_left(self.base)
-        return fired
+        return self.points.fired  # of some operations only in wait()
 
     def outcome(self, op, case):
         """Starts again what the fault has ended, so that nobody waits for it."""
