@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log-ids.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "store/store-internal.h"
@@ -406,7 +407,9 @@ int store_open(const char *dir, Store **ret, char **ret_set_aside, Error *e) {
                 r = set_aside(s, &aside, e);
                 if (r < 0)
                         return r;
-                log_error("%s; set aside as %s, a new ledger is begun", error_message(&damage),
+                log_event(LOG_ERR, LOG_ID_LEDGER_SET_ASIDE,
+                          &(LogContext) { .reason = error_message(&damage) },
+                          "%s; set aside as %s, a new ledger is begun", error_message(&damage),
                           aside);
                 r = open_database(s, e);
         } else if (r < 0)

@@ -11,9 +11,11 @@
 
 #include "base/fd.h"
 #include "base/limits.h"
+#include "base/log-ids.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "core/attachment.h"
+#include "core/audit.h"
 #include "core/manager-firewall.h"
 #include "core/network.h"
 #include "core/operation.h"
@@ -32,13 +34,16 @@ void manager_set_health(Manager *m, HealthBit bit, const char *sentence) {
 
         if (streq_ptr(m->health_text[bit], sentence))
                 return;
+        if (sentence)
+                log_event(LOG_WARNING, LOG_ID_DEGRADED, &(LogContext) { .reason = sentence },
+                          "degraded: %s", sentence);
+        else
+                log_event(LOG_NOTICE, LOG_ID_RECOVERED,
+                          &(LogContext) { .reason = m->health_text[bit] },
+                          "health: recovered, it is over: %s", strempty(m->health_text[bit]));
         free(m->health_text[bit]);
         m->health_text[bit] = sentence ? strdup(sentence) : NULL;
         m->health = sentence ? before | mask : before & ~mask;
-        if (sentence)
-                log_warning("degraded: %s", sentence);
-        else
-                log_notice("health: recovered");
         if (m->observer.health_changed)
                 m->observer.health_changed(m->observer.userdata);
 }
@@ -91,8 +96,9 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         m->attachments = map_new();
         m->host_ends = map_new();
         m->ports = port_table_new();
+        m->audit = audit_new();
         if (!m->state_dir || !m->config_dir || !m->nsd_socket || !m->networks || !m->sandboxes ||
-            !m->attachments || !m->host_ends || !m->ports)
+            !m->attachments || !m->host_ends || !m->ports || !m->audit)
                 return error_oom(e);
 
         int r = conf_load(m->config_dir, &m->conf, e);
@@ -267,6 +273,7 @@ Manager *manager_free(Manager *m) {
         map_free(m->attachments);
         map_free(m->host_ends);
         port_table_free(m->ports);
+        audit_free(m->audit);
         for (char **f = m->features; f && *f; f++)
                 free(*f);
         free(m->features);

@@ -14,6 +14,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "core/audit.h"
 #include "core/enforce.h"
 #include "core/operation.h"
 #include "cri/netconf.h"
@@ -75,6 +76,22 @@ static void end_written(Task *task) {
         release_maybe_free(rel);
 }
 
+static void release_tell(const Release *rel) {
+        LogContext ctx = { .sandbox = rel->sandbox,
+                           .network = rel->network,
+                           .interface = rel->ifname,
+                           .op = rel->op,
+                           .address = rel->addresses,
+                           .reason = rel->reason,
+                           .attachment = rel->id };
+
+        if (audit_op_is_reap(rel->op))
+                audit_reaped(rel->manager, &ctx);
+        else
+                log_ctx(LOG_INFO, &ctx, "%s: %s of %s released %s", rel->op, rel->ifname,
+                        rel->sandbox, strempty(rel->addresses));
+}
+
 /* The interface is gone from both namespaces. */
 static void release_finish(Release *rel) {
         Attachment *a = TAKE_PTR(rel->attachment);
@@ -94,13 +111,7 @@ static void release_finish(Release *rel) {
         rel->commit.task.deliver = end_written;
         committer_submit(m->committer, &rel->commit);
 
-        log_ctx(LOG_INFO,
-                &(LogContext) { .sandbox = rel->sandbox,
-                                .network = rel->network,
-                                .interface = rel->ifname,
-                                .op = rel->op },
-                "%s: %s of %s released %s", rel->op, rel->ifname, rel->sandbox,
-                strempty(rel->addresses));
+        release_tell(rel);
         attachment_free(a);
         if (rel->done)
                 rel->done(0, NULL, rel->userdata);

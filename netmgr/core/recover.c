@@ -6,9 +6,11 @@
 
 #include <inttypes.h>
 
+#include "base/log-ids.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "core/attachment.h"
+#include "core/audit.h"
 #include "core/network.h"
 #include "core/operation.h"
 #include "core/sandbox.h"
@@ -99,7 +101,8 @@ static int end_attachment(Attachment *a, Store *store, Error *e) {
         return r;
 }
 
-static int end_earlier_boots(Manager *m, Store *store, Error *e) {
+static int end_earlier_boots(Manager *m, Store *store, size_t *ret_sandboxes,
+                             size_t *ret_attachments, Error *e) {
         size_t n_sandboxes = 0, n_attachments = 0;
         Sandbox *s;
         int r = 0;
@@ -120,9 +123,8 @@ static int end_earlier_boots(Manager *m, Store *store, Error *e) {
                         return r;
                 n_sandboxes++;
         }
-        if (n_sandboxes > 0)
-                log_notice("the machine was started anew: released %zu attachments of %zu sandboxes",
-                           n_attachments, n_sandboxes);
+        *ret_sandboxes = n_sandboxes;
+        *ret_attachments = n_attachments;
         return 0;
 }
 
@@ -167,18 +169,27 @@ static int compare_links(Manager *m, Error *e) {
 }
 
 int manager_recover(Manager *m, Store *store, Error *e) {
+        size_t n_sandboxes = 0, n_attachments = 0;
+
         int r = load_all(m, store, e);
         if (r < 0)
                 return r;
         r = store_begin(store, e);
         if (r < 0)
                 return r;
-        r = end_earlier_boots(m, store, e);
+        r = end_earlier_boots(m, store, &n_sandboxes, &n_attachments, e);
         if (r >= 0)
                 r = store_commit(store, e);
         if (r < 0) {
                 store_rollback(store);
                 return r;
+        }
+        if (n_sandboxes > 0) {
+                log_event(LOG_NOTICE, LOG_ID_EARLIER_BOOT,
+                          &(LogContext) { .op = "reboot", .reason = "the boot id changed" },
+                          "the machine was started anew: released %zu attachments of %zu sandboxes",
+                          n_attachments, n_sandboxes);
+                audit_count_reaps(m, "reboot", n_attachments);
         }
         forget_earlier_boots(m);
         return compare_links(m, e);

@@ -16,7 +16,8 @@ MEMBERS = {
                     "ListNetworks": ("", "a(sso)"), "GetSandbox": ("s", "o"), "GetNetwork": ("s", "o"),
                     "AddNetwork": ("ssa{sv}", "o"), "RemoveNetwork": ("sa{sv}", ""), "Reload": ("", ""),
                     "Describe": ("", "s"), "DescribeAll": ("s", "s")},
-        "properties": {"Version": "s", "Features": "as", "Health": "s", "HealthReasons": "as"},
+        "properties": {"Version": "s", "Features": "as", "Health": "s", "HealthReasons": "as",
+                       "Repairs": "t", "Reaps": "t"},
         "signals": {"SandboxAdded": "so", "SandboxRemoved": "so", "AttachmentChanged": "osss"}},
     RUNTIME: {
         "methods": {m: ("a{sv}", "s") for m in ("Add", "Del", "Check", "CollectGarbage", "Status")},

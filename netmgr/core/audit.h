@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * What netmgrd does without being asked: repairs (the kernel is made to agree with the ledger) and
+ * reaps (an attachment is released without a DEL). Each is a journal message with a MESSAGE_ID and is
+ * counted since the start of the process; the counters are the D-Bus properties Repairs and Reaps.
+ * On the event loop only.
+ */
+
+#include "base/log.h"
+#include "core/manager.h"
+
+typedef enum RepairKind {
+        REPAIR_TABLES, /* nftables */
+        REPAIR_LINK,
+        REPAIR_ADDRESS,
+        REPAIR_ROUTE,
+        REPAIR_NEIGHBOUR,
+        REPAIR_BRIDGE,
+        REPAIR_SHAPING,
+        REPAIR_SYSCTL,
+        REPAIR_STRAY, /* an object of ours that no row asks for was removed */
+        _REPAIR_MAX,
+} RepairKind;
+
+typedef enum ReapReason {
+        REAP_GC,          /* the runtime's list does not have it */
+        REAP_NETNS,       /* its network namespace is gone */
+        REAP_SYNCHRONIZE, /* the runtime's sandboxes, asked for by netmgr-cri, do not have it */
+        REAP_REBOOT,
+        REAP_RECOVER, /* half made or half gone when netmgrd started */
+        REAP_RECONCILE,
+        REAP_REPLACED, /* an ADD of the same name came */
+        REAP_OTHER,
+        _REAP_MAX,
+} ReapReason;
+
+const char *repair_kind_to_string(RepairKind kind);
+const char *reap_reason_to_string(ReapReason reason);
+
+struct Audit {
+        uint64_t repairs[_REPAIR_MAX], reaps[_REAP_MAX];
+        sd_event_source *timer; /* tells the observer, once for a burst */
+};
+
+Audit *audit_new(void);
+Audit *audit_free(Audit *audit); /* accepts NULL, returns NULL */
+
+/* Sums over all kinds. */
+uint64_t audit_repairs(const Manager *m);
+uint64_t audit_reaps(const Manager *m);
+
+/* Counts one repair and logs the sentence with LOG_ID_REPAIRED; about->reason is the sentence when the
+ * caller gives none. `about` may be NULL. */
+void audit_repaired(Manager *m, RepairKind kind, const LogContext *about, const char *format, ...)
+                _printf_(4, 5);
+/* Counts only: for repairs that have a message of their own. */
+void audit_count_repair(Manager *m, RepairKind kind);
+
+/* Whether an attachment that ends by this operation (attachment_release()) was reaped: everything but
+ * DEL and the undoing of an ADD. */
+bool audit_op_is_reap(const char *op);
+/* Counts n attachments that ended by the operation. */
+void audit_count_reaps(Manager *m, const char *op, uint64_t n);
+/* Counts one and logs it with LOG_ID_REAPED; about has op, reason, sandbox, … */
+void audit_reaped(Manager *m, const LogContext *about);
