@@ -15,6 +15,21 @@
 #include "base/parse.h"
 #include "store/store-internal.h"
 
+/* The same columns from both halves of the past: what has ended, and what is held. */
+#define HISTORY_ENDED(from_where_order)                                                            \
+        "SELECT e.attachment, e.since_usec, e.usec, e.op, e.reason, e.network, e.sandbox,"         \
+        " e.ifname, e.host_ifname, e.pod_namespace, e.pod_name, e.pod_uid, e.addresses, e.ports"   \
+        " FROM " from_where_order
+#define ENDED_LATER "e.since_usec IS NOT NULL AND e.usec >= ?1"
+#define NEWEST      " ORDER BY e.usec DESC, e.seq DESC"
+#define HISTORY_HELD(where)                                                                         \
+        "SELECT a.id, a.created_usec, 0, NULL, NULL, a.network, a.sandbox, a.ifname,"               \
+        " a.host_ifname, s.pod_namespace, s.pod_name, s.pod_uid,"                                   \
+        " (SELECT group_concat(address || '/' || prefix) FROM (SELECT address, prefix FROM address" \
+        "  WHERE attachment = a.id ORDER BY set_index)), NULL"                                      \
+        " FROM attachment AS a JOIN sandbox AS s ON s.id = a.sandbox WHERE " where                  \
+        " ORDER BY a.id DESC"
+
 static const char *const sql[_STMT_MAX] = {
         [STMT_BEGIN] = "BEGIN IMMEDIATE",
         [STMT_COMMIT] = "COMMIT",
@@ -94,9 +109,39 @@ static const char *const sql[_STMT_MAX] = {
                             " ON CONFLICT (network, set_index) DO UPDATE SET address = ?3",
         [STMT_DELETE_CURSORS] = "DELETE FROM cursor WHERE network = ?1",
         [STMT_ADD_EVENT] =
-                        "INSERT INTO event (usec, op, network, sandbox, ifname, addresses, reason)"
-                        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        [STMT_TRIM_EVENTS] = "DELETE FROM event WHERE seq <= ?1",
+                        "INSERT INTO event (usec, since_usec, attachment, op, network, sandbox, ifname,"
+                        " host_ifname, pod_namespace, pod_name, pod_uid, addresses, ports, reason)"
+                        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+        [STMT_ADD_EVENT_ADDRESS] = "INSERT OR IGNORE INTO event_address VALUES (?1, ?2, ?3)",
+        [STMT_TRIM_EVENTS] = "DELETE FROM event WHERE seq IN"
+                             " (SELECT seq FROM event WHERE seq <= ?1 ORDER BY seq LIMIT ?2)",
+        [STMT_HISTORY_ENDED] = HISTORY_ENDED("event AS e WHERE " ENDED_LATER NEWEST),
+        [STMT_HISTORY_ENDED_ADDRESS] =
+                        HISTORY_ENDED("event_address AS x JOIN event AS e ON e.seq = x.seq"
+                                      " WHERE x.address = ?2 AND x.usec >= ?1"
+                                      " ORDER BY x.usec DESC, x.seq DESC"),
+        [STMT_HISTORY_ENDED_SANDBOX] =
+                        HISTORY_ENDED("event AS e WHERE e.sandbox = ?2 AND " ENDED_LATER NEWEST),
+        [STMT_HISTORY_ENDED_POD] =
+                        HISTORY_ENDED("event AS e WHERE e.pod_namespace = ?2 AND e.pod_name = ?3"
+                                      " AND " ENDED_LATER NEWEST),
+        [STMT_HISTORY_HELD] = HISTORY_HELD("TRUE"),
+        [STMT_HISTORY_HELD_ADDRESS] = HISTORY_HELD(
+                        "a.id IN (SELECT attachment FROM address WHERE address = ?2 AND pool IN"
+                        " (SELECT 'host' UNION SELECT name FROM network))"),
+        [STMT_HISTORY_HELD_SANDBOX] = HISTORY_HELD("a.sandbox = ?2"),
+        [STMT_HISTORY_HELD_POD] = HISTORY_HELD("s.pod_namespace = ?2 AND s.pod_name = ?3"),
+        [STMT_HISTORY_PORTS] =
+                        "SELECT attachment, host_address, protocol, host_port, container_port"
+                        " FROM port WHERE attachment = ?1"
+                        " ORDER BY protocol, host_address, host_port",
+        [STMT_HISTORY_CHANGES] =
+                        "SELECT usec, op, ports FROM event WHERE attachment = ?1 AND since_usec IS NULL"
+                        " AND op <> 'add' ORDER BY seq DESC LIMIT ?2",
+        [STMT_FIND_SANDBOX] =
+                        "SELECT sandbox FROM event WHERE since_usec IS NOT NULL AND sandbox >= ?1"
+                        " AND sandbox < ?2 UNION SELECT id FROM sandbox WHERE id >= ?1 AND id < ?2"
+                        " ORDER BY 1 LIMIT 2",
 };
 
 static int code_errno(int code) {
