@@ -6,6 +6,7 @@
  * private socket alike.
  */
 
+#include "base/failpoint.h"
 #include "base/fd.h"
 #include "base/limits.h"
 #include "bus/bus-internal.h"
@@ -125,10 +126,12 @@ int runtime_request_read(sd_bus_message *m, Request *q, Error *e) {
 static void runtime_done(int r, const Error *e, const char *result, void *userdata) {
         sd_bus_message *m = userdata;
 
+        failpoint_past("bus-reply");
         if (r < 0)
                 bus_reply_error(m, r, e);
         else
                 (void) sd_bus_reply_method_return(m, "s", result);
+        failpoint_past("bus-replied");
         sd_bus_message_unref(m);
 }
 
