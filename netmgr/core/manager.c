@@ -16,6 +16,7 @@
 #include "base/parse.h"
 #include "core/attachment.h"
 #include "core/audit.h"
+#include "core/history.h"
 #include "core/manager-firewall.h"
 #include "core/network.h"
 #include "core/operation.h"
@@ -97,8 +98,9 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         m->host_ends = map_new();
         m->ports = port_table_new();
         m->audit = audit_new();
+        m->history = history_queue_new();
         if (!m->state_dir || !m->config_dir || !m->nsd_socket || !m->networks || !m->sandboxes ||
-            !m->attachments || !m->host_ends || !m->ports || !m->audit)
+            !m->attachments || !m->host_ends || !m->ports || !m->audit || !m->history)
                 return error_oom(e);
 
         int r = conf_load(m->config_dir, &m->conf, e);
@@ -259,6 +261,7 @@ Manager *manager_free(Manager *m) {
         m->committer = committer_free(m->committer);
         m->flows = flows_free(m->flows);
         mailbox_drain(m->mailbox);
+        history_queue_free(m->history);
         mailbox_free(m->mailbox);
         nl_monitor_free(m->monitor);
         manager_unwatch_firewalls(m);

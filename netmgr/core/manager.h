@@ -94,6 +94,7 @@ struct Manager {
         unsigned n_operations;          /* under way; at most conf.queue_max */
         unsigned health;                /* 1 << HealthBit */
         char *health_text[_HEALTH_MAX]; /* owned; the sentence that goes with the bit */
+        struct HistoryQueue *history;   /* questions about the past that wait */
         Audit *audit;                   /* counters of repairs and reaps */
 
         sd_event_source *inotify_source;

@@ -14,6 +14,7 @@
 #include "core/network.h"
 #include "core/operation.h"
 #include "core/sandbox.h"
+#include "core/trail.h"
 
 typedef struct Loader {
         Manager *manager;
@@ -82,23 +83,17 @@ static int load_all(Manager *m, Store *store, Error *e) {
 
 /* One attachment of an earlier boot: nothing of it is in this kernel. */
 static int end_attachment(Attachment *a, Store *store, Error *e) {
-        _cleanup_free_ char *addresses = attachment_addresses_text(a);
-        EventRow event = { .usec = now_realtime(),
-                           .op = "reboot",
-                           .network = a->network->name,
-                           .sandbox = a->sandbox->id,
-                           .ifname = a->spec.ifname,
-                           .addresses = addresses,
-                           .reason = "the boot id changed" };
+        _cleanup_(trail_clear) Trail trail = { 0 };
+        EventRow event;
         int r = 0;
 
         for (size_t i = 0; i < a->n_leases && r >= 0; i++)
                 r = store_delete_address(store, a->leases[i]->pool, &a->leases[i]->address, e);
         if (r >= 0)
                 r = store_delete_attachment(store, a->spec.id, e);
-        if (r >= 0)
-                r = store_add_event(store, &event, e);
-        return r;
+        trail_take(&trail, a);
+        event = trail_end(&trail, "reboot", "the boot id changed", now_realtime());
+        return r < 0 ? r : store_add_event(store, &event, e);
 }
 
 static int end_earlier_boots(Manager *m, Store *store, size_t *ret_sandboxes,
@@ -203,9 +198,12 @@ void manager_finish_recovery(Manager *m) {
                 if (a->busy)
                         continue;
                 if (a->state != ATTACHMENT_UP)
-                        attachment_release(a, "recover",
-                                           "netmgrd ended in the middle of an operation", NULL,
-                                           NULL);
+                        attachment_release(
+                                        a, "recover",
+                                        a->state == ATTACHMENT_RELEASING
+                                                        ? "netmgrd ended while it was being released"
+                                                        : "netmgrd ended in the middle of its ADD",
+                                        NULL, NULL);
                 else if (a->spec.host_ifname[0] && a->lost)
                         attachment_release(a, "recover",
                                            "its interface was gone when netmgrd started", NULL,

@@ -15,7 +15,7 @@ MEMBERS = {
         "methods": {"ListSandboxes": ("", "a(ssso)"), "ListAttachments": ("", "a(sssso)"),
                     "ListNetworks": ("", "a(sso)"), "GetSandbox": ("s", "o"), "GetNetwork": ("s", "o"),
                     "AddNetwork": ("ssa{sv}", "o"), "RemoveNetwork": ("sa{sv}", ""), "Reload": ("", ""),
-                    "Describe": ("", "s"), "DescribeAll": ("s", "s")},
+                    "Describe": ("", "s"), "DescribeAll": ("s", "s"), "History": ("sa{sv}", "s")},
         "properties": {"Version": "s", "Features": "as", "Health": "s", "HealthReasons": "as",
                        "Repairs": "t", "Reaps": "t"},
         "signals": {"SandboxAdded": "so", "SandboxRemoved": "so", "AttachmentChanged": "osss"}},
