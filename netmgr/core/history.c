@@ -4,8 +4,14 @@
 
 #include "core/history.h"
 
+#include <malloc.h>
+
 #include "base/limits.h"
 #include "base/parse.h"
+
+/* An answer of so many rows leaves megabytes in two arenas of malloc(), which would not be used again
+ * before the next such question. */
+#define LARGE_ROWS 256
 
 typedef struct Question {
         Commit commit; /* first member */
@@ -40,11 +46,15 @@ HistoryQueue *history_queue_new(void) {
 }
 
 static void question_free(Question *q) {
+        bool large = q->n_rows >= LARGE_ROWS;
+
         for (size_t i = 0; i < q->n_rows; i++)
                 history_row_clear(&q->rows[i]);
         free(q->rows);
         free(q->text);
         free(q);
+        if (large)
+                (void) malloc_trim(0);
 }
 
 static void question_end(Question *q, int r, const Error *e) {

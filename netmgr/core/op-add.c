@@ -45,6 +45,7 @@ static void add_free(AddOp *op) {
         trail_clear(&op->trail);
         free(op->plan_json);
         free(op->answer);
+        free(op->result);
         free(op);
 }
 

@@ -121,6 +121,7 @@ def test_by_sandbox_and_pod(host):
     assert name == "InvalidArgument" and "abcdef01" in sentence and "abcdff02" in sentence
 
 
+@pytest.mark.sanitize
 def test_gc_and_failed_adds(host):
     a, b = host.add(bridge("br1"), cid="listed"), host.add(bridge("br1"), cid="unlisted")
     host.cni("GC", {**bridge("br1", version="1.1.0"),
@@ -139,6 +140,7 @@ def test_gc_and_failed_adds(host):
     a.check().expect_ok()
 
 
+@pytest.mark.sanitize
 def test_crash_and_death(host):
     """The sandbox died while the daemon was down; another was half made."""
     dead, half, alive = (host.add(routed(), cid=cid) for cid in ("dead", "half", "alive"))
@@ -216,6 +218,7 @@ def test_everybody_may_ask(host):
     assert "box" in host.ctl("history", user="nobody", check=True).stdout
 
 
+@pytest.mark.sanitize
 def test_a_thousand_events_and_many_questions(host):
     """The newest are told, the daemon serves meanwhile, and every question is answered or refused."""
     a = host.add(routed("net1", "10.97.0.0/24"), cid="live")
@@ -350,6 +353,7 @@ class Journal:
                 return fields
 
 
+@pytest.mark.sanitize
 def test_reaps_in_the_journal(host):
     a = host.add(routed("net1", "10.97.0.0/24", "fd97::/64"), cid="box")
     number = history(host, "box")[0]["Attachment"]
