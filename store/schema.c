@@ -70,7 +70,11 @@ static const char *const migrations[STORE_SCHEMA_VERSION] = {
         " mode TEXT NOT NULL, ingress_rate INTEGER NOT NULL, ingress_burst INTEGER NOT NULL,"
         " egress_rate INTEGER NOT NULL, egress_burst INTEGER NOT NULL) STRICT;",
 
-        /* 3: the audit trail answers questions. since_usec is set (0: unknown) where the event ends what
+        /* 3: what tells, later, that the path of a sandbox no longer leads to its namespace. */
+        "ALTER TABLE sandbox ADD COLUMN netns_seen INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE sandbox ADD COLUMN netns_start INTEGER NOT NULL DEFAULT 0;",
+
+        /* 4: the audit trail answers questions. since_usec is set (0: unknown) where the event ends what
          * an attachment held; those are found by address, sandbox and pod. What an older event ended is
          * concluded from the one before it. */
         "ALTER TABLE event ADD COLUMN attachment INTEGER;"

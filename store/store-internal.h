@@ -52,6 +52,12 @@ typedef enum StoreStmt {
         STMT_HISTORY_PORTS,
         STMT_HISTORY_CHANGES,
         STMT_FIND_SANDBOX,
+        STMT_BOOT_EVENTS,
+        STMT_BOOT_EVENT_ADDRESSES,
+        STMT_BOOT_RESTED,
+        STMT_BOOT_ADDRESSES,
+        STMT_BOOT_ATTACHMENTS,
+        STMT_BOOT_SANDBOXES,
         _STMT_MAX,
 } StoreStmt;
 

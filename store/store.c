@@ -44,12 +44,13 @@ static const char *const sql[_STMT_MAX] = {
         [STMT_DELETE_NETWORK] = "DELETE FROM network WHERE name = ?1",
         [STMT_LOAD_SANDBOXES] =
                         "SELECT id, runtime, pod_namespace, pod_name, pod_uid, labels, netns_path,"
-                        " netns_cookie, netns_dev, netns_ino, boot_id, state FROM sandbox ORDER BY id",
+                        " netns_cookie, netns_dev, netns_ino, boot_id, state, netns_seen, netns_start"
+                        " FROM sandbox ORDER BY id",
         [STMT_PUT_SANDBOX] =
-                        "INSERT INTO sandbox VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+                        "INSERT INTO sandbox VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
                         " ON CONFLICT (id) DO UPDATE SET runtime = ?2, pod_namespace = ?3, pod_name = ?4,"
                         " pod_uid = ?5, labels = ?6, netns_path = ?7, netns_cookie = ?8, netns_dev = ?9,"
-                        " netns_ino = ?10, boot_id = ?11, state = ?12",
+                        " netns_ino = ?10, boot_id = ?11, state = ?12, netns_seen = ?13, netns_start = ?14",
         [STMT_DELETE_SANDBOX] = "DELETE FROM sandbox WHERE id = ?1",
         [STMT_LOAD_ATTACHMENTS] =
                         "SELECT id, network, sandbox, ifname, kind, state, request, result, host_ifname,"
@@ -142,6 +143,35 @@ static const char *const sql[_STMT_MAX] = {
                         "SELECT sandbox FROM event WHERE since_usec IS NOT NULL AND sandbox >= ?1"
                         " AND sandbox < ?2 UNION SELECT id FROM sandbox WHERE id >= ?1 AND id < ?2"
                         " ORDER BY 1 LIMIT 2",
+        /* As trail_end() would, but for the ranges of ports. */
+        [STMT_BOOT_EVENTS] =
+                        "INSERT INTO event (usec, since_usec, attachment, op, network, sandbox, ifname,"
+                        " host_ifname, pod_namespace, pod_name, pod_uid, addresses, ports, reason)"
+                        " SELECT ?2, a.created_usec, a.id, 'reboot', a.network, a.sandbox, a.ifname,"
+                        " a.host_ifname, s.pod_namespace, s.pod_name, s.pod_uid,"
+                        " (SELECT group_concat(text) FROM (SELECT address || '/' || prefix AS text"
+                        "  FROM address WHERE attachment = a.id ORDER BY set_index)),"
+                        " (SELECT substr(group_concat(text), 1, ?3) FROM"
+                        "  (SELECT iif(instr(host_address, ':'), '[' || host_address || ']', host_address)"
+                        "   || ':' || host_port || '->' || container_port || '/' || protocol AS text"
+                        "   FROM port WHERE attachment = a.id ORDER BY protocol, host_address, host_port)),"
+                        " 'the boot id changed'"
+                        " FROM attachment AS a JOIN sandbox AS s ON s.id = a.sandbox"
+                        " WHERE s.boot_id <> ?1 ORDER BY a.id",
+        [STMT_BOOT_EVENT_ADDRESSES] =
+                        "INSERT OR IGNORE INTO event_address SELECT h.address, e.usec, e.seq"
+                        " FROM event AS e JOIN address AS h ON h.attachment = e.attachment"
+                        " WHERE e.since_usec IS NOT NULL AND e.usec = ?2 AND e.op = 'reboot'",
+        /* Flows of what rests may still arrive, unless they are of another boot. */
+        [STMT_BOOT_RESTED] = "DELETE FROM address WHERE attachment IS NULL"
+                             " AND EXISTS (SELECT 1 FROM sandbox)"
+                             " AND NOT EXISTS (SELECT 1 FROM sandbox WHERE boot_id = ?1)",
+        [STMT_BOOT_ADDRESSES] =
+                        "DELETE FROM address WHERE attachment IN (SELECT a.id FROM attachment AS a"
+                        " JOIN sandbox AS s ON s.id = a.sandbox WHERE s.boot_id <> ?1)",
+        [STMT_BOOT_ATTACHMENTS] = "DELETE FROM attachment WHERE sandbox IN"
+                                  " (SELECT id FROM sandbox WHERE boot_id <> ?1)",
+        [STMT_BOOT_SANDBOXES] = "DELETE FROM sandbox WHERE boot_id <> ?1",
 };
 
 static int code_errno(int code) {

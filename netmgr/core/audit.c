@@ -4,25 +4,19 @@
 
 #include "core/audit.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-
 #include "base/log-ids.h"
 
 /* A reboot or a GC reaps hundreds at once; the bus hears of it once. */
 #define TELL_DELAY_USEC 250000U
 
 static const char *const repair_names[_REPAIR_MAX] = {
-        [REPAIR_TABLES] = "tables",       [REPAIR_LINK] = "link",
-        [REPAIR_ADDRESS] = "address",     [REPAIR_ROUTE] = "route",
-        [REPAIR_NEIGHBOUR] = "neighbour", [REPAIR_BRIDGE] = "bridge",
-        [REPAIR_SHAPING] = "shaping",     [REPAIR_SYSCTL] = "sysctl",
-        [REPAIR_STRAY] = "stray",
+        [REPAIR_TABLES] = "tables", [REPAIR_NETWORK] = "network", [REPAIR_LINK] = "link",
+        [REPAIR_HOST] = "host",     [REPAIR_SANDBOX] = "sandbox", [REPAIR_STRAY] = "stray",
 };
 
 /* The operations of attachment_release(), which are in the event table too. */
 static const char *const reap_names[_REAP_MAX] = {
-        [REAP_GC] = "gc",           [REAP_NETNS] = "netns",
+        [REAP_GC] = "gc",           [REAP_NETNS] = "gone",
         [REAP_REBOOT] = "reboot",   [REAP_SYNCHRONIZE] = "synchronize",
         [REAP_RECOVER] = "recover", [REAP_RECONCILE] = "reconcile",
         [REAP_OTHER] = "other",     [REAP_REPLACED] = "replaced",
@@ -101,21 +95,14 @@ void audit_count_repair(Manager *m, RepairKind kind) {
         tell_soon(m);
 }
 
-void audit_repaired(Manager *m, RepairKind kind, const LogContext *about, const char *format, ...) {
+void audit_tell_repair(RepairKind kind, const LogContext *about, const char *found) {
         LogContext ctx = about ? *about : (LogContext) { 0 };
-        char text[512];
-        va_list ap;
 
-        va_start(ap, format);
-        (void) vsnprintf(text, sizeof(text), format, ap);
-        va_end(ap);
         if (!ctx.op)
                 ctx.op = "repair";
-        if (!ctx.reason)
-                ctx.reason = text;
-        log_event(LOG_NOTICE, LOG_ID_REPAIRED, &ctx, "repaired (%s): %s",
-                  repair_kind_to_string(kind), text);
-        audit_count_repair(m, kind);
+        ctx.reason = found;
+        log_event(LOG_NOTICE, LOG_ID_REPAIRED, &ctx, "%s: %s: repaired (%s)", ctx.op, found,
+                  repair_kind_to_string(kind));
 }
 
 bool audit_op_is_reap(const char *op) {

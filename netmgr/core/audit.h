@@ -12,15 +12,12 @@
 #include "core/manager.h"
 
 typedef enum RepairKind {
-        REPAIR_TABLES, /* nftables */
-        REPAIR_LINK,
-        REPAIR_ADDRESS,
-        REPAIR_ROUTE,
-        REPAIR_NEIGHBOUR,
-        REPAIR_BRIDGE,
-        REPAIR_SHAPING,
-        REPAIR_SYSCTL,
-        REPAIR_STRAY, /* an object of ours that no row asks for was removed */
+        REPAIR_TABLES,  /* nftables, built anew */
+        REPAIR_NETWORK, /* a bridge or its addresses, forwarding */
+        REPAIR_LINK,    /* an interface was made anew */
+        REPAIR_HOST,    /* of an attachment, in the host's netns: addresses, routes, limits, … */
+        REPAIR_SANDBOX, /* of an attachment, in the sandbox */
+        REPAIR_STRAY,   /* a link of ours that no row knows was deleted */
         _REPAIR_MAX,
 } RepairKind;
 
@@ -29,7 +26,7 @@ typedef enum ReapReason {
         REAP_NETNS,       /* its network namespace is gone */
         REAP_SYNCHRONIZE, /* the runtime's sandboxes, asked for by netmgr-cri, do not have it */
         REAP_REBOOT,
-        REAP_RECOVER, /* half made or half gone when netmgrd started */
+        REAP_RECOVER, /* half made when netmgrd started */
         REAP_RECONCILE,
         REAP_REPLACED, /* an ADD of the same name came */
         REAP_OTHER,
@@ -51,11 +48,9 @@ Audit *audit_free(Audit *audit); /* accepts NULL, returns NULL */
 uint64_t audit_repairs(const Manager *m);
 uint64_t audit_reaps(const Manager *m);
 
-/* Counts one repair and logs the sentence with LOG_ID_REPAIRED; about->reason is the sentence when the
- * caller gives none. `about` may be NULL. */
-void audit_repaired(Manager *m, RepairKind kind, const LogContext *about, const char *format, ...)
-                _printf_(4, 5);
-/* Counts only: for repairs that have a message of their own. */
+/* Logs with LOG_ID_REPAIRED what was found, in a sentence, and put right; `about` may be NULL. Counting is
+ * separate: one repair may be told in several sentences. */
+void audit_tell_repair(RepairKind kind, const LogContext *about, const char *found);
 void audit_count_repair(Manager *m, RepairKind kind);
 
 /* Whether an attachment that ends by this operation (attachment_release()) was reaped: everything but

@@ -18,16 +18,26 @@
 #include "core/audit.h"
 #include "core/history.h"
 #include "core/manager-firewall.h"
+#include "core/netns-watch.h"
 #include "core/network.h"
 #include "core/operation.h"
 #include "core/ports.h"
+#include "core/reconcile.h"
 #include "core/recover.h"
 #include "core/sandbox.h"
 
-uint64_t now_realtime(void) {
+static uint64_t now(clockid_t clock) {
         struct timespec ts;
-        clock_gettime(CLOCK_REALTIME, &ts);
+        clock_gettime(clock, &ts);
         return (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
+}
+
+uint64_t now_realtime(void) {
+        return now(CLOCK_REALTIME);
+}
+
+uint64_t now_monotonic(void) {
+        return now(CLOCK_MONOTONIC);
 }
 
 void manager_set_health(Manager *m, HealthBit bit, const char *sentence) {
@@ -209,9 +219,14 @@ int manager_start(Manager *m, Error *e) {
                 r = reaper_new(m->mailbox, m->kernel, &m->reaper);
         if (r >= 0)
                 r = flows_new(&m->flows);
+        if (r >= 0)
+                r = reconciler_new(m, &m->reconciler);
         if (r < 0)
                 return error_set_errnof(e, ERROR_INTERNAL, r, "starting the threads");
 
+        r = netns_watch_new(m, &m->netns_watch);
+        if (r < 0)
+                return error_set_errnof(e, ERROR_INTERNAL, r, "watching for ends of sandboxes");
         r = manager_watch_firewalls(m, e);
         if (r < 0)
                 return r;
@@ -220,6 +235,7 @@ int manager_start(Manager *m, Error *e) {
         if (r < 0)
                 return r;
         manager_finish_recovery(m);
+        reconcile_at_start(m);
         return 0;
 }
 
@@ -262,8 +278,10 @@ Manager *manager_free(Manager *m) {
         m->flows = flows_free(m->flows);
         mailbox_drain(m->mailbox);
         history_queue_free(m->history);
+        m->netns_watch = netns_watch_free(m->netns_watch);
         mailbox_free(m->mailbox);
         nl_monitor_free(m->monitor);
+        m->reconciler = reconciler_free(m->reconciler);
         manager_unwatch_firewalls(m);
         kernel_socket_free(m->nl);
         sd_event_source_disable_unref(m->inotify_source);

@@ -205,8 +205,7 @@ static int parse_answer(const char *text, const char *member, json_object **ret,
         return 0;
 }
 
-static int read_answer(sd_bus_message *reply, const char *member, json_object **ret,
-                       sd_bus_error *e) {
+int client_answer(sd_bus_message *reply, const char *member, json_object **ret, sd_bus_error *e) {
         const char *text;
         int r;
 
@@ -225,7 +224,7 @@ int client_describe(sd_bus *bus, const char *path, const char *interface, json_o
         r = client_call(bus, 0, path, interface, "Describe", &reply, e, NULL);
         if (r < 0)
                 return r;
-        return read_answer(reply, "Describe", ret, e);
+        return client_answer(reply, "Describe", ret, e);
 }
 
 int client_read_list(sd_bus_message *reply, const char *member, const char *key, json_object **ret,
@@ -234,7 +233,7 @@ int client_read_list(sd_bus_message *reply, const char *member, const char *key,
         json_object *array;
         bool good;
 
-        int r = read_answer(reply, member, &object, e);
+        int r = client_answer(reply, member, &object, e);
         if (r < 0)
                 return r;
         good = json_object_object_get_ex(object, key, &array) &&

@@ -46,6 +46,8 @@ static const Verb verbs[] = {
           verb_history, "Who had which address when, and what ended it" },
         { "monitor", NULL, "", 0, 0, NULL, verb_monitor, "Print changes until interrupted" },
         { "reload", NULL, "", 0, 0, NULL, verb_reload, "Read netmgr.conf and networks.d again" },
+        { "gc", NULL, "", 0, 1U << OPTION_DRY_RUN, NULL, verb_gc,
+          "Release what belongs to dead sandboxes" },
         { "network", "add", "FILE", 1, 0, NULL, verb_network_add,
           "Add the network of a conflist (\"-\": stdin)" },
         { "network", "remove", "NAME", 1, 0, verb_network_remove_check, verb_network_remove,
@@ -75,6 +77,7 @@ static void usage(FILE *f) {
                 "  --ingress=RATE, --egress=RATE, --ingress-burst=BITS, --egress-burst=BITS\n"
                 "                            such as 10M or 1.5G bit/s; 0 or none: no limit\n"
                 "  --since=TIME, -n LINES    such as \"2026-11-21 10:00\", yesterday, -2h; only the last lines\n"
+                "  --dry-run                 only say what would be done\n"
                 "  --json=short|pretty|off   JSON instead of tables\n"
                 "  --no-legend               no headings; tab-separated when stdout is no terminal\n"
                 "  --bus-address=ADDRESS     D-Bus address (default: the system bus)\n"
@@ -96,6 +99,7 @@ static const struct option options[] = {
         { "egress-burst", required_argument, NULL, VERB_OPTION + OPTION_EGRESS_BURST },
         { "since", required_argument, NULL, VERB_OPTION + OPTION_SINCE },
         { "lines", required_argument, NULL, VERB_OPTION + OPTION_LINES },
+        { "dry-run", no_argument, NULL, VERB_OPTION + OPTION_DRY_RUN },
         { "json", required_argument, NULL, 'j' },
         { "no-legend", no_argument, NULL, 'l' },
         { "bus-address", required_argument, NULL, 'b' },
@@ -209,7 +213,7 @@ static int parse_options(int argc, char **argv, Ctl *ctl, const char **ret_addre
                 default:
                         if (c < VERB_OPTION)
                                 return 1;
-                        ctl->options[c - VERB_OPTION] = optarg;
+                        ctl->options[c - VERB_OPTION] = strempty(optarg);
                 }
         return 0;
 }

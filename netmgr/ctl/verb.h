@@ -23,6 +23,7 @@ typedef enum VerbOption {
         OPTION_EGRESS_BURST,
         OPTION_SINCE,
         OPTION_LINES,
+        OPTION_DRY_RUN, /* a flag: its value is "" */
         _OPTION_MAX,
 } VerbOption;
 
@@ -47,6 +48,8 @@ int verb_history_check(Ctl *ctl, char **args, sd_bus_error *e);
 int verb_history(Ctl *ctl, char **args, sd_bus_error *e);
 
 int verb_monitor(Ctl *ctl, char **args, sd_bus_error *e);
+
+int verb_gc(Ctl *ctl, char **args, sd_bus_error *e);
 
 int verb_reload(Ctl *ctl, char **args, sd_bus_error *e);
 

@@ -15,7 +15,8 @@ MEMBERS = {
         "methods": {"ListSandboxes": ("", "a(ssso)"), "ListAttachments": ("", "a(sssso)"),
                     "ListNetworks": ("", "a(sso)"), "GetSandbox": ("s", "o"), "GetNetwork": ("s", "o"),
                     "AddNetwork": ("ssa{sv}", "o"), "RemoveNetwork": ("sa{sv}", ""), "Reload": ("", ""),
-                    "Describe": ("", "s"), "DescribeAll": ("s", "s"), "History": ("sa{sv}", "s")},
+                    "Describe": ("", "s"), "DescribeAll": ("s", "s"), "CollectGarbage": ("a{sv}", "s"),
+                    "History": ("sa{sv}", "s")},
         "properties": {"Version": "s", "Features": "as", "Health": "s", "HealthReasons": "as",
                        "Repairs": "t", "Reaps": "t"},
         "signals": {"SandboxAdded": "so", "SandboxRemoved": "so", "AttachmentChanged": "osss"}},
@@ -246,7 +247,20 @@ def calls(host):
     conf = {"cniVersion": "1.0.0", "name": "green", "plugins": [
         {"type": "netmgr", "ipam": {"type": "local", "subnet": "10.97.30.0/24"}}]}
     return {"Reload": [], "AddNetwork": ["ssa{sv}", "green", json.dumps(conf), "0"],
-            "RemoveNetwork": ["sa{sv}", "green", "0"]}
+            "RemoveNetwork": ["sa{sv}", "green", "0"], "CollectGarbage": ["a{sv}", "0"]}
+
+
+# What everybody may call: it changes nothing.
+READING = {"ListSandboxes", "ListAttachments", "ListNetworks", "GetSandbox", "GetNetwork", "Describe", "DescribeAll",
+           "History"}
+
+
+def test_every_method_of_the_manager_reads_or_asks_polkit(host):
+    """A new method that changes something has to be among calls(), which are tried without leave."""
+    rows = host.run(["busctl", "--address=unix:path=/run/dbus/system_bus_socket", "introspect", BUS, ROOT,
+                     MANAGER]).stdout.splitlines()
+    methods = {r.split()[0].lstrip(".") for r in rows if len(r.split()) > 1 and r.split()[1] == "method"}
+    assert methods == READING | set(calls(host))
 
 
 @pytest.mark.host(polkit=True)

@@ -14,6 +14,7 @@ import uuid
 import pytest
 from netmgr_host import BUS, MANAGER, ROOT, TOP, bridge, netconf, routed, settle
 from test_dbus import Monitor
+from test_gc import end, linger
 
 POD = "IgnoreUnknown=1;K8S_POD_NAMESPACE=space;K8S_POD_NAME=web;K8S_POD_UID=u1"
 IDS = dict(re.findall(r'#define LOG_ID_(\w+) +"(\w+)"', pathlib.Path(TOP, "netmgr/base/log-ids.h").read_text()))
@@ -124,8 +125,10 @@ def test_by_sandbox_and_pod(host):
 @pytest.mark.sanitize
 def test_gc_and_failed_adds(host):
     a, b = host.add(bridge("br1"), cid="listed"), host.add(bridge("br1"), cid="unlisted")
+    process = linger(host, b)  # neither alive for sure nor dead: the list decides
     host.cni("GC", {**bridge("br1", version="1.1.0"),
                     "cni.dev/valid-attachments": [{"containerID": "listed", "ifname": "eth0"}]}).expect_ok()
+    end(process)
     b.live = False
     gone, = settled(host, "unlisted", [("unlisted", "eth0", "gc")])
     assert "valid attachments" in gone["Reason"] and gone["Addresses"] == b.cidrs
@@ -151,14 +154,14 @@ def test_crash_and_death(host):
               "SET state = 'planned', result = NULL WHERE sandbox = 'half'\"); d.commit()" % host.state_dir], user="netmgr")
     host.netmgrd.start()
     dead.live = half.live = False
-    for x, reason in ((dead, "interface was gone"), (half, "middle of its ADD")):
-        gone, = settled(host, x.cid, [(x.cid, "eth0", "recover")])
+    for x, by, reason in ((dead, "gone", "network namespace is gone"), (half, "recover", "middle of its ADD")):
+        gone, = settled(host, x.cid, [(x.cid, "eth0", by)])
         assert reason in gone["Reason"] and gone["Addresses"] == x.cidrs
     assert ends(history(host, "alive")) == [("alive", "eth0", "")]
     settle(lambda: host.get_property(ROOT, MANAGER, "Reaps") == 2, "both are counted")
     status = host.ctl_json("status")
-    assert status["ReapsByReason"] == {"recover": 2} and status["Reaps"] == 2 and status["Repairs"] == 0
-    assert "recover=2" in host.ctl("status", check=True).stdout
+    assert status["ReapsByReason"] == {"gone": 1, "recover": 1} and status["Reaps"] == 2 and status["Repairs"] == 0
+    assert "gone=1,recover=1" in host.ctl("status", check=True).stdout
     alive.check().expect_ok()
 
 
@@ -358,12 +361,13 @@ def test_reaps_in_the_journal(host):
     a = host.add(routed("net1", "10.97.0.0/24", "fd97::/64"), cid="box")
     number = history(host, "box")[0]["Attachment"]
     with Journal(host) as journal:
-        host.cni("GC", {**routed("net1", version="1.1.0"), "cni.dev/valid-attachments": []}).expect_ok()
+        a.pod.delete()
         a.live = False
         fields = journal.await_id("REAPED")
         assert fields == {**fields, "NETMGR_SANDBOX": "box", "NETMGR_NETWORK": "net1", "INTERFACE": "eth0",
-                          "NETMGR_OP": "gc", "NETMGR_ATTACHMENT": str(number), "NETMGR_ADDRESS": ",".join(a.cidrs),
-                          "NETMGR_REASON": "not among the runtime's valid attachments", "PRIORITY": "5"}
+                          "NETMGR_OP": "gone", "NETMGR_ATTACHMENT": str(number), "NETMGR_ADDRESS": ",".join(a.cidrs),
+                          "NETMGR_REASON": history(host, "box")[0]["Reason"], "PRIORITY": "5"}
+        assert "network namespace is gone" in fields["NETMGR_REASON"]
         assert "box" in fields["MESSAGE"] and a.cidrs[0] in fields["MESSAGE"]
         settle(lambda: host.get_property(ROOT, MANAGER, "Reaps") == 1, "it is counted")
         host.add(routed(), cid="asked").delete().expect_ok()
@@ -408,9 +412,9 @@ def test_counters_are_signalled(host):
     host.add_many(routed("net1", "10.97.0.0/24"), 20)
     monitor = Monitor(host)
     try:
-        host.cni("GC", {**routed("net1", version="1.1.0"), "cni.dev/valid-attachments": []}).expect_ok()
+        host.run(["sh", "-c", 'for n in "$@"; do ip netns delete "$n" || exit; done', "sh", *[p.name for p in host.pods]])
         for a in host.attachments:
-            a.live = False
+            a.live = a.pod.exists = False
 
         def changes():
             return [data[1]["Reaps"]["data"] for member, path, data in monitor.signals()

@@ -177,6 +177,36 @@ static void test_whole_row(void **state) {
         assert_int_equal(held->n_changes, 0);
 }
 
+/* A reboot ends everything in a few statements; it is told like any other end. */
+static void test_end_by_reboot(void **state) {
+        _cleanup_(store_closep) Store *s = open_store(*state);
+        PortRow ports[2] = { port_row(1, "0.0.0.0", 80), port_row(1, "::", 80) };
+        _cleanup_(told_clear) Told t = { 0 };
+        size_t n_sandboxes, n_attachments;
+
+        put_base(s);
+        put_address(s, 1, "host", "10.97.0.2/32");
+        put_address(s, 1, "host", "fd97::2/128");
+        for (size_t i = 0; i < ELEMENTSOF(ports); i++)
+                assert_ok(store_put_port(s, &ports[i], &e));
+        assert_ok(store_end_other_boots(s, "next boot", 1900000000000000, &n_sandboxes,
+                                        &n_attachments, &e));
+        assert_int_equal(n_attachments, 1);
+        assert_ok(store_history(s, &(HistoryFilter) { .address = "fd97::2" }, keep_row, &t, &e));
+        assert_int_equal(t.n, 1);
+        HistoryRow *row = &t.rows[0];
+        assert_string_equal(row->op, "reboot");
+        assert_int_equal(row->attachment, 1);
+        assert_int_equal(row->since_usec, 1800000000000000);
+        assert_int_equal(row->until_usec, 1900000000000000);
+        assert_string_equal(row->host_ifname, "nmg1");
+        assert_string_equal(row->pod_uid, "1-2");
+        assert_string_equal(row->addresses, "10.97.0.2/32,fd97::2/128");
+        assert_string_equal(row->ports, "0.0.0.0:80->80/tcp,[::]:80->80/tcp");
+        assert_told(s, &(HistoryFilter) { .address = "10.97.0.2" }, "sb");
+        assert_told(s, &(HistoryFilter) { .pod_namespace = "default", .pod_name = "web" }, "sb");
+}
+
 static void test_limit(void **state) {
         _cleanup_(store_closep) Store *s = open_store(*state);
         _cleanup_(told_clear) Told t = { .max = 3 };
@@ -400,6 +430,7 @@ int main(void) {
                 in_dir(test_filters),
                 in_dir(test_no_table_is_walked),
                 in_dir(test_whole_row),
+                in_dir(test_end_by_reboot),
                 in_dir(test_limit),
                 in_dir(test_beginning_of_an_id),
                 in_dir(test_long_texts_are_cut),
