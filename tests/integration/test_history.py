@@ -423,3 +423,19 @@ def test_counters_are_signalled(host):
         assert len(changes()) < 20
     finally:
         monitor.stop()
+
+
+def test_repairs_in_the_journal(host):
+    """A person deletes the host's end of a living sandbox: it is made anew, told and counted; it held on all the time."""
+    a = host.add(routed(), cid="box")
+    before = history(host)
+    with Journal(host) as journal:
+        host.run(["ip", "link", "delete", a.host_ifname])
+        fields = journal.await_id("REPAIRED")
+        assert fields == {**fields, "NETMGR_SANDBOX": "box", "NETMGR_NETWORK": "net1", "INTERFACE": a.host_ifname,
+                          "NETMGR_OP": "reconcile", "NETMGR_ATTACHMENT": str(before[0]["Attachment"]), "PRIORITY": "5"}
+        assert fields["NETMGR_REASON"] in fields["MESSAGE"]
+        settle(lambda: host.ctl_json("status")["RepairsByKind"] == {"link": 1}, "it is counted")
+        assert host.get_property(ROOT, MANAGER, "Reaps") == 0
+    a.check().expect_ok()
+    assert history(host) == before
