@@ -32,7 +32,8 @@ struct Release {
         void *userdata;
         bool reaping, writing; /* who still has a part of us */
         /* for the event trail; copies, the last write outlives the attachment */
-        const char *op, *reason;
+        const char *op; /* static */
+        char *reason;   /* owned; NULL: none */
         Trail trail;
         uint64_t usec;
         bool drop_sandbox;
@@ -44,6 +45,7 @@ static void release_maybe_free(Release *rel) {
         if (rel->reaping || rel->writing || rel->attachment)
                 return;
         trail_clear(&rel->trail);
+        free(rel->reason);
         free(rel);
 }
 
@@ -215,7 +217,7 @@ void attachment_release(Attachment *a, const char *op, const char *reason, Relea
         rel->done = done;
         rel->userdata = userdata;
         rel->op = op;
-        rel->reason = reason;
+        rel->reason = reason ? strdup(reason) : NULL; /* without memory it is told without */
         attachment_set_state(a, ATTACHMENT_RELEASING);
 
         rel->writing = true;

@@ -40,7 +40,7 @@ int operation_begin(Manager *m, Error *e);
 void operation_end(Manager *m);
 
 /* Releases an attachment that is not busy: cut, delete, forget. `done` hears of it once the interface
- * is gone from both namespaces. op and reason go to the event trail; static strings. */
+ * is gone from both namespaces. op (a static string) and reason (copied; NULL: none) go to the audit trail. */
 typedef void (*ReleaseDone)(int r, const Error *e, void *userdata);
 void attachment_release(Attachment *a, const char *op, const char *reason, ReleaseDone done,
                         void *userdata);
