@@ -258,6 +258,19 @@ static int allocate(AddOp *op, Error *e) {
         return r;
 }
 
+bool add_range_is_nearly_full(const AddOp *op) {
+        const NetConf *net = op->attachment->network->conf, *mine = op->conf;
+        const char *pool = network_pool(op->attachment->network);
+
+        for (size_t i = 0; i < mine->n_runtime_sets; i++)
+                if (ipam_is_nearly_full(op->manager->ipam, pool, &mine->runtime_sets[i]))
+                        return true;
+        for (size_t i = 0; i < net->n_sets; i++)
+                if (ipam_is_nearly_full(op->manager->ipam, pool, &net->sets[i]))
+                        return true;
+        return false;
+}
+
 static InAddr gateway_of(const AttachmentSpec *s, int family) {
         for (size_t i = 0; i < s->n_addresses; i++)
                 if (s->addresses[i].gateway.family == family)

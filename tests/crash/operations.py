@@ -9,8 +9,9 @@ import contextlib
 import dataclasses
 import json
 import subprocess
+import time
 
-from netmgr_host import LIMIT, MANAGER, ROOT, bridge, routed
+from netmgr_host import LIMIT, MANAGER, ROOT, RUNTIME, bridge, routed
 
 PORTS = {"runtimeConfig": {"portMappings": [{"hostPort": 8000, "containerPort": 80, "protocol": "tcp"},
                                             {"hostPort": 8053, "containerPort": 53, "protocol": "udp"}]}}
@@ -326,5 +327,43 @@ class Reload(BusOperation):
         self.retry()
 
 
+class Claim(BusOperation):
+    """A runtime's list with the sandbox in it."""
+    name = "synchronize-claim"
+
+    def synchronize(self, *sandboxes):
+        began = int(time.clock_gettime(time.CLOCK_BOOTTIME) * 1_000_000)
+        return self.call(ROOT, RUNTIME, "Synchronize", "a{sv}", 3, "Runtime", "s", "crash", "Began", "t", began,
+                         "Sandboxes", "a(ss)", len(sandboxes), *(x for s in sandboxes for x in (s, "ready")))
+
+    def argv(self):
+        return self.synchronize(self.pod.name)
+
+    def finish(self, outcome):
+        self.retry()
+        assert {s["Id"]: s["Runtime"] for s in self.host.describe("sandboxes")}[self.pod.name] == "crash"
+        self.delete()
+        self.remove_pod()
+
+
+class Lose(Claim):
+    """A list without a sandbox that the runtime had before."""
+    name = "synchronize-lose"
+
+    def prepare(self):
+        super().prepare()
+        self.host.run(self.synchronize(self.pod.name)[0])
+
+    def argv(self):
+        return self.synchronize()
+
+    def finish(self, outcome):
+        self.retry()
+        assert self.pod.name not in {s["Id"] for s in self.host.describe("sandboxes")}
+        assert not self.pod.link("eth0")
+        self.delete()  # comes late, and finds nothing
+        self.remove_pod()
+
+
 OPERATIONS = [AddRouted, AddBridge, AddLoopback, DelRouted, DelBridge, DelDead, DelSpooled, GarbageCollection, AddPort,
-              RemovePort, Bandwidth, BandwidthShape, NetworkAdd, NetworkRemove, Reload]
+              RemovePort, Bandwidth, BandwidthShape, NetworkAdd, NetworkRemove, Reload, Claim, Lose]

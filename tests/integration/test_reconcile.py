@@ -157,7 +157,8 @@ def test_host_port_lives_through_flushes(host, two, mode):
         pytest.skip("this kernel has no tables that are owned and persist (Linux 6.9)")
     before = look(host)["nftables"]
     server = ("import socket;s=socket.socket(socket.AF_INET6);s.setsockopt(41,26,0);s.bind(('::',80));s.listen();"
-              "print('ready',flush=True)\nwhile 1:\n c,_=s.accept()\n while d:=c.recv(65536): c.sendall(d)")
+              "import threading\ndef serve(c):\n while d:=c.recv(65536): c.sendall(d)\n"
+              "print('ready',flush=True)\nwhile 1: threading.Thread(target=serve,args=(s.accept()[0],),daemon=True).start()")
     connect = "s=socket.create_connection(('192.0.2.1',8080),20)"
     client = (f"import socket,sys;{connect if mode == 'owned' else ''}\n"
               f"for line in sys.stdin:\n {connect if mode == 'plain' else ''}\n s.sendall(line.encode());d=b''\n"
