@@ -564,12 +564,19 @@ static void on_deleted(uint32_t ifindex, const char *name, void *userdata) {
                 EXPECT(sd_event_exit(s->event, 0) >= 0);
 }
 
+/* Links that were set down or lost an address on the way. */
+static void on_stripped(uint32_t ifindex, void *userdata) {
+        EXPECT(ifindex > 0);
+}
+
 static void on_lost(void *userdata) {
         EXPECT(false);
 }
 
 static void scenario_monitor(World *w) {
-        const NlMonitorCallbacks callbacks = { .link_deleted = on_deleted, .lost = on_lost };
+        const NlMonitorCallbacks callbacks = { .link_deleted = on_deleted,
+                                               .link_stripped = on_stripped,
+                                               .lost = on_lost };
         Seen seen = { .n = 0 };
         NlMonitor *m;
 
