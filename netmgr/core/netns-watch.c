@@ -12,7 +12,6 @@
 
 #include <stdio.h>
 #include <sys/inotify.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -39,12 +38,6 @@ struct NetnsWatch {
         List suspects, dead;
         bool looking;
 };
-
-static uint64_t now_monotonic(void) {
-        struct timespec ts;
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
-}
 
 /* --- directories ------------------------------------------------------------------------------- */
 
