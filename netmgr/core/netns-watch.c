@@ -244,12 +244,13 @@ static int on_look(sd_event_source *source _unused_, void *userdata) {
         return 0;
 }
 
-static int on_release(sd_event_source *source _unused_, uint64_t usec, void *userdata) {
+static int on_release(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+        uint64_t now = now_monotonic(); /* the timer may be late, and then more of them are due */
         NetnsWatch *w = userdata;
         Attachment *a;
         Sandbox *s;
 
-        while ((s = list_first(&w->dead, Sandbox, watch.queue)) && s->watch.release_usec <= usec) {
+        while ((s = list_first(&w->dead, Sandbox, watch.queue)) && s->watch.release_usec <= now) {
                 list_unlink(&s->watch.queue);
                 /* DEL came, or ADD came again and gave it an interface. */
                 if (sandbox_is_busy(s) || sandbox_has_link(s))
@@ -282,12 +283,14 @@ int netns_watch_new(Manager *m, NetnsWatch **ret) {
         list_init(&w->suspects);
         list_init(&w->dead);
         w->dirs = map_new();
-        w->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
         if (!w->dirs)
                 return -ENOMEM;
+        w->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
         if (w->fd < 0)
-                return -errno;
-        int r = sd_event_add_io(m->event, &w->io, w->fd, EPOLLIN, on_inotify, w);
+                log_warning("the directories of network namespaces are not watched: inotify: %s; "
+                            "sandboxes without interfaces are looked at every %u s",
+                            strerror(errno), NETNS_SWEEP_SEC);
+        int r = w->fd < 0 ? 0 : sd_event_add_io(m->event, &w->io, w->fd, EPOLLIN, on_inotify, w);
         if (r >= 0)
                 r = sd_event_add_defer(m->event, &w->look_source, on_look, w);
         if (r >= 0)
