@@ -100,9 +100,10 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         m->sandboxes = map_new();
         m->attachments = map_new();
         m->host_ends = map_new();
+        m->host_ifindexes = map_new();
         m->ports = port_table_new();
         if (!m->state_dir || !m->config_dir || !m->nsd_socket || !m->networks || !m->sandboxes ||
-            !m->attachments || !m->host_ends || !m->ports)
+            !m->attachments || !m->host_ends || !m->host_ifindexes || !m->ports)
                 return error_oom(e);
 
         int r = conf_load(m->config_dir, &m->conf, e);
@@ -128,8 +129,24 @@ static void on_link_deleted(uint32_t ifindex _unused_, const char *name, void *u
                 attachment_link_gone(a);
         else if (strncmp(name, "nmg", 3) != 0)
                 MAP_FOREACH (n, m->networks)
-                        if (streq(n->bridge, name))
+                        if (streq(n->bridge, name)) {
                                 network_forget_ready(n);
+                                reconcile_soon(m);
+                        }
+}
+
+/* Our own operations strip links too: those are under way, and are not judged. */
+static void on_link_stripped(uint32_t ifindex, void *userdata) {
+        Manager *m = userdata;
+        const Attachment *a = map_get_u64(m->host_ifindexes, ifindex);
+        const Network *n;
+
+        if (a && a->state == ATTACHMENT_UP && !a->busy)
+                reconcile_soon(m);
+        else if (!a)
+                MAP_FOREACH (n, m->networks)
+                        if (n->bridge_ifindex == ifindex && n->n_attachments > 0)
+                                reconcile_soon(m);
 }
 
 /* Notifications were dropped: ask for every host end that we wait for or believe in. */
@@ -153,10 +170,12 @@ static void on_monitor_lost(void *userdata) {
         MAP_FOREACH (n, m->networks)
                 if (n->bridge[0] && !map_get_str(present, n->bridge))
                         network_forget_ready(n);
+        reconcile_soon(m);
 }
 
 static int start_netlink(Manager *m, Error *e) {
         static const NlMonitorCallbacks callbacks = { .link_deleted = on_link_deleted,
+                                                      .link_stripped = on_link_stripped,
                                                       .lost = on_monitor_lost };
         _cleanup_close_ int fd = kernel_open_fd();
         if (fd < 0)
@@ -284,6 +303,7 @@ Manager *manager_free(Manager *m) {
         map_free(m->sandboxes);
         map_free(m->attachments);
         map_free(m->host_ends);
+        map_free(m->host_ifindexes);
         port_table_free(m->ports);
         for (char **f = m->features; f && *f; f++)
                 free(*f);

@@ -84,10 +84,11 @@ struct Manager {
         char **features; /* owned, NULL-terminated: what this kernel and this build can do */
         struct PortTable *ports;
 
-        Map *networks;    /* name -> Network */
-        Map *sandboxes;   /* id -> Sandbox */
-        Map *attachments; /* id -> Attachment */
-        Map *host_ends;   /* host ifname -> Attachment */
+        Map *networks;       /* name -> Network */
+        Map *sandboxes;      /* id -> Sandbox */
+        Map *attachments;    /* id -> Attachment */
+        Map *host_ends;      /* host ifname -> Attachment */
+        Map *host_ifindexes; /* of the host end -> Attachment */
         struct NetnsWatch *netns_watch;
         Ipam *ipam;
         uint64_t last_id; /* highest attachment id ever */

@@ -173,7 +173,7 @@ static void up_written(Task *task) {
                 return;
         }
         a->result = TAKE_PTR(op->result);
-        a->host_ifindex = op->applied.host_ifindex;
+        attachment_set_host_ifindex(a, op->applied.host_ifindex);
         op->attachment = NULL;
         attachment_set_state(a, ATTACHMENT_UP);
         log_ctx(LOG_INFO,
