@@ -300,3 +300,20 @@ def test_watches_are_shared_bounded_and_given_back(host):
     assert {x["Action"] for x in host.ctl_json("gc")["sandboxes"]} == {"released"}
     settle_released(host)
     settle(lambda: watches(host) == before, "the watches are given back")
+
+
+def test_another_interface_by_another_path(host):
+    """The ledger follows: after a start the first path, which is gone by then, is no evidence of an end."""
+    pod = host.pod()
+    host.run(["sh", "-c", "mkdir /run/own && touch /run/own/x && mount --bind $0 /run/own/x", pod.path])
+    pod.path, named = "/run/own/x", pod.path
+    first = add_loopback(host, pod)
+    pod.path = named
+    second = host.add({"cniVersion": "1.0.0", "name": "lonet", "type": "netmgr", "kind": "loopback"}, pod, ifname="lo1")
+    host.run(["sh", "-c", "umount /run/own/x && rm -r /run/own"])
+    assert host.ctl_json("gc")["sandboxes"] == []
+    host.netmgrd.restart()
+    assert host.ctl_json("gc")["sandboxes"] == []
+    assert {a["ifname"] for a in host.sql("SELECT ifname FROM attachment")} == {first.ifname, second.ifname}
+    pod.delete()
+    settle_released(host)
