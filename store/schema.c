@@ -73,6 +73,9 @@ static const char *const migrations[STORE_SCHEMA_VERSION] = {
         /* 3: what tells, later, that the path of a sandbox no longer leads to its namespace. */
         "ALTER TABLE sandbox ADD COLUMN netns_seen INTEGER NOT NULL DEFAULT 0;"
         "ALTER TABLE sandbox ADD COLUMN netns_start INTEGER NOT NULL DEFAULT 0;",
+
+        /* 4: which of an attachment and a spooled DEL came first. */
+        "ALTER TABLE attachment ADD COLUMN created_boot_usec INTEGER NOT NULL DEFAULT 0;",
 };
 
 static int get_number(Store *s, const char *sql, int64_t *ret, Error *e) {

@@ -22,6 +22,7 @@
 #include "core/reconcile.h"
 #include "core/recover.h"
 #include "core/sandbox.h"
+#include "core/spool.h"
 
 static uint64_t now(clockid_t clock) {
         struct timespec ts;
@@ -35,6 +36,10 @@ uint64_t now_realtime(void) {
 
 uint64_t now_monotonic(void) {
         return now(CLOCK_MONOTONIC);
+}
+
+uint64_t now_boottime(void) {
+        return now(CLOCK_BOOTTIME);
 }
 
 void manager_set_health(Manager *m, HealthBit bit, const char *sentence) {
@@ -95,6 +100,7 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         conf_init(&m->conf);
         m->state_dir = strdup(params->state_dir);
         m->config_dir = strdup(params->config_dir);
+        m->spool_dir = strdup(params->spool_dir);
         m->nsd_socket = strdup(params->nsd_socket);
         m->networks = map_new();
         m->sandboxes = map_new();
@@ -102,8 +108,8 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         m->host_ends = map_new();
         m->host_ifindexes = map_new();
         m->ports = port_table_new();
-        if (!m->state_dir || !m->config_dir || !m->nsd_socket || !m->networks || !m->sandboxes ||
-            !m->attachments || !m->host_ends || !m->host_ifindexes || !m->ports)
+        if (!m->state_dir || !m->config_dir || !m->spool_dir || !m->nsd_socket || !m->networks ||
+            !m->sandboxes || !m->attachments || !m->host_ends || !m->host_ifindexes || !m->ports)
                 return error_oom(e);
 
         int r = conf_load(m->config_dir, &m->conf, e);
@@ -246,6 +252,10 @@ int manager_start(Manager *m, Error *e) {
         if (r < 0)
                 return r;
         manager_finish_recovery(m);
+        r = spool_new(m, m->spool_dir, &m->spool, e);
+        if (r < 0)
+                return r;
+        spool_consume_before_serving(m->spool);
         reconcile_at_start(m);
         return 0;
 }
@@ -271,6 +281,7 @@ int manager_reload(Manager *m, Error *e) {
                 m->inotify_fd = safe_close(m->inotify_fd);
                 (void) network_files_watch(m, NULL);
         }
+        spool_reload(m->spool);
         /* Broken networks are told by Health: the reload itself has done what it could. */
         (void) network_files_load(m, NULL);
         return r < 0 ? error_setf(e, error.kind, "%s", error_message(&error)) : 0;
@@ -290,6 +301,7 @@ Manager *manager_free(Manager *m) {
         mailbox_drain(m->mailbox);
         m->netns_watch = netns_watch_free(m->netns_watch);
         mailbox_free(m->mailbox);
+        m->spool = spool_free(m->spool);
         nl_monitor_free(m->monitor);
         m->reconciler = reconciler_free(m->reconciler);
         manager_unwatch_firewalls(m);
@@ -314,6 +326,7 @@ Manager *manager_free(Manager *m) {
                 free(m->health_text[i]);
         free(m->state_dir);
         free(m->config_dir);
+        free(m->spool_dir);
         free(m->nsd_socket);
         free(m);
         return NULL;

@@ -550,7 +550,7 @@ static void scenario_conf(World *w) {
 }
 
 typedef struct Seen {
-        uint32_t deleted[4];
+        uint32_t deleted[4], stripped;
         size_t n;
         sd_event *event;
 } Seen;
@@ -564,12 +564,18 @@ static void on_deleted(uint32_t ifindex, const char *name, void *userdata) {
                 EXPECT(sd_event_exit(s->event, 0) >= 0);
 }
 
+static void on_stripped(uint32_t ifindex, void *userdata) {
+        ((Seen *) userdata)->stripped = ifindex;
+}
+
 static void on_lost(void *userdata) {
         EXPECT(false);
 }
 
 static void scenario_monitor(World *w) {
-        const NlMonitorCallbacks callbacks = { .link_deleted = on_deleted, .lost = on_lost };
+        const NlMonitorCallbacks callbacks = { .link_deleted = on_deleted,
+                                               .link_stripped = on_stripped,
+                                               .lost = on_lost };
         Seen seen = { .n = 0 };
         NlMonitor *m;
 
@@ -589,6 +595,7 @@ static void scenario_monitor(World *w) {
         EXPECT_INT(seen.n, 2);
         EXPECT_INT(seen.deleted[0], port_ifindex);
         EXPECT_INT(seen.deleted[1], bridge_ifindex);
+        EXPECT_INT(seen.stripped, port_ifindex);
         nl_monitor_free(m);
         sd_event_unref(seen.event);
 }
