@@ -36,7 +36,7 @@ struct NetnsWatch {
         sd_event_source *io, *look_source, *release_timer, *sweep_timer;
         Map *dirs; /* wd -> WatchedDir, owned */
         List suspects, dead;
-        bool looking;
+        NetnsLook *look; /* under way: with a worker or in the mailbox; NULL: none */
 };
 
 /* --- directories ------------------------------------------------------------------------------- */
@@ -112,7 +112,7 @@ void netns_watch_suspect(NetnsWatch *w, Sandbox *s) {
         if (!w || list_is_linked(&s->watch.queue))
                 return;
         list_append(&w->suspects, &s->watch.queue);
-        if (!w->looking)
+        if (!w->look)
                 (void) sd_event_source_set_enabled(w->look_source, SD_EVENT_ONESHOT);
 }
 
@@ -214,7 +214,7 @@ static void judge(NetnsWatch *w, Sandbox *s, const NetnsView *v) {
 static void looked(NetnsView *views, size_t n, void *userdata) {
         NetnsWatch *w = userdata;
 
-        w->looking = false;
+        w->look = NULL; /* freed behind us */
         for (size_t i = 0; i < n; i++) {
                 Sandbox *s = netns_view_sandbox(w->manager, &views[i]);
                 /* Suspected again meanwhile: the next look knows more. */
@@ -231,7 +231,7 @@ static int on_look(sd_event_source *source _unused_, void *userdata) {
         Sandbox *s;
 
         /* Without memory they stay, and the sweep tries again. */
-        if (w->looking || netns_look_new(w->manager, &look) < 0)
+        if (w->look || netns_look_new(w->manager, &look) < 0)
                 return 0;
         LIST_FOREACH (s, &w->suspects, Sandbox, watch.queue) {
                 /* An operation knows what it does, and its end makes it a suspect again. */
@@ -239,8 +239,8 @@ static int on_look(sd_event_source *source _unused_, void *userdata) {
                         break;
                 list_unlink(&s->watch.queue);
         }
-        w->looking = true;
-        netns_look_start(TAKE_PTR(look), looked, w);
+        w->look = TAKE_PTR(look);
+        netns_look_start(w->look, looked, w);
         return 0;
 }
 
@@ -323,6 +323,8 @@ NetnsWatch *netns_watch_free(NetnsWatch *w) {
                 MAP_FOREACH (d, w->dirs)
                         dir_free(w, d);
         map_free(w->dirs);
+        /* The workers have ended and everything was delivered: it was still in their queue. */
+        netns_look_free(w->look);
         sd_event_source_disable_unref(w->io);
         sd_event_source_disable_unref(w->look_source);
         sd_event_source_disable_unref(w->release_timer);
