@@ -371,7 +371,7 @@ static void set_witness(const AddOp *op, Sandbox *s) {
         const NetnsWitness *w = &op->netns_witness;
 
         if (!streq(s->netns_path, op->request.netns_path))
-                return; /* a later ADD has put its own path there */
+                return; /* another ADD that is under way has put its own there */
         if (s->netns_witness.seen != w->seen || s->netns_witness.start != w->start) {
                 s->netns_witness = *w;
                 s->stored = false;
