@@ -2,6 +2,7 @@
 
 /* Table `sandbox`, and the end of all sandboxes of another boot. */
 
+#include "base/limits.h"
 #include "store/store-internal.h"
 
 void sandbox_row_clear(SandboxRow *r) {
@@ -79,7 +80,8 @@ int store_delete_sandbox(Store *s, const char *id, Error *e) {
 
 int store_end_other_boots(Store *s, const char *boot_id, uint64_t usec, size_t *ret_sandboxes,
                           size_t *ret_attachments, Error *e) {
-        static const StoreStmt steps[] = { STMT_BOOT_EVENTS, STMT_BOOT_RESTED, STMT_BOOT_ADDRESSES,
+        static const StoreStmt steps[] = { STMT_BOOT_EVENTS,      STMT_BOOT_EVENT_ADDRESSES,
+                                           STMT_BOOT_RESTED,      STMT_BOOT_ADDRESSES,
                                            STMT_BOOT_ATTACHMENTS, STMT_BOOT_SANDBOXES };
         size_t changes[ELEMENTSOF(steps)];
 
@@ -88,14 +90,16 @@ int store_end_other_boots(Store *s, const char *boot_id, uint64_t usec, size_t *
                 if (!stmt)
                         return -EUCLEAN;
                 bind_text(stmt, 1, boot_id);
-                if (steps[i] == STMT_BOOT_EVENTS)
+                if (sqlite3_bind_parameter_count(stmt) > 1)
                         bind_u64(stmt, 2, usec);
+                if (steps[i] == STMT_BOOT_EVENTS)
+                        sqlite3_bind_int(stmt, 3, EVENT_PORTS_MAX);
                 int r = store_run(s, stmt, "releasing what another boot left", e);
                 if (r < 0)
                         return r;
                 changes[i] = (size_t) sqlite3_changes(s->db);
         }
-        *ret_attachments = changes[3];
-        *ret_sandboxes = changes[4];
+        *ret_attachments = changes[4];
+        *ret_sandboxes = changes[5];
         return 0;
 }

@@ -161,8 +161,20 @@
 #define PLUGIN_DEL_ANSWER_SEC    30U
 #define PLUGIN_STATUS_ANSWER_SEC 15U
 
-/* Rows of the event table kept; the oldest go first. */
+/* Rows of the event table kept (about 40 MB); the oldest go first, few at a time. */
 #define EVENTS_MAX 100000U
+/* Bytes of one event's reason and of its list of ports: what is longer is cut, with a word about it. */
+#define EVENT_REASON_MAX 1024U
+#define EVENT_PORTS_MAX  4096U
+
+/* Entries and bytes of one answer about the past, and how many such questions may wait: each takes
+ * the committer and the event loop a few milliseconds, and everybody may ask. */
+#define HISTORY_MAX         4096U
+#define HISTORY_DEFAULT     1000U
+#define HISTORY_BYTES_MAX   (4U * 1024U * 1024U)
+#define HISTORY_WAITING_MAX 32U
+/* Port changes told of one attachment; the newest. */
+#define HISTORY_CHANGES_MAX 64U
 
 /* Milliseconds that a worker waits for netmgr-nsd or for a netlink acknowledgement. */
 #define NSD_TIMEOUT_MS     5000U

@@ -103,6 +103,12 @@ static void on_health_changed(void *userdata) {
                                               "HealthReasons", NULL);
 }
 
+static void on_counters_changed(void *userdata) {
+        Bus *b = userdata;
+        (void) sd_bus_emit_properties_changed(b->system, BUS_PATH, BUS_IFACE "Manager", "Repairs",
+                                              "Reaps", NULL);
+}
+
 void bus_observe(Bus *b, ManagerObserver *ret) {
         *ret = (ManagerObserver) {
                 .sandbox_added = on_sandbox_added,
@@ -114,6 +120,7 @@ void bus_observe(Bus *b, ManagerObserver *ret) {
                 .network_added = on_network_added,
                 .network_removed = on_network_removed,
                 .health_changed = on_health_changed,
+                .counters_changed = on_counters_changed,
                 .userdata = b,
         };
 }

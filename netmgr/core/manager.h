@@ -27,6 +27,7 @@ typedef struct Manager Manager;
 typedef struct Network Network;
 typedef struct Sandbox Sandbox;
 typedef struct Attachment Attachment;
+typedef struct Audit Audit;
 
 /* How the D-Bus face hears of changes without core knowing of D-Bus. Objects are still (or already)
  * in the Manager's maps while the call runs. Any member may be NULL. */
@@ -40,6 +41,7 @@ typedef struct ManagerObserver {
         void (*network_added)(Network *n, void *userdata);
         void (*network_removed)(Network *n, void *userdata);
         void (*health_changed)(void *userdata);
+        void (*counters_changed)(void *userdata); /* once for a burst */
         /* Asks who called Synchronize before to do it now; how many were asked. */
         unsigned (*synchronize_wanted)(void *userdata);
         void *userdata;
@@ -103,6 +105,8 @@ struct Manager {
         struct SyncRound *sync_round;
         unsigned health;                /* 1 << HealthBit */
         char *health_text[_HEALTH_MAX]; /* owned; the sentence that goes with the bit */
+        struct HistoryQueue *history;   /* questions about the past that wait */
+        Audit *audit;                   /* counters of repairs and reaps */
 
         sd_event_source *inotify_source;
         int inotify_fd;

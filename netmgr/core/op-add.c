@@ -37,8 +37,10 @@ static void add_free(AddOp *op) {
         policy_attachment_free(op->policy);
         free(op->wanted_ports);
         free(op->port_rows);
+        trail_clear(&op->trail);
         free(op->plan_json);
         free(op->answer);
+        free(op->result);
         free(op);
 }
 
@@ -50,13 +52,8 @@ static void add_end(AddOp *op, int r, const Error *e) {
 
 static int write_undo(Commit *c, Store *store, Error *e) {
         AddOp *op = (AddOp *) ((char *) c - offsetof(AddOp, commit));
-        EventRow event = { .usec = now_realtime(),
-                           .op = "add-failed",
-                           .network = op->network_row.name,
-                           .sandbox = op->request.container_id,
-                           .ifname = op->request.ifname,
-                           .addresses = op->addresses,
-                           .reason = error_message(&op->error) };
+        EventRow event = trail_end(&op->trail, "add-failed", error_message(&op->error),
+                                   now_realtime());
         int r = 0;
 
         for (size_t i = 0; i < op->n_address_rows && r >= 0; i++)
@@ -88,7 +85,6 @@ static void undo_written(Task *task) {
         if (task->r < 0)
                 manager_set_commit_health(op->manager, &op->commit);
         error_clear(&task->error);
-        free(TAKE_PTR(op->addresses));
         add_drop_objects(op);
         add_end(op, op->r, &op->error);
 }
@@ -122,6 +118,7 @@ static void add_fail(AddOp *op, int r, Error *e) {
         op->drop_sandbox = a->sandbox->n_attachments == 1;
         if (op->drop_sandbox)
                 a->sandbox->stored = false;
+        trail_take(&op->trail, a);
         op->commit.write = write_undo;
         op->commit.enforce = op->policy ? enforce_undo : NULL;
         op->commit.task.deliver = undo_written;
@@ -153,12 +150,7 @@ static bool add_is_late(AddOp *op) {
 
 static int write_up(Commit *c, Store *store, Error *e) {
         AddOp *op = (AddOp *) ((char *) c - offsetof(AddOp, commit));
-        EventRow event = { .usec = now_realtime(),
-                           .op = "add",
-                           .network = op->network_row.name,
-                           .sandbox = op->request.container_id,
-                           .ifname = op->request.ifname,
-                           .addresses = op->addresses };
+        EventRow event = trail_event(&op->trail, "add", now_realtime());
 
         int r = store_set_attachment_state(store, op->id, attachment_state_to_string(ATTACHMENT_UP),
                                            op->applied.host_ifindex, op->result, e);
@@ -186,7 +178,7 @@ static void up_written(Task *task) {
         Attachment *a = op->attachment;
 
         manager_set_commit_health(op->manager, &op->commit);
-        free(TAKE_PTR(op->addresses));
+        trail_clear(&op->trail);
         if (task->r < 0) {
                 /* A crash would forget it. */
                 add_take_down(op, "the ledger refused the row", &task->error);
@@ -232,7 +224,7 @@ static void wired(Task *task) {
                 add_fail(op, task->r, &task->error);
                 return;
         }
-        op->addresses = attachment_addresses_text(op->attachment);
+        trail_take(&op->trail, op->attachment);
         op->commit.write = write_up;
         op->commit.enforce = NULL;
         op->commit.task.deliver = up_written;
@@ -379,7 +371,7 @@ static void set_witness(const AddOp *op, Sandbox *s) {
         const NetnsWitness *w = &op->netns_witness;
 
         if (!streq(s->netns_path, op->request.netns_path))
-                return; /* a later ADD has put its own path there */
+                return; /* another ADD that is under way has put its own there */
         if (s->netns_witness.seen != w->seen || s->netns_witness.start != w->start) {
                 s->netns_witness = *w;
                 s->stored = false;

@@ -11,6 +11,7 @@
 #include "core/operation.h"
 #include "core/plan.h"
 #include "core/sync-round.h"
+#include "core/trail.h"
 #include "core/wire.h"
 #include "policy/policy.h"
 
@@ -61,8 +62,8 @@ typedef struct AddOp {
         size_t n_rested;
 
         NlApplied applied;
-        char *addresses; /* owned while a commit needs it */
-        int r;           /* why it failed */
+        Trail trail; /* owned while a commit needs it */
+        int r;       /* why it failed */
         Error error;
 } AddOp;
 

@@ -198,8 +198,6 @@ static void loss_start(Loss *loss) {
                         list_append(&a->waiters, &loss->waiter.list);
                         return;
                 }
-        log_ctx(LOG_NOTICE, &(LogContext) { .sandbox = s->id, .op = "synchronize" },
-                "synchronize: releasing %s: %s", s->id, loss->op->reason);
         loss->released = true;
         LIST_FOREACH (a, &s->attachments, Attachment, by_sandbox) {
                 loss->waiting++;

@@ -226,6 +226,47 @@ class BusOperation(Attached):
         return f"{ROOT}/sandbox/{self.pod.name}/eth0"
 
 
+class CollectGarbage(BusOperation):
+    """The administrator's: a sandbox without a host end, whose mount was undone while its name stayed, so
+    that nothing else has noticed."""
+    name = "collect-garbage"
+    conf = AddLoopback.conf
+
+    def prepare(self):
+        Operation.prepare(self)
+        self.host.cni("ADD", self.conf, self.pod.name, "lo", self.pod.path, plugin="loopback").expect_ok()
+        self.host.run(["umount", self.pod.path])
+        self.pod.exists = False
+
+    def argv(self):
+        return self.call(ROOT, MANAGER, "CollectGarbage", "a{sv}", 0)
+
+    def delete(self):
+        assert self.pod.name not in {s["Id"] for s in self.host.describe("sandboxes")}
+        self.host.run(["ip", "netns", "delete", self.pod.name])
+
+
+class EndWithoutDel(Attached):
+    """The namespace dies, and nobody says so: the process only waits until that was noticed."""
+    name = "end-without-del"
+    conf = AddBridge.conf
+
+    def argv(self):
+        known = ("busctl --address=unix:path=/run/dbus/system_bus_socket call org.netmgr1 /org/netmgr1 "
+                 "org.netmgr1.Manager ListSandboxes")
+        return ["sh", "-c", f"ip netns delete {self.pod.name} || :; until list=$({known} 2>/dev/null) && "
+                f"case $list in *'\"{self.pod.name}\"'*) false;; esac; do sleep 0.05; done"], None, ""
+
+    def prepare(self):
+        super().prepare()
+        self.pod.exists = False
+
+    def wait(self):
+        o = super().wait()
+        self.host.run(["ip", "netns", "delete", self.pod.name], check=False)  # the process was killed before it could
+        return o
+
+
 class AddPort(BusOperation):
     name = "add-port"
 
@@ -365,5 +406,7 @@ class Lose(Claim):
         self.remove_pod()
 
 
-OPERATIONS = [AddRouted, AddBridge, AddLoopback, DelRouted, DelBridge, DelDead, DelSpooled, GarbageCollection, AddPort,
-              RemovePort, Bandwidth, BandwidthShape, NetworkAdd, NetworkRemove, Reload, Claim, Lose]
+OPERATIONS = [AddRouted, AddBridge, AddLoopback, DelRouted, DelBridge, DelDead, DelSpooled, GarbageCollection,
+              CollectGarbage, EndWithoutDel, AddPort,
+              RemovePort, Bandwidth, BandwidthShape, NetworkAdd, NetworkRemove, Reload, Claim,
+              Lose]

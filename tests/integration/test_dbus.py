@@ -16,8 +16,9 @@ MEMBERS = {
                     "ListNetworks": ("", "a(sso)"), "GetSandbox": ("s", "o"), "GetNetwork": ("s", "o"),
                     "AddNetwork": ("ssa{sv}", "o"), "RemoveNetwork": ("sa{sv}", ""), "Reload": ("", ""),
                     "Describe": ("", "s"), "DescribeAll": ("s", "s"), "CollectGarbage": ("a{sv}", "s"),
-                    "Reconcile": ("a{sv}", "s")},
-        "properties": {"Version": "s", "Features": "as", "Health": "s", "HealthReasons": "as"},
+                    "Reconcile": ("a{sv}", "s"), "History": ("sa{sv}", "s")},
+        "properties": {"Version": "s", "Features": "as", "Health": "s", "HealthReasons": "as",
+                       "Repairs": "t", "Reaps": "t"},
         "signals": {"SandboxAdded": "so", "SandboxRemoved": "so", "AttachmentChanged": "osss"}},
     RUNTIME: {
         "methods": {m: ("a{sv}", "s") for m in ("Add", "Del", "Check", "CollectGarbage", "Status",
@@ -252,7 +253,8 @@ def calls(host):
 
 
 # What everybody may call: it changes nothing.
-READING = {"ListSandboxes", "ListAttachments", "ListNetworks", "GetSandbox", "GetNetwork", "Describe", "DescribeAll"}
+READING = {"ListSandboxes", "ListAttachments", "ListNetworks", "GetSandbox", "GetNetwork", "Describe", "DescribeAll",
+           "History"}
 
 
 def test_every_method_of_the_manager_reads_or_asks_polkit(host):
