@@ -74,7 +74,10 @@ static const char *const migrations[STORE_SCHEMA_VERSION] = {
         "ALTER TABLE sandbox ADD COLUMN netns_seen INTEGER NOT NULL DEFAULT 0;"
         "ALTER TABLE sandbox ADD COLUMN netns_start INTEGER NOT NULL DEFAULT 0;",
 
-        /* 4: the audit trail answers questions. since_usec is set (0: unknown) where the event ends what
+        /* 4: which of an attachment and a spooled DEL came first. */
+        "ALTER TABLE attachment ADD COLUMN created_boot_usec INTEGER NOT NULL DEFAULT 0;",
+
+        /* 5: the audit trail answers questions. since_usec is set (0: unknown) where the event ends what
          * an attachment held; those are found by address, sandbox and pod. What an older event ended is
          * concluded from the one before it. */
         "ALTER TABLE event ADD COLUMN attachment INTEGER;"

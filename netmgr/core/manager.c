@@ -25,6 +25,7 @@
 #include "core/reconcile.h"
 #include "core/recover.h"
 #include "core/sandbox.h"
+#include "core/spool.h"
 
 static uint64_t now(clockid_t clock) {
         struct timespec ts;
@@ -38,6 +39,10 @@ uint64_t now_realtime(void) {
 
 uint64_t now_monotonic(void) {
         return now(CLOCK_MONOTONIC);
+}
+
+uint64_t now_boottime(void) {
+        return now(CLOCK_BOOTTIME);
 }
 
 void manager_set_health(Manager *m, HealthBit bit, const char *sentence) {
@@ -101,6 +106,7 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         conf_init(&m->conf);
         m->state_dir = strdup(params->state_dir);
         m->config_dir = strdup(params->config_dir);
+        m->spool_dir = strdup(params->spool_dir);
         m->nsd_socket = strdup(params->nsd_socket);
         m->networks = map_new();
         m->sandboxes = map_new();
@@ -110,9 +116,9 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         m->ports = port_table_new();
         m->audit = audit_new();
         m->history = history_queue_new();
-        if (!m->state_dir || !m->config_dir || !m->nsd_socket || !m->networks || !m->sandboxes ||
-            !m->attachments || !m->host_ends || !m->host_ifindexes || !m->ports || !m->audit ||
-            !m->history)
+        if (!m->state_dir || !m->config_dir || !m->spool_dir || !m->nsd_socket || !m->networks ||
+            !m->sandboxes || !m->attachments || !m->host_ends || !m->host_ifindexes || !m->ports ||
+            !m->audit || !m->history)
                 return error_oom(e);
 
         int r = conf_load(m->config_dir, &m->conf, e);
@@ -255,6 +261,10 @@ int manager_start(Manager *m, Error *e) {
         if (r < 0)
                 return r;
         manager_finish_recovery(m);
+        r = spool_new(m, m->spool_dir, &m->spool, e);
+        if (r < 0)
+                return r;
+        spool_consume_before_serving(m->spool);
         reconcile_at_start(m);
         return 0;
 }
@@ -280,6 +290,7 @@ int manager_reload(Manager *m, Error *e) {
                 m->inotify_fd = safe_close(m->inotify_fd);
                 (void) network_files_watch(m, NULL);
         }
+        spool_reload(m->spool);
         /* Broken networks are told by Health: the reload itself has done what it could. */
         (void) network_files_load(m, NULL);
         return r < 0 ? error_setf(e, error.kind, "%s", error_message(&error)) : 0;
@@ -300,6 +311,7 @@ Manager *manager_free(Manager *m) {
         history_queue_free(m->history);
         m->netns_watch = netns_watch_free(m->netns_watch);
         mailbox_free(m->mailbox);
+        m->spool = spool_free(m->spool);
         nl_monitor_free(m->monitor);
         m->reconciler = reconciler_free(m->reconciler);
         manager_unwatch_firewalls(m);
@@ -325,6 +337,7 @@ Manager *manager_free(Manager *m) {
                 free(m->health_text[i]);
         free(m->state_dir);
         free(m->config_dir);
+        free(m->spool_dir);
         free(m->nsd_socket);
         free(m);
         return NULL;

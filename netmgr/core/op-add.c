@@ -89,6 +89,17 @@ static void undo_written(Task *task) {
         add_end(op, op->r, &op->error);
 }
 
+static void add_log_failure(const AddOp *op) {
+        log_ctx(LOG_ERR,
+                &(LogContext) { .sandbox = op->request.container_id,
+                                .network = op->attachment ? op->attachment->network->name : NULL,
+                                .interface = op->request.ifname,
+                                .op = "add",
+                                .error = op->r },
+                "add: %s of %s: %s", op->request.ifname, op->request.container_id,
+                error_message(&op->error));
+}
+
 /* Takes the sentence over. The kernel holds nothing of the attachment any more. */
 static void add_fail(AddOp *op, int r, Error *e) {
         Attachment *a = op->attachment;
@@ -98,14 +109,7 @@ static void add_fail(AddOp *op, int r, Error *e) {
         op->r = r;
         op->error = *e;
         *e = ERROR_NULL;
-        log_ctx(LOG_ERR,
-                &(LogContext) { .sandbox = op->request.container_id,
-                                .network = a ? a->network->name : NULL,
-                                .interface = op->request.ifname,
-                                .op = "add",
-                                .error = r },
-                "add: %s of %s: %s", op->request.ifname, op->request.container_id,
-                error_message(&op->error));
+        add_log_failure(op);
         if (!op->written) {
                 add_drop_objects(op);
                 add_end(op, op->r, &op->error);
@@ -121,15 +125,24 @@ static void add_fail(AddOp *op, int r, Error *e) {
         committer_submit(op->manager->committer, &op->commit);
 }
 
+/* Nobody would learn of the result. */
+static bool add_is_abandoned(const AddOp *op, Error *e) {
+        if (!op->request.abandoned || !op->request.abandoned(op->userdata))
+                return false;
+        (void) error_setf(e, ERROR_TRY_AGAIN, "the caller went away before the answer; undone");
+        return true;
+}
+
 static bool add_is_late(AddOp *op) {
         Error error = ERROR_NULL;
 
-        if (now_monotonic() < op->deadline)
+        if (now_monotonic() >= op->deadline)
+                (void) error_setf(&error, ERROR_TRY_AGAIN,
+                                  "ADD took longer than AddTimeoutSec=%u; undone, try again",
+                                  op->manager->conf.add_timeout_sec);
+        else if (!add_is_abandoned(op, &error))
                 return false;
-        int r = error_setf(&error, ERROR_TRY_AGAIN,
-                           "ADD took longer than AddTimeoutSec=%u; undone, try again",
-                           op->manager->conf.add_timeout_sec);
-        add_fail(op, r, &error);
+        add_fail(op, -error_errno(error.kind), &error);
         return true;
 }
 
@@ -149,19 +162,30 @@ static void up_unwired(int r _unused_, const Error *e _unused_, void *userdata) 
         add_end(op, op->r, &op->error);
 }
 
+/* It works and is not wanted: taken down as a DEL would. Takes the sentence over. */
+static void add_take_down(AddOp *op, const char *reason, Error *e) {
+        op->r = -error_errno(e->kind);
+        op->error = *e;
+        *e = ERROR_NULL;
+        add_log_failure(op);
+        free(TAKE_PTR(op->result));
+        attachment_release(TAKE_PTR(op->attachment), "add-failed", reason, up_unwired, op);
+}
+
 static void up_written(Task *task) {
         AddOp *op = add_of_commit(task);
+        _cleanup_error_ Error error = ERROR_NULL;
         Attachment *a = op->attachment;
 
         manager_set_commit_health(op->manager, &op->commit);
         trail_clear(&op->trail);
         if (task->r < 0) {
-                /* It works, but a crash would forget it: take it down as a DEL would. */
-                op->r = task->r;
-                op->error = task->error;
-                op->attachment = NULL;
-                free(TAKE_PTR(op->result));
-                attachment_release(a, "add-failed", "the ledger refused the row", up_unwired, op);
+                /* A crash would forget it. */
+                add_take_down(op, "the ledger refused the row", &task->error);
+                return;
+        }
+        if (add_is_abandoned(op, &error)) {
+                add_take_down(op, "the caller went away before the answer", &error);
                 return;
         }
         a->result = TAKE_PTR(op->result);
