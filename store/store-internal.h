@@ -17,6 +17,7 @@ typedef enum StoreStmt {
         STMT_DELETE_NETWORK,
         STMT_LOAD_SANDBOXES,
         STMT_PUT_SANDBOX,
+        STMT_CLAIM_SANDBOX,
         STMT_DELETE_SANDBOX,
         STMT_LOAD_ATTACHMENTS,
         STMT_PUT_ATTACHMENT,

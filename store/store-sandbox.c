@@ -59,6 +59,17 @@ int store_put_sandbox(Store *s, const SandboxRow *row, Error *e) {
         return store_run(s, stmt, "writing a sandbox", e);
 }
 
+int store_claim_sandbox(Store *s, const SandboxRow *row, Error *e) {
+        _cleanup_stmt_ sqlite3_stmt *stmt = store_stmt(s, STMT_CLAIM_SANDBOX, e);
+        const char *texts[] = { row->id, row->runtime, row->state };
+
+        if (!stmt)
+                return -EUCLEAN;
+        for (size_t i = 0; i < ELEMENTSOF(texts); i++)
+                bind_text(stmt, (int) i + 1, texts[i]);
+        return store_run(s, stmt, "claiming a sandbox", e);
+}
+
 int store_delete_sandbox(Store *s, const char *id, Error *e) {
         _cleanup_stmt_ sqlite3_stmt *stmt = store_stmt(s, STMT_DELETE_SANDBOX, e);
         if (!stmt)

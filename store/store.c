@@ -51,6 +51,7 @@ static const char *const sql[_STMT_MAX] = {
                         " ON CONFLICT (id) DO UPDATE SET runtime = ?2, pod_namespace = ?3, pod_name = ?4,"
                         " pod_uid = ?5, labels = ?6, netns_path = ?7, netns_cookie = ?8, netns_dev = ?9,"
                         " netns_ino = ?10, boot_id = ?11, state = ?12, netns_seen = ?13, netns_start = ?14",
+        [STMT_CLAIM_SANDBOX] = "UPDATE sandbox SET runtime = ?2, state = ?3 WHERE id = ?1",
         [STMT_DELETE_SANDBOX] = "DELETE FROM sandbox WHERE id = ?1",
         [STMT_LOAD_ATTACHMENTS] =
                         "SELECT id, network, sandbox, ifname, kind, state, request, result, host_ifname,"

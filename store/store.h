@@ -151,6 +151,8 @@ int store_load_last_id(Store *s, uint64_t *ret, Error *e);
 int store_put_network(Store *s, const NetworkRow *row, Error *e);
 int store_delete_network(Store *s, const char *name, Error *e);
 int store_put_sandbox(Store *s, const SandboxRow *row, Error *e);
+/* Runtime and state of a row; nothing when there is none of that id. */
+int store_claim_sandbox(Store *s, const SandboxRow *row, Error *e);
 int store_delete_sandbox(Store *s, const char *id, Error *e);
 int store_put_attachment(Store *s, const AttachmentRow *row, Error *e);
 /* Only what changes on the way up or down; result may be NULL to keep it. -ENOENT: no such id. */

@@ -106,6 +106,32 @@
 /* Connections on the private socket at once: one per plugin process under way. */
 #define RUNTIME_CONNECTIONS_MAX 2048U
 
+/* Sandboxes in one list of Synchronize; no node has more of them than attachments. */
+#define SYNCHRONIZE_SANDBOXES_MAX ATTACHMENTS_MAX
+
+/* The name by which a runtime claims its sandboxes; the path of its socket fits. */
+#define RUNTIME_NAME_MAX 128U
+
+/* Lists of runtimes worked on at once: one per runtime, and few of those. */
+#define SYNCHRONIZE_MAX 16U
+
+/* An ADD that finds its range nearly full asks the runtimes what is still there, and waits for their
+ * answer so long, in ms; asked at most so often, in ms. */
+#define SYNC_ROUND_WAIT_MS     2000U
+#define SYNC_ROUND_INTERVAL_MS 10000U
+
+/* One answer of a runtime over gRPC: containerd's own limit. What its reading may take; an answer of
+ * 65,536 sandboxes with 200 bytes of labels each needs half of it. */
+#define CRI_MESSAGE_MAX (16U * 1024 * 1024)
+#define CRI_MEMORY_MAX  (64U * 1024 * 1024)
+
+/* What a runtime may send before we have taken it, and how long it may take, in ms. */
+#define GRPC_WINDOW     (1024U * 1024)
+#define GRPC_TIMEOUT_MS 10000U
+
+/* Runtimes that one netmgr-cri asks. */
+#define CRI_ENDPOINTS_MAX 8U
+
 /* Files read from networks.d and netmgr.conf.d. */
 #define CONFIG_FILES_MAX 1024U
 

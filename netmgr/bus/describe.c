@@ -68,7 +68,7 @@ json_object *sandbox_describe(const Sandbox *s) {
         if (r >= 0)
                 r = json_add_string(o, "NetnsPath", s->netns_path);
         if (r >= 0)
-                r = json_add_string(o, "State", "ready");
+                r = json_add_string(o, "State", sandbox_state_to_string(s));
         if (r >= 0)
                 r = json_add(o, "Attachments", list);
         else

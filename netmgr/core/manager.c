@@ -26,6 +26,7 @@
 #include "core/recover.h"
 #include "core/sandbox.h"
 #include "core/spool.h"
+#include "core/sync-round.h"
 
 static uint64_t now(clockid_t clock) {
         struct timespec ts;
@@ -116,9 +117,10 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         m->ports = port_table_new();
         m->audit = audit_new();
         m->history = history_queue_new();
+        m->sync_round = sync_round_new(m);
         if (!m->state_dir || !m->config_dir || !m->spool_dir || !m->nsd_socket || !m->networks ||
             !m->sandboxes || !m->attachments || !m->host_ends || !m->host_ifindexes || !m->ports ||
-            !m->audit || !m->history)
+            !m->audit || !m->history || !m->sync_round)
                 return error_oom(e);
 
         int r = conf_load(m->config_dir, &m->conf, e);
@@ -328,6 +330,7 @@ Manager *manager_free(Manager *m) {
         map_free(m->host_ifindexes);
         port_table_free(m->ports);
         audit_free(m->audit);
+        sync_round_free(m->sync_round);
         for (char **f = m->features; f && *f; f++)
                 free(*f);
         free(m->features);

@@ -34,6 +34,7 @@ typedef struct Audit Audit;
 typedef struct ManagerObserver {
         void (*sandbox_added)(Sandbox *s, void *userdata);
         void (*sandbox_removed)(Sandbox *s, void *userdata);
+        void (*sandbox_changed)(Sandbox *s, void *userdata);
         void (*attachment_added)(Attachment *a, void *userdata);
         void (*attachment_removed)(Attachment *a, void *userdata);
         void (*attachment_changed)(Attachment *a, void *userdata);
@@ -41,6 +42,8 @@ typedef struct ManagerObserver {
         void (*network_removed)(Network *n, void *userdata);
         void (*health_changed)(void *userdata);
         void (*counters_changed)(void *userdata); /* once for a burst */
+        /* Asks who called Synchronize before to do it now; how many were asked. */
+        unsigned (*synchronize_wanted)(void *userdata);
         void *userdata;
 } ManagerObserver;
 
@@ -97,7 +100,9 @@ struct Manager {
         Ipam *ipam;
         uint64_t last_id; /* highest attachment id ever */
 
-        unsigned n_operations;          /* under way; at most conf.queue_max */
+        unsigned n_operations;       /* under way; at most conf.queue_max */
+        unsigned n_synchronizations; /* of these: lists of runtimes */
+        struct SyncRound *sync_round;
         unsigned health;                /* 1 << HealthBit */
         char *health_text[_HEALTH_MAX]; /* owned; the sentence that goes with the bit */
         struct HistoryQueue *history;   /* questions about the past that wait */

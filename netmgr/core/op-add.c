@@ -303,6 +303,22 @@ static void add_commit_planned(AddOp *op) {
 
 /* --- 3. the network is ready: decide everything ------------------------------------------------ */
 
+static void add_decide_now(AddOp *op) {
+        Error error = ERROR_NULL;
+
+        if (add_is_late(op))
+                return;
+        int r = add_decide(op, &error);
+        if (r < 0)
+                add_fail(op, r, &error);
+        else
+                add_commit_planned(op);
+}
+
+static void sync_ready(SyncWaiter *w) {
+        add_decide_now((AddOp *) ((char *) w - offsetof(AddOp, sync)));
+}
+
 static void network_ready(NetworkWaiter *w, int r, const Error *e) {
         AddOp *op = add_of_waiter(w);
         Error error = ERROR_NULL;
@@ -312,13 +328,11 @@ static void network_ready(NetworkWaiter *w, int r, const Error *e) {
                 add_fail(op, r, &error);
                 return;
         }
-        if (add_is_late(op))
+        /* Before the last addresses go: what the runtimes have lost without a DEL may be in the way. */
+        op->sync.ready = sync_ready;
+        if (add_range_is_nearly_full(op) && sync_round_await(op->manager->sync_round, &op->sync))
                 return;
-        r = add_decide(op, &error);
-        if (r < 0)
-                add_fail(op, r, &error);
-        else
-                add_commit_planned(op);
+        add_decide_now(op);
 }
 
 /* --- 2. look into the netns -------------------------------------------------------------------- */
@@ -357,7 +371,7 @@ static void set_witness(const AddOp *op, Sandbox *s) {
         const NetnsWitness *w = &op->netns_witness;
 
         if (!streq(s->netns_path, op->request.netns_path))
-                return; /* a later ADD has put its own path there */
+                return; /* another ADD that is under way has put its own there */
         if (s->netns_witness.seen != w->seen || s->netns_witness.start != w->start) {
                 s->netns_witness = *w;
                 s->stored = false;

@@ -21,8 +21,9 @@ MEMBERS = {
                        "Repairs": "t", "Reaps": "t"},
         "signals": {"SandboxAdded": "so", "SandboxRemoved": "so", "AttachmentChanged": "osss"}},
     RUNTIME: {
-        "methods": {m: ("a{sv}", "s") for m in ("Add", "Del", "Check", "CollectGarbage", "Status")},
-        "properties": {}, "signals": {}},
+        "methods": {m: ("a{sv}", "s") for m in ("Add", "Del", "Check", "CollectGarbage", "Status",
+                                                "Synchronize")},
+        "properties": {}, "signals": {"SynchronizeWanted": ""}},
     SANDBOX: {
         "methods": {"Describe": ("", "s")},
         "properties": {"Id": "s", "Runtime": "s", "PodName": "s", "PodNamespace": "s", "PodUID": "s",
