@@ -58,6 +58,11 @@ static int read_fd(sd_bus_message *m, const char *key, int *target, Error *e) {
                 return error_set_errnof(e, ERROR_TRY_AGAIN, fd, "%s: duplicating the descriptor",
                                         key);
         *target = fd;
+        if (fd_is_scarce(fd))
+                return error_setf(e, ERROR_TRY_AGAIN,
+                                  "too many descriptors are open (%d); try again later, or raise "
+                                  "LimitNOFILE= of netmgrd.service",
+                                  fd);
         return 0;
 }
 
@@ -122,14 +127,57 @@ int runtime_request_read(sd_bus_message *m, Request *q, Error *e) {
         return complete(q, e);
 }
 
+/* A call that is being worked on. */
+typedef struct RuntimeCall {
+        Manager *manager; /* borrowed */
+        sd_bus_message *message;
+        sd_bus_track *track; /* of the sender, on the system bus; NULL on the private socket */
+} RuntimeCall;
+
+static void runtime_call_free(RuntimeCall *c) {
+        sd_bus_track_unref(c->track);
+        sd_bus_message_unref(c->message);
+        free(c);
+}
+
+/* On the private socket a caller is its connection, whose end on_peer_gone() tells. */
+static const void *runtime_call_client(const RuntimeCall *c) {
+        return c->track ? (const void *) c : sd_bus_message_get_bus(c->message);
+}
+
 static void runtime_done(int r, const Error *e, const char *result, void *userdata) {
-        sd_bus_message *m = userdata;
+        RuntimeCall *c = userdata;
 
         if (r < 0)
-                bus_reply_error(m, r, e);
-        else
-                (void) sd_bus_reply_method_return(m, "s", result);
-        sd_bus_message_unref(m);
+                bus_reply_error(c->message, r, e);
+        else if (sd_bus_reply_method_return(c->message, "s", result) < 0)
+                operation_client_gone(c->manager, runtime_call_client(c));
+        runtime_call_free(c);
+}
+
+static int on_sender_gone(sd_bus_track *track _unused_, void *userdata) {
+        RuntimeCall *c = userdata;
+
+        operation_client_gone(c->manager, c);
+        return 0;
+}
+
+static RuntimeCall *runtime_call_new(Bus *b, sd_bus_message *m) {
+        RuntimeCall *c = new0(RuntimeCall, 1);
+        int r = 0;
+
+        if (!c)
+                return NULL;
+        c->manager = b->manager;
+        c->message = sd_bus_message_ref(m);
+        if (b->system && sd_bus_message_get_bus(m) == b->system)
+                r = sd_bus_track_new(b->system, &c->track, on_sender_gone, c);
+        if (r >= 0 && c->track)
+                r = sd_bus_track_add_sender(c->track, m);
+        if (r >= 0)
+                return c;
+        runtime_call_free(c);
+        return NULL;
 }
 
 static int check_sender(Bus *b, sd_bus_message *m, sd_bus_error *error) {
@@ -159,7 +207,13 @@ static int runtime_method(sd_bus_message *m, Bus *b, Operation operation, sd_bus
                 request_clear(&q);
                 return bus_error_set(error, r, &e);
         }
-        operation(b->manager, &q, runtime_done, sd_bus_message_ref(m));
+        RuntimeCall *c = runtime_call_new(b, m);
+        if (!c) {
+                request_clear(&q);
+                return bus_error_set(error, error_oom(&e), &e);
+        }
+        q.client = runtime_call_client(c);
+        operation(b->manager, &q, runtime_done, c);
         return 1;
 }
 

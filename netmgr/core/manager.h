@@ -90,6 +90,9 @@ struct Manager {
         uint64_t last_id; /* highest attachment id ever */
 
         unsigned n_operations;          /* under way; at most conf.queue_max */
+        List adds;                      /* AddOp: those of them that are ADDs */
+        List adds_waiting;              /* of those, who has not begun; first come, first served */
+        unsigned n_adds_begun;          /* at most ADDS_BEGUN_MAX */
         unsigned health;                /* 1 << HealthBit */
         char *health_text[_HEALTH_MAX]; /* owned; the sentence that goes with the bit */
 

@@ -30,7 +30,15 @@ static uint64_t now_monotonic(void) {
         return (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
 }
 
+static void add_begin_next(Manager *m);
+
 static void add_free(AddOp *op) {
+        list_unlink(&op->list);
+        list_unlink(&op->turn);
+        if (op->begun) {
+                op->manager->n_adds_begun--;
+                add_begin_next(op->manager);
+        }
         request_clear(&op->request);
         cni_args_clear(&op->args);
         netconf_free(op->conf);
@@ -41,6 +49,8 @@ static void add_free(AddOp *op) {
                 lease_free(op->rested[i]);
         policy_attachment_free(op->policy);
         free(op->wanted_ports);
+        free(op->address_rows);
+        free(op->cursor_rows);
         free(op->port_rows);
         free(op->plan_json);
         free(op->answer);
@@ -129,16 +139,50 @@ static void add_fail(AddOp *op, int r, Error *e) {
         committer_submit(op->manager->committer, &op->commit);
 }
 
-static bool add_is_late(AddOp *op) {
+/* -EAGAIN when it is not worth going on. On any thread. */
+static int add_check_wanted(const AddOp *op, Error *e) {
+        switch (op->abandoned) {
+        case ADD_CALLER_GONE:
+                return error_setf(e, ERROR_TRY_AGAIN,
+                                  "the caller went away before its ADD had ended; undone");
+        case ADD_DEL_CAME:
+                return error_setf(
+                                e, ERROR_TRY_AGAIN,
+                                "a DEL of the same interface came before its ADD had ended; undone");
+        default:
+                break;
+        }
+        if (now_monotonic() < op->deadline)
+                return 0;
+        return error_setf(e, ERROR_TRY_AGAIN,
+                          "ADD took longer than AddTimeoutSec=%u; undone, try again",
+                          op->manager->conf.add_timeout_sec);
+}
+
+/* True when it was ended because nobody wants it any more. */
+static bool add_is_over(AddOp *op) {
         Error error = ERROR_NULL;
 
-        if (now_monotonic() < op->deadline)
-                return false;
-        int r = error_setf(&error, ERROR_TRY_AGAIN,
-                           "ADD took longer than AddTimeoutSec=%u; undone, try again",
-                           op->manager->conf.add_timeout_sec);
-        add_fail(op, r, &error);
-        return true;
+        int r = add_check_wanted(op, &error);
+        if (r < 0)
+                add_fail(op, r, &error);
+        return r < 0;
+}
+
+void operation_client_gone(Manager *m, const void *client) {
+        AddOp *op;
+
+        LIST_FOREACH (op, &m->adds, AddOp, list)
+                if (op->request.client == client)
+                        op->abandoned = ADD_CALLER_GONE;
+}
+
+void attachment_abandon_add(const Attachment *a) {
+        AddOp *op;
+
+        LIST_FOREACH (op, &a->manager->adds, AddOp, list)
+                if (op->attachment == a)
+                        op->abandoned = ADD_DEL_CAME;
 }
 
 /* --- 6. up ------------------------------------------------------------------------------------ */
@@ -162,21 +206,35 @@ static void up_unwired(int r _unused_, const Error *e _unused_, void *userdata) 
         add_end(op, op->r, &op->error);
 }
 
+/* The links are there: taken down as a DEL would. Takes the sentence over. */
+static void add_unwire(AddOp *op, int r, Error *e, const char *reason) {
+        Attachment *a = TAKE_PTR(op->attachment);
+
+        op->r = r;
+        op->error = *e;
+        *e = ERROR_NULL;
+        free(TAKE_PTR(op->addresses));
+        free(TAKE_PTR(op->result));
+        attachment_release(a, "add-failed", reason, up_unwired, op);
+}
+
 static void up_written(Task *task) {
         AddOp *op = add_of_commit(task);
         Attachment *a = op->attachment;
+        Error error = ERROR_NULL;
 
         manager_set_commit_health(op->manager, &op->commit);
-        free(TAKE_PTR(op->addresses));
         if (task->r < 0) {
-                /* It works, but a crash would forget it: take it down as a DEL would. */
-                op->r = task->r;
-                op->error = task->error;
-                op->attachment = NULL;
-                free(TAKE_PTR(op->result));
-                attachment_release(a, "add-failed", "the ledger refused the row", up_unwired, op);
+                /* It works, but a crash would forget it. */
+                add_unwire(op, task->r, &task->error, "the ledger refused the row");
                 return;
         }
+        int r = op->abandoned ? add_check_wanted(op, &error) : 0;
+        if (r < 0) {
+                add_unwire(op, r, &error, "nobody waited for it any more");
+                return;
+        }
+        free(TAKE_PTR(op->addresses));
         a->result = TAKE_PTR(op->result);
         a->host_ifindex = op->applied.host_ifindex;
         op->attachment = NULL;
@@ -187,8 +245,16 @@ static void up_written(Task *task) {
                                 .interface = a->spec.ifname,
                                 .op = "add" },
                 "add: %s of %s on network %s", a->spec.ifname, a->sandbox->id, a->network->name);
-        add_end(op, 0, NULL);
-        attachment_set_idle(a);
+        op->done(0, NULL, op->answer, op->userdata);
+        bool unheard = op->abandoned;
+        operation_end(op->manager);
+        add_free(op);
+        /* A runtime that was not told will not ask for the end either. */
+        if (unheard)
+                attachment_release(a, "add-failed", "its caller was gone when it was done", NULL,
+                                   NULL);
+        else
+                attachment_set_idle(a);
 }
 
 /* --- 5. wire ----------------------------------------------------------------------------------- */
@@ -196,8 +262,10 @@ static void up_written(Task *task) {
 static int wire_run(Job *job, WorkerContext *w, Error *e) {
         AddOp *op = (AddOp *) job;
 
-        int r = wire_plan(w, &op->plan, op->request.netns_fd, op->pod, op->host_ifname,
-                          &op->applied, e);
+        int r = add_check_wanted(op, e);
+        if (r >= 0)
+                r = wire_plan(w, &op->plan, op->request.netns_fd, op->pod, op->host_ifname,
+                              &op->applied, e);
         if (r >= 0 && op->bridge_ifindex)
                 wire_announce(w, op->bridge_ifindex, op->spec);
         /* Neither the socket nor the descriptor may outlive their use: they pin the namespace. */
@@ -208,9 +276,15 @@ static int wire_run(Job *job, WorkerContext *w, Error *e) {
 
 static void wired(Task *task) {
         AddOp *op = (AddOp *) task;
+        Error error = ERROR_NULL;
 
         if (task->r < 0) {
                 add_fail(op, task->r, &task->error);
+                return;
+        }
+        int r = add_check_wanted(op, &error);
+        if (r < 0) {
+                add_unwire(op, r, &error, "nobody waited for it any more");
                 return;
         }
         op->addresses = attachment_addresses_text(op->attachment);
@@ -259,7 +333,7 @@ static void planned_written(Task *task) {
                 add_fail(op, task->r, &task->error);
                 return;
         }
-        if (add_is_late(op))
+        if (add_is_over(op))
                 return;
         /* A client that keeps sending would otherwise keep its old way. */
         for (size_t i = 0; i < op->n_port_rows; i++)
@@ -269,7 +343,7 @@ static void planned_written(Task *task) {
         attachment_set_state(op->attachment, ATTACHMENT_WIRING);
         op->job.run = wire_run;
         op->job.task.deliver = wired;
-        workers_submit(op->manager->workers, &op->job);
+        workers_submit_next(op->manager->workers, &op->job);
 }
 
 static void add_commit_planned(AddOp *op) {
@@ -301,7 +375,7 @@ static void network_ready(NetworkWaiter *w, int r, const Error *e) {
                 add_fail(op, r, &error);
                 return;
         }
-        if (add_is_late(op))
+        if (add_is_over(op))
                 return;
         r = add_decide(op, &error);
         if (r < 0)
@@ -318,7 +392,12 @@ static int inspect_run(Job *job, WorkerContext *w, Error *e) {
         dev_t dev;
         ino_t ino;
 
-        int r = fd_is_netns(op->request.netns_fd, &dev, &ino);
+        /* Behind a netmgr-nsd that hangs, each would wait in its turn. */
+        int r = add_check_wanted(op, e);
+        if (r < 0)
+                return r;
+        op->looked = true;
+        r = fd_is_netns(op->request.netns_fd, &dev, &ino);
         if (r < 0)
                 return error_set_errnof(e, ERROR_INVALID_ARGUMENT, r, "Netns");
         op->netns_dev = dev;
@@ -344,9 +423,9 @@ static void inspected(Task *task) {
         AddOp *op = (AddOp *) task;
         Sandbox *s = op->attachment->sandbox;
 
-        if (task->r == -error_errno(ERROR_TRY_AGAIN))
+        if (op->looked && task->r == -error_errno(ERROR_TRY_AGAIN))
                 manager_set_health(op->manager, HEALTH_NSD, error_message(&task->error));
-        else
+        else if (op->looked)
                 manager_set_health(op->manager, HEALTH_NSD, NULL);
         if (task->r < 0) {
                 add_fail(op, task->r, &task->error);
@@ -364,10 +443,23 @@ static void inspected(Task *task) {
         s->netns_cookie = op->netns_cookie;
         s->netns_dev = op->netns_dev;
         s->netns_ino = op->netns_ino;
-        if (add_is_late(op))
+        if (add_is_over(op))
                 return;
         op->waiter.ready = network_ready;
         network_await(op->attachment->network, &op->waiter);
+}
+
+static void add_begin_next(Manager *m) {
+        while (m->n_adds_begun < ADDS_BEGUN_MAX && !list_is_empty(&m->adds_waiting)) {
+                AddOp *op = list_entry(m->adds_waiting.next, AddOp, turn);
+
+                list_unlink(&op->turn);
+                op->begun = true;
+                m->n_adds_begun++;
+                op->job.run = inspect_run;
+                op->job.task.deliver = inspected;
+                workers_submit(m->workers, &op->job);
+        }
 }
 
 /* --- 1. parse and find ------------------------------------------------------------------------- */
@@ -405,9 +497,8 @@ void add_start(AddOp *op) {
                 add_fail(op, error_oom(&error), &error);
                 return;
         }
-        op->job.run = inspect_run;
-        op->job.task.deliver = inspected;
-        workers_submit(op->manager->workers, &op->job);
+        list_append(&op->manager->adds_waiting, &op->turn);
+        add_begin_next(op->manager);
 }
 
 void operation_add(Manager *m, Request *q, RequestDone done, void *userdata) {
@@ -422,6 +513,7 @@ void operation_add(Manager *m, Request *q, RequestDone done, void *userdata) {
         }
         *op = (AddOp) { .manager = m, .request = *q, .done = done, .userdata = userdata };
         *q = (Request) { .netns_fd = -EBADF, .host_netns_fd = -EBADF };
+        list_append(&m->adds, &op->list);
         op->deadline = now_monotonic() + (uint64_t) m->conf.add_timeout_sec * 1000000U;
 
         int r = operation_begin(m, &error);

@@ -4,8 +4,8 @@
 /*
  * The verbs of org.netmgr1.Runtime. Each is a chain of small steps on the loop, with jobs and commits
  * between them; it ends with exactly one call of `done`, possibly before the starting function
- * returns. A caller that goes away changes nothing: the operation runs to its end, since its row is
- * in the ledger.
+ * returns. When the caller goes away, an ADD is undone, since nobody would ever take down what nobody
+ * was told of; every other verb runs to its end.
  */
 
 #include "core/attachment.h"
@@ -16,6 +16,7 @@ typedef struct Request {
         char *type, *container_id, *ifname, *netns_path, *args, *path, *config; /* owned */
         size_t config_size;
         int netns_fd, host_netns_fd; /* owned; -EBADF: not sent */
+        const void *client;          /* who asks, for operation_client_gone(); NULL: stays */
 } Request;
 void request_clear(Request *q);
 
@@ -28,6 +29,12 @@ void operation_del(Manager *m, Request *q, RequestDone done, void *userdata);
 void operation_check(Manager *m, Request *q, RequestDone done, void *userdata);
 void operation_gc(Manager *m, Request *q, RequestDone done, void *userdata);
 void operation_status(Manager *m, Request *q, RequestDone done, void *userdata);
+
+/* Whoever asked by this name is gone, or could not be told the outcome: its ADDs are undone, wherever
+ * they are. Nothing is called back before this returns. */
+void operation_client_gone(Manager *m, const void *client);
+/* The same for the ADD that works on the attachment, if one does: a DEL waits for its end. */
+void attachment_abandon_add(const Attachment *a);
 
 /* The caller must live in our network namespace; it has to prove it where it passes a sandbox's. */
 int request_check_host(const Manager *m, const Request *q, Error *e);
