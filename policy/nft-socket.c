@@ -12,6 +12,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "base/limits.h"
 
 typedef struct RealSocket {
@@ -97,11 +98,19 @@ static int real_send(NftSocket *socket, NftBatch *b) {
                 if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0)
                         return -errno;
         }
+        int r = failpoint("nft-send");
+        if (r < 0)
+                return r;
         do
                 n = sendto(fd, b->buffer, b->size, 0, (struct sockaddr *) &kernel, sizeof(kernel));
         while (n < 0 && errno == EINTR);
         if (n < 0)
                 return -errno;
+        r = failpoint("nft-sent");
+        if (r < 0) {
+                drain(fd); /* the answer was lost */
+                return r;
+        }
         return read_answer(s, b);
 }
 

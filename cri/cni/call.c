@@ -21,6 +21,7 @@
 #include <systemd/sd-bus.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "base/fd.h"
 
 #define RUNTIME_DIR_DEFAULT "/run/netmgr"
@@ -250,9 +251,11 @@ int runtime_call(const Environment *env, const char *program, const char *config
         if (r < 0)
                 return failure_setf(f, error_cni_code(error_kind_from_errno(r)),
                                     "cannot write the request to netmgrd: %s", strerror(-r));
+        failpoint_past("plugin-call");
         r = sd_bus_call(c.bus, m, CALL_TIMEOUT_USEC, &error, &reply);
         if (r < 0)
                 return failure_call(env, &c, r, &error, f);
+        failpoint_past("plugin-answered");
         r = sd_bus_message_read(reply, "s", &text);
         if (r < 0)
                 return failure_setf(f, error_cni_code(ERROR_INTERNAL),

@@ -5,6 +5,7 @@
  * attachment may go while polkit is asked, so each call looks for it by the path, when it needs it.
  */
 
+#include "base/failpoint.h"
 #include "bus/change-request.h"
 #include "bus/describe.h"
 #include "bus/object-bus.h"
@@ -84,6 +85,7 @@ static int method_describe(sd_bus_message *m, void *userdata, sd_bus_error *erro
 
 /* Answers the kept message. Who watches hears of the change before the caller does. */
 static void change_done(sd_bus_message *m, int r, const Error *e, char **properties) {
+        failpoint_past("bus-reply");
         if (r < 0)
                 bus_reply_error(m, r, e);
         else {

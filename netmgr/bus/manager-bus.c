@@ -2,6 +2,7 @@
 
 /* org.netmgr1.Manager: lists, networks, reload, health. */
 
+#include "base/failpoint.h"
 #include "base/limits.h"
 #include "base/version.h"
 #include "bus/bus-internal.h"
@@ -214,6 +215,7 @@ static void network_stored(int r, const Error *e, void *userdata) {
         _cleanup_free_ char *path = NULL;
         const char *name = NULL;
 
+        failpoint_past("bus-reply");
         if (r < 0)
                 bus_reply_error(m, r, e);
         else {
@@ -264,6 +266,7 @@ static int method_add_network(sd_bus_message *m, void *userdata, sd_bus_error *e
 static void network_dropped(void *userdata) {
         sd_bus_message *m = userdata;
 
+        failpoint_past("bus-reply");
         (void) sd_bus_reply_method_return(m, NULL);
         sd_bus_message_unref(m);
 }

@@ -6,6 +6,7 @@
  * private socket alike.
  */
 
+#include "base/failpoint.h"
 #include "base/fd.h"
 #include "base/limits.h"
 #include "bus/bus-internal.h"
@@ -148,10 +149,12 @@ static const void *runtime_call_client(const RuntimeCall *c) {
 static void runtime_done(int r, const Error *e, const char *result, void *userdata) {
         RuntimeCall *c = userdata;
 
+        failpoint_past("bus-reply");
         if (r < 0)
                 bus_reply_error(c->message, r, e);
         else if (sd_bus_reply_method_return(c->message, "s", result) < 0)
                 operation_client_gone(c->manager, runtime_call_client(c));
+        failpoint_past("bus-replied");
         runtime_call_free(c);
 }
 

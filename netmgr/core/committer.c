@@ -7,6 +7,7 @@
 
 #include "core/committer.h"
 
+#include "base/failpoint.h"
 #include "base/log.h"
 
 /* Commits in one transaction: bounds how long the first of a group waits for the last. */
@@ -25,21 +26,34 @@ struct Committer {
         unsigned since_checkpoint;
 };
 
+static int step(const char *name, Error *e) {
+        int r = failpoint(name);
+        return r < 0 ? error_set_errnof(e, ERROR_LEDGER, r, "writing the ledger") : 0;
+}
+
 static int write_group(Store *store, List *group, Error *e) {
-        int r = store_begin(store, e);
+        int r = step("ledger-begin", e);
+        if (r >= 0)
+                r = store_begin(store, e);
         if (r < 0)
                 return r;
         for (List *p = group->next; p != group; p = p->next) {
                 Commit *c = (Commit *) list_entry(p, Task, list);
-                r = c->write(c, store, e);
+                r = step("ledger-write", e);
+                if (r >= 0)
+                        r = c->write(c, store, e);
                 if (r < 0) {
                         store_rollback(store);
                         return r;
                 }
         }
-        r = store_commit(store, e);
+        r = step("ledger-commit", e);
+        if (r >= 0)
+                r = store_commit(store, e);
         if (r < 0)
                 store_rollback(store);
+        else
+                failpoint_past("ledger-committed");
         return r;
 }
 

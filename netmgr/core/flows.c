@@ -4,6 +4,7 @@
 
 #include "core/flows.h"
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "core/threads.h"
 #include "policy/conntrack.h"
@@ -37,6 +38,7 @@ static void run_pass(Flows *f, List *batch, size_t n) {
         }
         if (!f->conntrack)
                 return;
+        failpoint_past("conntrack-delete");
         if (conntrack_forget(f->conntrack, filters, i, &deleted, &error) < 0)
                 log_warning("%s", error_message(&error));
         else if (deleted > 0)

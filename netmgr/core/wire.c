@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 
+#include "base/failpoint.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/parse.h"
@@ -43,7 +44,9 @@ int host_sysctl_write(const PlanSysctl *s, Error *e) {
         _cleanup_free_ char *path = strf("/proc/sys/net/%s", s->name);
         if (!path)
                 return error_oom(e);
-        int r = file_write_string(path, s->value);
+        int r = failpoint("sysctl-write");
+        if (r >= 0)
+                r = file_write_string(path, s->value);
         if (r == -ENOENT && s->optional)
                 return 0;
         if (r < 0)
@@ -163,6 +166,7 @@ void wire_announce(WorkerContext *w, uint32_t bridge_ifindex, const AttachmentSp
                 }
                 w->packet_fd = fd;
         }
+        failpoint_past("announce");
         for (size_t i = 0; i < s->n_addresses; i++) {
                 int r = announce_address(w->packet_fd, bridge_ifindex, &s->mac,
                                          &s->addresses[i].address.address);

@@ -4,6 +4,7 @@
 
 #include "nl/nl.h"
 
+#include "base/failpoint.h"
 #include "base/parse.h"
 #include "nl/nl-socket.h"
 
@@ -15,9 +16,56 @@ NlSocket *kernel_socket_free(NlSocket *s) {
         return s ? s->kernel->ops->socket_free(s) : NULL;
 }
 
+#ifdef NETMGR_FAILPOINTS
+/* One message carries all; a crash test wants to be between any two. Sends what comes before. */
+static int apply_failpoints(NlSocket *s, const NlOp *ops, size_t n_ops, size_t *sent,
+                            NlApplied *ret) {
+        static const char *const names[_NL_OP_MAX] = {
+                [NL_VETH_ADD] = "nl-veth-add",         [NL_BRIDGE_ADD] = "nl-bridge-add",
+                [NL_LINK_SET] = "nl-link-set",         [NL_LINK_DEL] = "nl-link-del",
+                [NL_GROUP_DEL] = "nl-group-del",       [NL_ADDR_ADD] = "nl-addr-add",
+                [NL_ADDR_DEL] = "nl-addr-del",         [NL_ROUTE_ADD] = "nl-route-add",
+                [NL_ROUTE_DEL] = "nl-route-del",       [NL_NEIGH_ADD] = "nl-neigh-add",
+                [NL_NEIGH_DEL] = "nl-neigh-del",       [NL_IFB_ADD] = "nl-ifb-add",
+                [NL_TBF_SET] = "nl-tbf-set",           [NL_TBF_DEL] = "nl-tbf-del",
+                [NL_CLSACT_ADD] = "nl-clsact-add",     [NL_CLSACT_DEL] = "nl-clsact-del",
+                [NL_REDIRECT_ADD] = "nl-redirect-add",
+        };
+
+        for (size_t i = 0; i < n_ops; i++) {
+                if (failpoint_is_armed(names[ops[i].type]) && i > *sent) {
+                        int r = s->kernel->ops->apply(s, ops + *sent, i - *sent, ret);
+                        if (r < 0) {
+                                ret->failed += *sent;
+                                return r;
+                        }
+                        *sent = i;
+                }
+                int r = failpoint(names[ops[i].type]);
+                if (r < 0) {
+                        ret->failed = i;
+                        return r;
+                }
+        }
+        return 0;
+}
+#endif
+
 int kernel_apply(NlSocket *s, const NlOp *ops, size_t n_ops, NlApplied *ret) {
+        size_t sent = 0;
+        int r = 0;
+
         *ret = (NlApplied) { .failed = n_ops };
-        return n_ops > 0 ? s->kernel->ops->apply(s, ops, n_ops, ret) : 0;
+#ifdef NETMGR_FAILPOINTS
+        r = apply_failpoints(s, ops, n_ops, &sent, ret);
+#endif
+        if (r >= 0 && sent < n_ops) {
+                r = s->kernel->ops->apply(s, ops + sent, n_ops - sent, ret);
+                ret->failed += sent;
+        }
+        if (r >= 0 && n_ops > 0)
+                failpoint_past("nl-applied");
+        return r;
 }
 
 int kernel_dump(NlSocket *s, NlDumpMask mask, NlDump *ret) {

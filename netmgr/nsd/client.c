@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "base/fd.h"
 #include "base/limits.h"
 
@@ -116,7 +117,11 @@ int nsd_client_open(NsdClient *c, int netns_fd, NsdOp op, const char *name, int 
                                 return r;
                 }
                 int error = 0;
-                r = send_request(c->fd, &q, netns_fd);
+                r = failpoint("nsd-ask");
+                if (r >= 0)
+                        r = send_request(c->fd, &q, netns_fd);
+                if (r >= 0)
+                        r = failpoint("nsd-asked");
                 if (r >= 0)
                         r = receive_reply(c->fd, &error, ret_fd);
                 if (r >= 0)

@@ -25,6 +25,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/parse.h"
@@ -90,7 +91,9 @@ static int open_in(const Nsd *n, int netns_fd, const NsdRequest *q) {
                 return -EPERM;
         if (setns(netns_fd, CLONE_NEWNET) < 0)
                 return -errno;
-        int fd = open_thing(q);
+        int fd = failpoint("nsd-entered");
+        if (fd >= 0)
+                fd = open_thing(q);
         if (setns(n->own_netns, CLONE_NEWNET) < 0) {
                 log_error("cannot return to the own network namespace (%s): ending",
                           strerror(errno));
@@ -172,6 +175,7 @@ static int serve(const Nsd *n, int connection) {
         if (r < 0)
                 return r;
         opened = open_in(n, netns, &q);
+        failpoint_past("nsd-reply");
         return send_reply(connection, opened < 0 ? opened : 0, opened);
 }
 

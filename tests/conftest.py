@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Fixtures of the integration tests.
+"""Fixtures of the integration and crash tests.
 
 host   a private host with bus, netmgr-nsd and netmgrd ready; after a test that passed, what is
        still attached is detached, and then nothing may be left: links, addresses, routes, rules,
        neighbours, nftables, conntrack, descriptors of the daemons, rows of the ledger. A test gives
        wishes with @pytest.mark.host(polkit=True, conf="text of netmgr.conf").
 
-Tests marked `sanitize` run a second time with the sanitizer build (tests/run); a report of any
+Tests marked `failpoints` need a build with failpoints. Those marked `sanitize` run a second time with the sanitizer build (tests/run); a report of any
 sanitizer in any process of the host fails the test.
 """
 import os
@@ -15,7 +15,7 @@ import sys
 import pytest
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "lib"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "lib"))
 pytest.register_assert_rewrite("netmgr_host")
 import netmgr_host  # noqa: E402
 
@@ -23,6 +23,7 @@ import netmgr_host  # noqa: E402
 def pytest_configure(config):
     config.addinivalue_line("markers", "host(polkit, conf): wishes for the fixture `host`")
     config.addinivalue_line("markers", "sanitize: also run with the sanitizer build")
+    config.addinivalue_line("markers", "failpoints: needs a build with -Dfailpoints=true, as build-asan is")
     if os.geteuid() != 0:
         raise pytest.UsageError("these tests make namespaces, which needs root; try: sudo tests/run")
     missing = [p for p in ("netmgrd", "netmgr-nsd", "netmgr", "netmgrctl")

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The four lists compared: the ledger, the kernel, the namespaces, and what the runtime believes.
+
+disagreements(host) returns sentences; none means that they agree. It reads with sqlite3, ip and nft, never
+with netmgr's own eyes.
+"""
+import json
+import re
+
+from netmgr_host import settle
+
+OUR_TABLES = {"netmgr_np", "netmgr_nat", "netmgr_br"}
+
+
+def words(value):
+    """Every string and number in a value of nft's JSON"""
+    if isinstance(value, dict):
+        for v in value.values():
+            yield from words(v)
+    elif isinstance(value, list):
+        for v in value:
+            yield from words(v)
+    elif isinstance(value, (str, int)):
+        yield str(value)
+
+
+def elements(host):
+    """{set or map: [words of one element, ...]} of our tables"""
+    found = {}
+    for item in json.loads(host.run(["nft", "-j", "list", "ruleset"]).stdout)["nftables"]:
+        for kind in ("set", "map"):
+            s = item.get(kind)
+            if s and s["table"] in OUR_TABLES:
+                found[f"{s['table']} {s['name']}"] = [list(words(e)) for e in s.get("elem", [])]
+    return found
+
+
+def rows(host):
+    attachments = {r["id"]: r for r in host.sql("SELECT * FROM attachment")}
+    for a in attachments.values():
+        a["addresses"], a["ports"] = set(), []
+    addresses = host.sql("SELECT * FROM address WHERE released_usec = 0")
+    for r in addresses:
+        if r["attachment"] in attachments:
+            attachments[r["attachment"]]["addresses"].add(r["address"])
+    for r in host.sql("SELECT * FROM port"):
+        if r["attachment"] in attachments:
+            attachments[r["attachment"]]["ports"].append(r)
+    return attachments, addresses
+
+
+def ledger_alone(host, attachments, addresses):
+    sandboxes = {r["id"] for r in host.sql("SELECT id FROM sandbox")}
+    used = {a["sandbox"] for a in attachments.values()}
+    for a in attachments.values():
+        if a["state"] != "up":
+            yield f"row {a['id']} of {a['sandbox']} is {a['state']}"
+        if a["sandbox"] not in sandboxes:
+            yield f"row {a['id']} has no sandbox {a['sandbox']}"
+    for s in sandboxes - used:
+        yield f"sandbox {s} has no attachment"
+    for r in addresses:
+        if r["attachment"] not in attachments:
+            yield f"address {r['address']} is held by nobody"
+    for table in ("port", "shaping"):
+        for r in host.sql(f"SELECT * FROM {table}"):
+            if r["attachment"] not in attachments:
+                yield f"a row of {table} belongs to nobody: {r}"
+
+
+def with_links(host, attachments):
+    links = {x["ifname"]: x for x in host.ip("-d", "link", "show")}
+    wanted = {a["host_ifname"] for a in attachments.values() if a["host_ifname"]}
+    for name in wanted - set(links):
+        yield f"{name} has a row and no link"
+    for name in links:
+        if re.fullmatch(r"nmg[0-9a-f]+", name) and name not in wanted:
+            yield f"link {name} has no row"
+        if re.fullmatch(r"nmi[0-9a-f]+", name) and "nmg" + name[3:] not in wanted:
+            yield f"link {name} has no row"
+    for name in wanted & set(links):
+        if links[name].get("operstate") != "UP":
+            yield f"{name} is {links[name].get('operstate')}"
+
+
+def with_rules(host, attachments):
+    found = elements(host)
+    everything = {w for lists in found.values() for e in lists for w in e}
+    names = {a["host_ifname"] for a in attachments.values() if a["host_ifname"]}
+    addresses = {x for a in attachments.values() for x in a["addresses"]}
+    for name in names - everything:
+        yield f"{name} has no element"
+    for word in everything:
+        if re.fullmatch(r"nmg[0-9a-f]+", word) and word not in names:
+            yield f"an element is about {word}, which has no row"
+    for name, lists in found.items():
+        if " keep" not in name:  # ranges of networks
+            for word in {w for e in lists for w in e} - addresses:
+                if re.fullmatch(r"10\.9[78]\.\d+\.\d+|fd9[78]:[0-9a-f:]+", word):
+                    yield f"an element of {name} is about {word}, which nobody holds"
+    held = {(str(p["host_port"]), address) for a in attachments.values() if a["host_ifname"]
+            for p in a["ports"] for address in a["addresses"]}
+    ports = {p for p, _ in held}
+    mapped = set()
+    for name, lists in found.items():
+        if "netmgr_nat" not in name:
+            continue
+        for e in lists:
+            for address in set(e) & addresses:
+                for port in set(e) & ports:
+                    mapped.add((port, address))
+    for port, address in held - mapped:
+        yield f"host port {port} leads nowhere: wanted {address}"
+
+
+def with_namespaces(host, attachments):
+    """Every living sandbox has its interface and addresses; no namespace has one that nobody knows."""
+    for pod in host.pods:
+        if not pod.exists:
+            continue
+        links = {x["ifname"]: x for x in json.loads(host.run(["ip", "-n", pod.name, "-j", "addr"]).stdout)}
+        mine = [a for a in attachments.values() if a["sandbox"] == pod.name]
+        for a in mine:
+            link = links.get(a["ifname"])
+            if not link:
+                yield f"{pod.name} lacks {a['ifname']}"
+                continue
+            have = {i["local"] for i in link["addr_info"]}
+            if not a["addresses"] <= have:
+                yield f"{a['ifname']} of {pod.name} lacks {a['addresses'] - have}"
+        for name in set(links) - {a["ifname"] for a in mine} - {"lo"}:
+            yield f"{pod.name} has {name}, of which the ledger knows nothing"
+
+
+def disagreements(host):
+    attachments, addresses = rows(host)
+    return [*ledger_alone(host, attachments, addresses), *with_links(host, attachments),
+            *with_rules(host, attachments), *with_namespaces(host, attachments)]
+
+
+def await_agreement(host, when):
+    last = {}
+
+    def agreed():
+        last["found"] = disagreements(host)
+        return not last["found"]
+    settle(agreed, lambda: f"{when}: " + "; ".join(last["found"][:10]))

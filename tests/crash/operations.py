@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What netmgr does, as a table for the crash tests: a new capability adds its row here.
+
+Each operation makes its own sandbox beforehand (prepare), is one child process while it runs (start),
+and is taken to its end afterwards as a runtime or an administrator would do it (finish), whatever the
+crash left: then nothing of it may be there any more.
+"""
+import dataclasses
+import json
+import subprocess
+
+from netmgr_host import LIMIT, MANAGER, ROOT, bridge, routed
+
+PORTS = {"runtimeConfig": {"portMappings": [{"hostPort": 8000, "containerPort": 80, "protocol": "tcp"},
+                                            {"hostPort": 8053, "containerPort": 53, "protocol": "udp"}]}}
+POLICE = {"shaping": {"mode": "police", "ingressRate": 10**8, "egressRate": 10**8}}
+SHAPE = {"shaping": {"mode": "shape", "ingressRate": 10**8, "egressRate": 10**8}}
+SYSCTL = {"sysctl": {"net.ipv4.conf.IFNAME.arp_notify": "1"}}
+# What a crash may make an answer: try again, or the ledger or the kernel refused.
+CODES = {11, 105, 106}
+
+
+@dataclasses.dataclass
+class Outcome:
+    status: int   # of the process; negative: the signal that ended it
+    stdout: str
+    stderr: str
+
+    @property
+    def ok(self):
+        return self.status == 0
+
+    @property
+    def code(self):
+        try:
+            return json.loads(self.stdout)["code"]
+        except (ValueError, KeyError, TypeError):
+            return None
+
+
+class Operation:
+    """One run of an operation. Subclasses say what is special."""
+    name = None
+    is_cni = True  # else it is a D-Bus client, whose errors are busctl's
+
+    def __init__(self, host):
+        self.host = host
+        self.process = None
+        self.pod = None
+
+    def prepare(self):
+        self.pod = self.host.pod()
+
+    def argv(self):
+        raise NotImplementedError
+
+    def start(self):
+        argv, env, text = self.argv()
+        self.process = self.host.popen(argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                       stderr=subprocess.PIPE)
+        self.process.stdin.write(text.encode())
+        self.process.stdin.close()
+        self.process.stdin = None
+        return self.process
+
+    def cni(self, verb, conf):
+        env = self.host.cni_env(verb, self.pod.name, self.ifname, self.pod.path)
+        return [f"{self.host.dir}/cni/{self.plugin}"], env, json.dumps(conf)
+
+    def wait(self):
+        out, err = self.process.communicate(timeout=2 * LIMIT)
+        return Outcome(self.process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
+
+    def check_outcome(self, o):
+        if o.ok or o.status < 0:
+            return
+        if self.is_cni:
+            assert o.code in CODES, o
+        else:
+            assert o.stderr.strip(), o
+
+    def retry(self):
+        """Once more without a fault: it succeeds."""
+        self.start()
+        o = self.wait()
+        assert o.ok, (self.name, "the retry failed", o)
+
+    def finish(self, outcome):
+        raise NotImplementedError
+
+    def remove_pod(self):
+        self.pod.delete()
+        self.host.pods.remove(self.pod)
+
+    ifname, plugin = "eth0", "netmgr"
+
+
+class Add(Operation):
+    conf = None
+
+    def argv(self):
+        return self.cni("ADD", self.conf)
+
+    def delete(self):
+        r = self.host.cni("DEL", self.conf, self.pod.name, self.ifname, self.pod.path, plugin=self.plugin)
+        r.expect_ok()
+
+    def finish(self, outcome):
+        if outcome.ok:
+            conf = {**self.conf, "prevResult": json.loads(outcome.stdout)}
+            self.host.cni("CHECK", conf, self.pod.name, self.ifname, self.pod.path, plugin=self.plugin).expect_ok()
+        self.delete()  # as a runtime does, also when ADD failed or the plugin was killed
+        self.retry()
+        self.delete()
+        self.remove_pod()
+
+
+class AddRouted(Add):
+    name = "add-routed"
+    conf = routed("crash-r", "10.98.0.0/24", "fd98::/64", ipMasq=True, **PORTS, **POLICE, **SYSCTL)
+
+
+class AddBridge(Add):
+    name = "add-bridge"
+    conf = bridge("crash-b", "10.98.1.0/24", "fd98:1::/64", **PORTS, **SHAPE, isDefaultGateway=True)
+
+
+class AddLoopback(Add):
+    name = "add-loopback"
+    conf = {"cniVersion": "1.0.0", "name": "crash-l", "type": "loopback"}
+    ifname, plugin = "lo", "loopback"
+
+
+class Attached(Operation):
+    """Something with an attachment that is there before."""
+    conf = AddRouted.conf
+
+    def prepare(self):
+        super().prepare()
+        self.reply = self.host.cni("ADD", self.conf, self.pod.name, "eth0", self.pod.path).expect_ok()
+
+    def delete(self):
+        self.host.cni("DEL", self.conf, self.pod.name, "eth0", self.pod.path).expect_ok()
+
+    def finish(self, outcome):
+        self.retry()
+        self.delete()
+        self.remove_pod()
+
+
+class DelRouted(Attached):
+    name = "del-routed"
+
+    def argv(self):
+        return self.cni("DEL", {**self.conf, "prevResult": self.reply.json})
+
+
+class DelBridge(DelRouted):
+    name = "del-bridge"
+    conf = AddBridge.conf
+
+
+class DelDead(DelRouted):
+    """The namespace is gone by then."""
+    name = "del-dead"
+
+    def prepare(self):
+        super().prepare()
+        self.pod.delete()
+
+
+class GarbageCollection(Attached):
+    """GC with a list without the sandbox, whose namespace is gone."""
+    name = "gc"
+
+    def prepare(self):
+        super().prepare()
+        self.pod.delete()
+
+    def argv(self):
+        conf = {**self.conf, "cniVersion": "1.1.0", "cni.dev/valid-attachments": []}
+        return self.cni("GC", conf)
+
+    def cni(self, verb, conf):
+        argv, env, text = super().cni(verb, conf)
+        env.update(CNI_CONTAINERID=None, CNI_IFNAME=None, CNI_NETNS=None)
+        return argv, env, text
+
+
+class BusOperation(Attached):
+    is_cni = False
+
+    def call(self, path, interface, method, signature, *args):
+        return ["busctl", "--address=unix:path=/run/dbus/system_bus_socket", "call", "org.netmgr1", path,
+                interface, method, signature, "--", *map(str, args)], None, ""
+
+    @property
+    def path(self):
+        return f"{ROOT}/sandbox/{self.pod.name}/eth0"
+
+
+class AddPort(BusOperation):
+    name = "add-port"
+
+    def argv(self):
+        return self.call(self.path, "org.netmgr1.Attachment", "AddPort", "sqqa{sv}", "udp", 8100, 100, 0)
+
+    def finish(self, outcome):
+        self.start()
+        self.wait()  # the port may be there already: then this is refused, and right so
+        ports = self.host.describe("ports")
+        assert 8100 in {p["HostPort"] for p in ports}, ports
+        self.delete()
+        self.remove_pod()
+
+
+class RemovePort(BusOperation):
+    name = "remove-port"
+
+    def argv(self):
+        return self.call(self.path, "org.netmgr1.Attachment", "RemovePort", "sqa{sv}", "udp", 8053, 0)
+
+    def finish(self, outcome):
+        self.start()
+        self.wait()
+        ports = self.host.describe("ports")
+        assert 8053 not in {p["HostPort"] for p in ports}, ports
+        self.delete()
+        self.remove_pod()
+
+
+class Bandwidth(BusOperation):
+    name = "bandwidth-police"
+
+    def argv(self):
+        return self.call(self.path, "org.netmgr1.Attachment", "SetBandwidth", "a{sv}", 2, "IngressRate", "t",
+                         2 * 10**8, "EgressRate", "t", 0)
+
+
+class BandwidthShape(Bandwidth):
+    name = "bandwidth-shape"
+    conf = AddBridge.conf
+
+
+class NetworkAdd(BusOperation):
+    name = "network-add"
+
+    def prepare(self):
+        self.text = json.dumps(bridge("crash-n", "10.98.2.0/24"))
+
+    def argv(self):
+        return self.call(ROOT, MANAGER, "AddNetwork", "ssa{sv}", "crash-n", self.text, 0)
+
+    def finish(self, outcome):
+        names = {n["Name"] for n in self.host.describe("networks")}
+        if outcome.ok:
+            assert "crash-n" in names, names
+        if "crash-n" not in names:
+            self.retry()
+        self.host.manager("RemoveNetwork", "sa{sv}", "crash-n", 0)
+
+
+class NetworkRemove(NetworkAdd):
+    name = "network-remove"
+
+    def prepare(self):
+        super().prepare()
+        self.host.manager("AddNetwork", "ssa{sv}", "crash-n", self.text, 0)
+
+    def argv(self):
+        return self.call(ROOT, MANAGER, "RemoveNetwork", "sa{sv}", "crash-n", 0)
+
+    def finish(self, outcome):
+        names = {n["Name"] for n in self.host.describe("networks")}
+        if outcome.ok:
+            assert "crash-n" not in names, names
+        if "crash-n" in names:
+            self.retry()
+
+
+class Reload(BusOperation):
+    """A changed file of networks.d."""
+    name = "reload"
+
+    def prepare(self):
+        self.file = f"{self.host.networks_dir}/crash-f.conflist"
+        conf = bridge("crash-f", "10.98.3.0/24")
+        with open(self.file, "w") as f:
+            json.dump({"cniVersion": "1.0.0", "name": "crash-f",
+                       "plugins": [{k: v for k, v in conf.items() if k not in ("cniVersion", "name")}]}, f)
+
+    def argv(self):
+        return self.call(ROOT, MANAGER, "Reload", "")[:1][0][:-2], None, ""
+
+    def finish(self, outcome):
+        self.retry()
+        assert "crash-f" in {n["Name"] for n in self.host.describe("networks")}
+        import os
+        os.unlink(self.file)
+        self.retry()
+
+
+OPERATIONS = [AddRouted, AddBridge, AddLoopback, DelRouted, DelBridge, DelDead, GarbageCollection, AddPort,
+              RemovePort, Bandwidth, BandwidthShape, NetworkAdd, NetworkRemove, Reload]
