@@ -69,6 +69,9 @@ static const char *const migrations[STORE_SCHEMA_VERSION] = {
         " attachment INTEGER PRIMARY KEY NOT NULL REFERENCES attachment (id) ON DELETE CASCADE,"
         " mode TEXT NOT NULL, ingress_rate INTEGER NOT NULL, ingress_burst INTEGER NOT NULL,"
         " egress_rate INTEGER NOT NULL, egress_burst INTEGER NOT NULL) STRICT;",
+
+        /* 3: which of an attachment and a spooled DEL came first. */
+        "ALTER TABLE attachment ADD COLUMN created_boot_usec INTEGER NOT NULL DEFAULT 0;",
 };
 
 static int get_number(Store *s, const char *sql, int64_t *ret, Error *e) {

@@ -37,11 +37,12 @@ static const char *const sql[_STMT_MAX] = {
         [STMT_DELETE_SANDBOX] = "DELETE FROM sandbox WHERE id = ?1",
         [STMT_LOAD_ATTACHMENTS] =
                         "SELECT id, network, sandbox, ifname, kind, state, request, result, host_ifname,"
-                        " host_ifindex, host_mac, mac, mtu, policy_group, config_hash, plan, created_usec"
+                        " host_ifindex, host_mac, mac, mtu, policy_group, config_hash, plan, created_usec,"
+                        " created_boot_usec"
                         " FROM attachment ORDER BY id",
         [STMT_PUT_ATTACHMENT] =
                         "INSERT INTO attachment VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,"
-                        " ?13, ?14, ?15, ?16, ?17)"
+                        " ?13, ?14, ?15, ?16, ?17, ?18)"
                         " ON CONFLICT (id) DO UPDATE SET state = ?6, request = ?7, result = ?8,"
                         " host_ifname = ?9, host_ifindex = ?10, host_mac = ?11, mac = ?12, mtu = ?13,"
                         " policy_group = ?14, config_hash = ?15, plan = ?16",

@@ -20,7 +20,7 @@
 
 typedef struct Store Store;
 
-#define STORE_SCHEMA_VERSION 2
+#define STORE_SCHEMA_VERSION 3
 
 /*
  * Opens or creates DIR/netmgr.db (0600), migrates, checks it (quick_check). A damaged database or
@@ -78,7 +78,10 @@ typedef struct AttachmentRow {
         uint32_t group; /* policy group, 0: none */
         char *config_hash;
         char *plan; /* JSON of what else the kernel objects derive from: routes, flags, dns */
-        uint64_t created_usec; /* CLOCK_REALTIME */
+        uint64_t created_usec; /* CLOCK_REALTIME, for people */
+        /* CLOCK_BOOTTIME within the sandbox's boot id: what a spooled DEL is compared with, whatever
+         * is done to the clock. 0: a row of schema 2 or older, so older than any spooled DEL. */
+        uint64_t created_boot_usec;
 } AttachmentRow;
 
 typedef struct AddressRow {

@@ -112,6 +112,29 @@
 /* One line of netmgr.conf (libinih's own limit is lower by default). */
 #define CONF_LINE_MAX 4096U
 
+/* The spool of DELs: a full node's worth (4,000 sandboxes, two interfaces each), most entries below
+ * 4 KiB. One entry is one JSON text, so no larger than what we parse; whoever sends a larger one gets
+ * code 11. What cannot be read is kept for a person to look at, the first so many. */
+#define SPOOL_ENTRIES_MAX    8192U
+#define SPOOL_BYTES_MAX      (64U * 1024U * 1024U)
+#define SPOOL_ENTRY_SIZE_MAX CONFIG_SIZE_MAX
+#define SPOOL_BAD_MAX        64U
+
+/* Spooled requests that netmgrd works on at once. */
+#define SPOOL_BATCH_MAX 256U
+/* Seconds that a start waits for the spool's releases before it serves; what is left goes on then. And
+ * after which it tries again what failed. */
+#define SPOOL_START_SEC 30U
+#define SPOOL_RETRY_SEC 30U
+
+/* Seconds that the plugin's ADD waits for netmgrd to appear (NETMGR_WAIT_SEC), and that it waits for an
+ * answer (NETMGR_ANSWER_SEC): an ADD until it must have undone itself; a DEL less, since the runtime's
+ * patience (two minutes in Kubernetes) has to be enough for spooling it. */
+#define PLUGIN_WAIT_SEC          10U
+#define PLUGIN_ANSWER_SEC        90U
+#define PLUGIN_DEL_ANSWER_SEC    30U
+#define PLUGIN_STATUS_ANSWER_SEC 15U
+
 /* Rows of the event table kept; the oldest go first. */
 #define EVENTS_MAX 100000U
 

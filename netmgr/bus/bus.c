@@ -34,7 +34,6 @@ static void peer_free(Peer *p) {
         list_unlink(&p->list);
         if (--p->bus->n_peers == 0)
                 give_memory_back(p->bus);
-        operation_client_gone(p->bus->manager, p->connection);
         /* Operations under way hold their own references to messages, and through them to the
          * connection: answering a closed one merely fails. */
         sd_bus_detach_event(p->connection);
@@ -169,28 +168,32 @@ static int on_connection(sd_event_source *s, int listen_fd, uint32_t revents, vo
         }
 }
 
+/* The socket gets its name when it listens: who waits for the name can connect at once, and the socket
+ * that a killed netmgrd left is replaced in the same instant. */
 static int bind_socket(Bus *b, const char *runtime_dir, Error *e) {
+        _cleanup_free_ char *temporary = strf("%s/runtime.new", runtime_dir);
         struct sockaddr_un sun = { .sun_family = AF_UNIX };
 
         b->socket_path = strf("%s/runtime.sock", runtime_dir);
-        if (!b->socket_path)
+        if (!b->socket_path || !temporary)
                 return error_oom(e);
         if (strlen(b->socket_path) >= sizeof(sun.sun_path))
                 return error_setf(e, ERROR_INVALID_ARGUMENT, "%s: too long for a socket",
                                   b->socket_path);
-        memcpy(sun.sun_path, b->socket_path, strlen(b->socket_path) + 1);
+        memcpy(sun.sun_path, temporary, strlen(temporary) + 1);
         if (mkdir(runtime_dir, 0755) < 0 && errno != EEXIST)
                 return error_set_errnof(e, ERROR_INTERNAL, errno, "making %s", runtime_dir);
         b->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (b->listen_fd < 0)
                 return error_set_errnof(e, ERROR_INTERNAL, errno, "socket");
-        if (unlink(b->socket_path) < 0 && errno != ENOENT)
-                return error_set_errnof(e, ERROR_INTERNAL, errno, "removing the old %s",
-                                        b->socket_path);
+        if (unlink(temporary) < 0 && errno != ENOENT)
+                return error_set_errnof(e, ERROR_INTERNAL, errno, "removing the old %s", temporary);
         mode_t old = umask(0177);
         int r = bind(b->listen_fd, (struct sockaddr *) &sun, sizeof(sun)) < 0 ? -errno : 0;
         umask(old);
         if (r >= 0 && listen(b->listen_fd, 1024) < 0)
+                r = -errno;
+        if (r >= 0 && rename(temporary, b->socket_path) < 0)
                 r = -errno;
         return r < 0 ? error_set_errnof(e, ERROR_INTERNAL, r, "listening on %s", b->socket_path)
                      : 0;

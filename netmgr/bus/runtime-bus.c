@@ -6,6 +6,8 @@
  * private socket alike.
  */
 
+#include <poll.h>
+
 #include "base/failpoint.h"
 #include "base/fd.h"
 #include "base/limits.h"
@@ -128,22 +130,53 @@ int runtime_request_read(sd_bus_message *m, Request *q, Error *e) {
         return complete(q, e);
 }
 
-/* A call that is being worked on. */
+/* A call that waits for its operation. */
 typedef struct RuntimeCall {
-        Manager *manager; /* borrowed */
-        sd_bus_message *message;
-        sd_bus_track *track; /* of the sender, on the system bus; NULL on the private socket */
+        sd_bus_message *message; /* owned */
+        sd_bus_track *track;     /* owned; of the sender on the system bus, NULL: not watched */
 } RuntimeCall;
 
-static void runtime_call_free(RuntimeCall *c) {
+static RuntimeCall *call_free(RuntimeCall *c) {
+        if (!c)
+                return NULL;
         sd_bus_track_unref(c->track);
         sd_bus_message_unref(c->message);
         free(c);
+        return NULL;
+}
+DEFINE_CLEANUP(RuntimeCall *, call_free)
+
+/* watched: somebody is going to ask whether the sender is still there. On the private socket the
+ * connection tells. */
+static int call_new(Bus *b, sd_bus_message *m, bool watched, RuntimeCall **ret) {
+        _cleanup_(call_freep) RuntimeCall *c = new0(RuntimeCall, 1);
+
+        if (!c)
+                return -ENOMEM;
+        c->message = sd_bus_message_ref(m);
+        if (watched && sd_bus_message_get_bus(m) == b->system) {
+                int r = sd_bus_track_new(b->system, &c->track, NULL, NULL);
+                if (r >= 0)
+                        r = sd_bus_track_add_sender(c->track, m);
+                if (r < 0)
+                        return r;
+        }
+        *ret = TAKE_PTR(c);
+        return 0;
 }
 
-/* On the private socket a caller is its connection, whose end on_peer_gone() tells. */
-static const void *runtime_call_client(const RuntimeCall *c) {
-        return c->track ? (const void *) c : sd_bus_message_get_bus(c->message);
+static bool call_is_abandoned(void *userdata) {
+        RuntimeCall *c = userdata;
+        sd_bus *bus = sd_bus_message_get_bus(c->message);
+        struct pollfd p = { .events = POLLRDHUP };
+
+        if (c->track)
+                return sd_bus_track_count_sender(c->track, c->message) <= 0;
+        if (sd_bus_is_open(bus) <= 0)
+                return true;
+        /* What the loop has not come to see yet. */
+        p.fd = sd_bus_get_fd(bus);
+        return p.fd >= 0 && poll(&p, 1, 0) > 0 && p.revents & (POLLRDHUP | POLLHUP | POLLERR);
 }
 
 static void runtime_done(int r, const Error *e, const char *result, void *userdata) {
@@ -152,35 +185,10 @@ static void runtime_done(int r, const Error *e, const char *result, void *userda
         failpoint_past("bus-reply");
         if (r < 0)
                 bus_reply_error(c->message, r, e);
-        else if (sd_bus_reply_method_return(c->message, "s", result) < 0)
-                operation_client_gone(c->manager, runtime_call_client(c));
+        else
+                (void) sd_bus_reply_method_return(c->message, "s", result);
         failpoint_past("bus-replied");
-        runtime_call_free(c);
-}
-
-static int on_sender_gone(sd_bus_track *track _unused_, void *userdata) {
-        RuntimeCall *c = userdata;
-
-        operation_client_gone(c->manager, c);
-        return 0;
-}
-
-static RuntimeCall *runtime_call_new(Bus *b, sd_bus_message *m) {
-        RuntimeCall *c = new0(RuntimeCall, 1);
-        int r = 0;
-
-        if (!c)
-                return NULL;
-        c->manager = b->manager;
-        c->message = sd_bus_message_ref(m);
-        if (b->system && sd_bus_message_get_bus(m) == b->system)
-                r = sd_bus_track_new(b->system, &c->track, on_sender_gone, c);
-        if (r >= 0 && c->track)
-                r = sd_bus_track_add_sender(c->track, m);
-        if (r >= 0)
-                return c;
-        runtime_call_free(c);
-        return NULL;
+        call_free(c);
 }
 
 static int check_sender(Bus *b, sd_bus_message *m, sd_bus_error *error) {
@@ -201,21 +209,23 @@ static int check_sender(Bus *b, sd_bus_message *m, sd_bus_error *error) {
 static int runtime_method(sd_bus_message *m, Bus *b, Operation operation, sd_bus_error *error) {
         Request q = { .netns_fd = -EBADF, .host_netns_fd = -EBADF };
         _cleanup_error_ Error e = ERROR_NULL;
+        bool is_add = operation == operation_add;
+        RuntimeCall *c = NULL;
 
         int r = check_sender(b, m, error);
         if (r < 0)
                 return r;
         r = runtime_request_read(m, &q, &e);
+        if (r >= 0) {
+                r = call_new(b, m, is_add, &c);
+                if (r < 0)
+                        r = error_set_errnof(&e, ERROR_TRY_AGAIN, r, "keeping the call");
+        }
         if (r < 0) {
                 request_clear(&q);
                 return bus_error_set(error, r, &e);
         }
-        RuntimeCall *c = runtime_call_new(b, m);
-        if (!c) {
-                request_clear(&q);
-                return bus_error_set(error, error_oom(&e), &e);
-        }
-        q.client = runtime_call_client(c);
+        q.abandoned = is_add ? call_is_abandoned : NULL;
         operation(b->manager, &q, runtime_done, c);
         return 1;
 }

@@ -78,6 +78,7 @@ int attachment_new(Manager *m, Network *n, Sandbox *s, const char *ifname, Attac
         a->spec.id = ++m->last_id;
         a->spec.kind = n->conf->kind;
         a->created_usec = now_realtime();
+        a->created_boot_usec = now_boottime();
         snprintf(a->spec.ifname, sizeof(a->spec.ifname), "%s", ifname);
         if (n->conf->kind != NET_KIND_LOOPBACK)
                 snprintf(a->spec.host_ifname, sizeof(a->spec.host_ifname), "nmg%" PRIx64,
@@ -185,6 +186,7 @@ void attachment_to_row(const Attachment *a, char *plan, AttachmentRow *ret) {
                 .config_hash = (char *) a->config_hash,
                 .plan = plan,
                 .created_usec = a->created_usec,
+                .created_boot_usec = a->created_boot_usec,
         };
         memcpy(ret->host_mac, a->spec.host_mac.bytes, sizeof(ret->host_mac));
         memcpy(ret->mac, a->spec.mac.bytes, sizeof(ret->mac));
@@ -207,6 +209,7 @@ static int load_spec(Attachment *a, const AttachmentRow *row, Error *e) {
         a->spec.mtu = row->mtu;
         a->host_ifindex = row->host_ifindex;
         a->created_usec = row->created_usec;
+        a->created_boot_usec = row->created_boot_usec;
         return spec_from_json(row->plan, &a->spec, e);
 }
 

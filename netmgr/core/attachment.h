@@ -35,7 +35,8 @@ struct Attachment {
         char *request; /* exact bytes of the configuration */
         char *result;  /* CNI result 1.1.0, NULL before up */
         char config_hash[17];
-        uint64_t created_usec;
+        uint64_t created_usec;      /* CLOCK_REALTIME */
+        uint64_t created_boot_usec; /* CLOCK_BOOTTIME of the sandbox's boot; 0: not noted */
         uint32_t host_ifindex;
         bool lost;      /* the host end vanished: the sandbox died, or somebody deleted it */
         bool announced; /* the observer knows it */

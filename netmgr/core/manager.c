@@ -20,11 +20,20 @@
 #include "core/ports.h"
 #include "core/recover.h"
 #include "core/sandbox.h"
+#include "core/spool.h"
+
+static uint64_t now_usec(clockid_t clock) {
+        struct timespec ts;
+        clock_gettime(clock, &ts);
+        return (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
+}
 
 uint64_t now_realtime(void) {
-        struct timespec ts;
-        clock_gettime(CLOCK_REALTIME, &ts);
-        return (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
+        return now_usec(CLOCK_REALTIME);
+}
+
+uint64_t now_boottime(void) {
+        return now_usec(CLOCK_BOOTTIME);
 }
 
 void manager_set_health(Manager *m, HealthBit bit, const char *sentence) {
@@ -87,14 +96,15 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         conf_init(&m->conf);
         m->state_dir = strdup(params->state_dir);
         m->config_dir = strdup(params->config_dir);
+        m->spool_dir = strdup(params->spool_dir);
         m->nsd_socket = strdup(params->nsd_socket);
         m->networks = map_new();
         m->sandboxes = map_new();
         m->attachments = map_new();
         m->host_ends = map_new();
         m->ports = port_table_new();
-        if (!m->state_dir || !m->config_dir || !m->nsd_socket || !m->networks || !m->sandboxes ||
-            !m->attachments || !m->host_ends || !m->ports)
+        if (!m->state_dir || !m->config_dir || !m->spool_dir || !m->nsd_socket || !m->networks ||
+            !m->sandboxes || !m->attachments || !m->host_ends || !m->ports)
                 return error_oom(e);
 
         int r = conf_load(m->config_dir, &m->conf, e);
@@ -214,6 +224,10 @@ int manager_start(Manager *m, Error *e) {
         if (r < 0)
                 return r;
         manager_finish_recovery(m);
+        r = spool_new(m, m->spool_dir, &m->spool, e);
+        if (r < 0)
+                return r;
+        spool_consume_before_serving(m->spool);
         return 0;
 }
 
@@ -256,6 +270,7 @@ Manager *manager_free(Manager *m) {
         m->flows = flows_free(m->flows);
         mailbox_drain(m->mailbox);
         mailbox_free(m->mailbox);
+        m->spool = spool_free(m->spool);
         nl_monitor_free(m->monitor);
         manager_unwatch_firewalls(m);
         kernel_socket_free(m->nl);
@@ -278,6 +293,7 @@ Manager *manager_free(Manager *m) {
                 free(m->health_text[i]);
         free(m->state_dir);
         free(m->config_dir);
+        free(m->spool_dir);
         free(m->nsd_socket);
         free(m);
         return NULL;

@@ -50,6 +50,7 @@ typedef enum HealthBit {
         HEALTH_NETWORKS,     /* a file of networks.d is broken */
         HEALTH_FIREWALL,     /* the rule tables could not be brought up to date */
         HEALTH_FOREIGN,      /* another firewall drops what sandboxes forward */
+        HEALTH_SPOOL,        /* the spool is missing or unfit: DEL fails while netmgrd is down */
         HEALTH_CONF,         /* netmgr.conf is broken; the last good one is in force */
         _HEALTH_MAX,
 } HealthBit;
@@ -57,7 +58,7 @@ typedef enum HealthBit {
 struct Manager {
         sd_event *event; /* borrowed */
         Conf conf;
-        char *state_dir, *config_dir, *nsd_socket; /* owned */
+        char *state_dir, *config_dir, *spool_dir, *nsd_socket; /* owned */
         char boot_id[40];
         dev_t netns_dev; /* of the host's netns, which stays open as long as we live in it */
         ino_t netns_ino;
@@ -70,6 +71,7 @@ struct Manager {
         Reaper *reaper;
         Committer *committer;
         Flows *flows;
+        struct Spool *spool;
 
         InAddr node4, node6; /* source of what netmgr masquerades; unset: none known */
         FirewallFeatures firewall_features;
@@ -103,12 +105,12 @@ struct Manager {
 };
 
 typedef struct ManagerParams {
-        const char *state_dir, *config_dir, *nsd_socket; /* copied */
-        Kernel *kernel;                                  /* borrowed */
+        const char *state_dir, *config_dir, *spool_dir, *nsd_socket; /* copied */
+        Kernel *kernel;                                              /* borrowed */
 } ManagerParams;
 
 int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Error *e);
-/* Opens the ledger, loads and repairs, reads networks.d, starts the threads. */
+/* Opens the ledger, loads and repairs, reads networks.d, starts the threads, works off the spool. */
 int manager_start(Manager *m, Error *e);
 Manager *manager_free(Manager *m);
 DEFINE_CLEANUP(Manager *, manager_free)
@@ -129,5 +131,6 @@ static inline bool manager_is_degraded(const Manager *m) {
         return m->health != 0;
 }
 
-/* CLOCK_REALTIME in microseconds. */
+/* Microseconds: the time of people, and the one that nobody can set back (it goes on in suspend). */
 uint64_t now_realtime(void);
+uint64_t now_boottime(void);

@@ -139,19 +139,12 @@ static void add_fail(AddOp *op, int r, Error *e) {
         committer_submit(op->manager->committer, &op->commit);
 }
 
-/* -EAGAIN when it is not worth going on. On any thread. */
+/* -EAGAIN when it is not worth going on, as far as any thread can tell. */
 static int add_check_wanted(const AddOp *op, Error *e) {
-        switch (op->abandoned) {
-        case ADD_CALLER_GONE:
-                return error_setf(e, ERROR_TRY_AGAIN,
-                                  "the caller went away before its ADD had ended; undone");
-        case ADD_DEL_CAME:
+        if (op->unwanted)
                 return error_setf(
                                 e, ERROR_TRY_AGAIN,
                                 "a DEL of the same interface came before its ADD had ended; undone");
-        default:
-                break;
-        }
         if (now_monotonic() < op->deadline)
                 return 0;
         return error_setf(e, ERROR_TRY_AGAIN,
@@ -159,22 +152,22 @@ static int add_check_wanted(const AddOp *op, Error *e) {
                           op->manager->conf.add_timeout_sec);
 }
 
+/* The same on the loop, which can also see whether anybody would learn of the result. */
+static int add_check_awaited(const AddOp *op, Error *e) {
+        if (op->request.abandoned && op->request.abandoned(op->userdata))
+                return error_setf(e, ERROR_TRY_AGAIN,
+                                  "the caller went away before the answer; undone");
+        return add_check_wanted(op, e);
+}
+
 /* True when it was ended because nobody wants it any more. */
 static bool add_is_over(AddOp *op) {
         Error error = ERROR_NULL;
 
-        int r = add_check_wanted(op, &error);
+        int r = add_check_awaited(op, &error);
         if (r < 0)
                 add_fail(op, r, &error);
         return r < 0;
-}
-
-void operation_client_gone(Manager *m, const void *client) {
-        AddOp *op;
-
-        LIST_FOREACH (op, &m->adds, AddOp, list)
-                if (op->request.client == client)
-                        op->abandoned = ADD_CALLER_GONE;
 }
 
 void attachment_abandon_add(const Attachment *a) {
@@ -182,7 +175,7 @@ void attachment_abandon_add(const Attachment *a) {
 
         LIST_FOREACH (op, &a->manager->adds, AddOp, list)
                 if (op->attachment == a)
-                        op->abandoned = ADD_DEL_CAME;
+                        op->unwanted = true;
 }
 
 /* --- 6. up ------------------------------------------------------------------------------------ */
@@ -206,32 +199,30 @@ static void up_unwired(int r _unused_, const Error *e _unused_, void *userdata) 
         add_end(op, op->r, &op->error);
 }
 
-/* The links are there: taken down as a DEL would. Takes the sentence over. */
-static void add_unwire(AddOp *op, int r, Error *e, const char *reason) {
-        Attachment *a = TAKE_PTR(op->attachment);
-
+/* It works and is not wanted: taken down as a DEL would. Takes the sentence over. */
+static void add_take_down(AddOp *op, int r, Error *e, const char *reason) {
         op->r = r;
         op->error = *e;
         *e = ERROR_NULL;
         free(TAKE_PTR(op->addresses));
         free(TAKE_PTR(op->result));
-        attachment_release(a, "add-failed", reason, up_unwired, op);
+        attachment_release(TAKE_PTR(op->attachment), "add-failed", reason, up_unwired, op);
 }
 
 static void up_written(Task *task) {
         AddOp *op = add_of_commit(task);
+        _cleanup_error_ Error error = ERROR_NULL;
         Attachment *a = op->attachment;
-        Error error = ERROR_NULL;
 
         manager_set_commit_health(op->manager, &op->commit);
         if (task->r < 0) {
-                /* It works, but a crash would forget it. */
-                add_unwire(op, task->r, &task->error, "the ledger refused the row");
+                /* A crash would forget it. */
+                add_take_down(op, task->r, &task->error, "the ledger refused the row");
                 return;
         }
-        int r = op->abandoned ? add_check_wanted(op, &error) : 0;
+        int r = add_check_awaited(op, &error);
         if (r < 0) {
-                add_unwire(op, r, &error, "nobody waited for it any more");
+                add_take_down(op, r, &error, "nobody waited for it any more");
                 return;
         }
         free(TAKE_PTR(op->addresses));
@@ -245,16 +236,8 @@ static void up_written(Task *task) {
                                 .interface = a->spec.ifname,
                                 .op = "add" },
                 "add: %s of %s on network %s", a->spec.ifname, a->sandbox->id, a->network->name);
-        op->done(0, NULL, op->answer, op->userdata);
-        bool unheard = op->abandoned;
-        operation_end(op->manager);
-        add_free(op);
-        /* A runtime that was not told will not ask for the end either. */
-        if (unheard)
-                attachment_release(a, "add-failed", "its caller was gone when it was done", NULL,
-                                   NULL);
-        else
-                attachment_set_idle(a);
+        add_end(op, 0, NULL);
+        attachment_set_idle(a);
 }
 
 /* --- 5. wire ----------------------------------------------------------------------------------- */
@@ -282,9 +265,9 @@ static void wired(Task *task) {
                 add_fail(op, task->r, &task->error);
                 return;
         }
-        int r = add_check_wanted(op, &error);
+        int r = add_check_awaited(op, &error);
         if (r < 0) {
-                add_unwire(op, r, &error, "nobody waited for it any more");
+                add_take_down(op, r, &error, "nobody waited for it any more");
                 return;
         }
         op->addresses = attachment_addresses_text(op->attachment);
@@ -454,6 +437,8 @@ static void add_begin_next(Manager *m) {
                 AddOp *op = list_entry(m->adds_waiting.next, AddOp, turn);
 
                 list_unlink(&op->turn);
+                if (add_is_over(op))
+                        continue;
                 op->begun = true;
                 m->n_adds_begun++;
                 op->job.run = inspect_run;

@@ -13,13 +13,6 @@
 #include "core/wire.h"
 #include "policy/policy.h"
 
-/* Why nobody waits for the answer any more. */
-typedef enum AddAbandoned {
-        ADD_WANTED,
-        ADD_CALLER_GONE, /* the plugin was killed, or its connection broke */
-        ADD_DEL_CAME,    /* a DEL of the same interface waits for us */
-} AddAbandoned;
-
 typedef struct AddOp {
         Job job; /* first member */
         Commit commit;
@@ -31,8 +24,8 @@ typedef struct AddOp {
         Request request;
         RequestDone done;
         void *userdata;
-        uint64_t deadline;     /* CLOCK_MONOTONIC, microseconds */
-        _Atomic int abandoned; /* AddAbandoned; set by the loop, workers look before they begin */
+        uint64_t deadline; /* CLOCK_MONOTONIC, microseconds */
+        _Atomic bool unwanted; /* a DEL waits for our end; set by the loop, workers look before they begin */
 
         NetConf *conf; /* what the caller sent */
         CniArgs args;

@@ -27,6 +27,7 @@ struct Release {
         ReleaseDone done;
         void *userdata;
         bool reaping, writing; /* who still has a part of us */
+        bool recorded; /* `releasing` is in the ledger: a crash from here on is finished later */
         /* for the event trail; copies, the last write outlives the attachment */
         const char *op, *reason;
         uint64_t id, usec;
@@ -103,7 +104,7 @@ static void release_finish(Release *rel) {
                 strempty(rel->addresses));
         attachment_free(a);
         if (rel->done)
-                rel->done(0, NULL, rel->userdata);
+                rel->done(rel->recorded ? 0 : RELEASE_UNRECORDED, NULL, rel->userdata);
 }
 
 static void release_failed(Release *rel, int r) {
@@ -163,6 +164,7 @@ static void releasing_written(Task *task) {
         manager_set_commit_health(rel->manager, &rel->commit);
         error_clear(&task->error);
         rel->writing = false;
+        rel->recorded = rel->commit.written;
 
         /* Who gets the address next must not inherit its flows. */
         for (size_t i = 0; i < a->spec.n_addresses && enforce_concerns(a); i++)
@@ -231,7 +233,7 @@ static void del_end(DelOp *op, int r, const Error *e) {
 }
 
 static void del_released(int r, const Error *e, void *userdata) {
-        del_end(userdata, r, e);
+        del_end(userdata, MIN_OF(r, 0), e);
 }
 
 static void del_start(DelOp *op);

@@ -4,8 +4,8 @@
 /*
  * The verbs of org.netmgr1.Runtime. Each is a chain of small steps on the loop, with jobs and commits
  * between them; it ends with exactly one call of `done`, possibly before the starting function
- * returns. When the caller goes away, an ADD is undone, since nobody would ever take down what nobody
- * was told of; every other verb runs to its end.
+ * returns. A caller that goes away changes nothing for DEL, CHECK and GC, which run to their end. An ADD
+ * that nobody waits for any more is undone: its result would be known to no runtime.
  */
 
 #include "core/attachment.h"
@@ -16,7 +16,8 @@ typedef struct Request {
         char *type, *container_id, *ifname, *netns_path, *args, *path, *config; /* owned */
         size_t config_size;
         int netns_fd, host_netns_fd; /* owned; -EBADF: not sent */
-        const void *client;          /* who asks, for operation_client_gone(); NULL: stays */
+        /* True once the caller has gone away; userdata is that of `done`. NULL: it cannot. */
+        bool (*abandoned)(void *userdata);
 } Request;
 void request_clear(Request *q);
 
@@ -30,10 +31,7 @@ void operation_check(Manager *m, Request *q, RequestDone done, void *userdata);
 void operation_gc(Manager *m, Request *q, RequestDone done, void *userdata);
 void operation_status(Manager *m, Request *q, RequestDone done, void *userdata);
 
-/* Whoever asked by this name is gone, or could not be told the outcome: its ADDs are undone, wherever
- * they are. Nothing is called back before this returns. */
-void operation_client_gone(Manager *m, const void *client);
-/* The same for the ADD that works on the attachment, if one does: a DEL waits for its end. */
+/* The ADD that works on the attachment, if one does, is undone as soon as it can be: a DEL waits for it. */
 void attachment_abandon_add(const Attachment *a);
 
 /* The caller must live in our network namespace; it has to prove it where it passes a sandbox's. */
@@ -47,7 +45,9 @@ int operation_begin(Manager *m, Error *e);
 void operation_end(Manager *m);
 
 /* Releases an attachment that is not busy: cut, delete, forget. `done` hears of it once the interface
- * is gone from both namespaces. op and reason go to the event trail; static strings. */
+ * is gone from both namespaces: r is 0, or RELEASE_UNRECORDED when the ledger could not be told of it.
+ * op and reason go to the event trail; static strings. */
+#define RELEASE_UNRECORDED 1
 typedef void (*ReleaseDone)(int r, const Error *e, void *userdata);
 void attachment_release(Attachment *a, const char *op, const char *reason, ReleaseDone done,
                         void *userdata);

@@ -112,8 +112,9 @@ def test_verb_that_the_version_does_not_have(quiet, verb, version):
 def test_daemon_down(quiet):
     quiet.run(["ip", "netns", "add", "ns1"])
     there = {**GOOD, "netns": "/run/netns/ns1"}
-    quiet.cni("ADD", routed(), **there).expect_error(11, "netmgrd")
-    quiet.cni("DEL", routed(), **there).expect_error(11, "netmgrd")
+    quiet.cni("ADD", routed(), env={"NETMGR_WAIT_SEC": "0"}, **there).expect_error(11, "netmgrd")
+    quiet.cni("DEL", routed(), **there).expect_ok()  # spooled
+    quiet.cni("CHECK", routed(prevResult={}), **there).expect_error(11, "netmgrd")
     quiet.cni("STATUS", routed(version="1.1.0")).expect_error(50, "netmgrd")
     quiet.cni("GC", routed(version="1.1.0")).expect_error(11, "netmgrd")
     quiet.run(["ip", "netns", "delete", "ns1"])

@@ -109,6 +109,7 @@ static void test_attachment(void **state) {
         assert_string_equal(out.config_hash, in.config_hash);
         assert_string_equal(out.plan, in.plan);
         assert_true(out.created_usec == in.created_usec);
+        assert_true(out.created_boot_usec == in.created_boot_usec);
 
         assert_ok(store_set_attachment_state(s, 1, "up", 42, "{\"result\":1}", &e));
         assert_ok(store_set_attachment_state(s, 1, "releasing", 43, NULL,
