@@ -54,6 +54,8 @@ static void add_free(AddOp *op) {
         free(op->port_rows);
         free(op->plan_json);
         free(op->answer);
+        free(op->result);
+        free(op->addresses);
         free(op);
 }
 
@@ -170,6 +172,14 @@ static bool add_is_over(AddOp *op) {
         return r < 0;
 }
 
+void operation_unheard(Manager *m, const void *userdata) {
+        AddOp *op;
+
+        LIST_FOREACH (op, &m->adds, AddOp, list)
+                if (op->userdata == userdata)
+                        op->unwanted = true;
+}
+
 void attachment_abandon_add(const Attachment *a) {
         AddOp *op;
 
@@ -236,8 +246,16 @@ static void up_written(Task *task) {
                                 .interface = a->spec.ifname,
                                 .op = "add" },
                 "add: %s of %s on network %s", a->spec.ifname, a->sandbox->id, a->network->name);
-        add_end(op, 0, NULL);
-        attachment_set_idle(a);
+        op->done(0, NULL, op->answer, op->userdata);
+        bool unheard = op->unwanted;
+        operation_end(op->manager);
+        add_free(op);
+        /* A runtime that was not told will not ask for the end either. */
+        if (unheard)
+                attachment_release(a, "add-failed", "its caller was gone when it was done", NULL,
+                                   NULL);
+        else
+                attachment_set_idle(a);
 }
 
 /* --- 5. wire ----------------------------------------------------------------------------------- */

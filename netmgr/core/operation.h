@@ -31,6 +31,8 @@ void operation_check(Manager *m, Request *q, RequestDone done, void *userdata);
 void operation_gc(Manager *m, Request *q, RequestDone done, void *userdata);
 void operation_status(Manager *m, Request *q, RequestDone done, void *userdata);
 
+/* For `done`: the answer could not be delivered. userdata is that of the operation. */
+void operation_unheard(Manager *m, const void *userdata);
 /* The ADD that works on the attachment, if one does, is undone as soon as it can be: a DEL waits for it. */
 void attachment_abandon_add(const Attachment *a);
 
