@@ -70,7 +70,11 @@ static const char *const migrations[STORE_SCHEMA_VERSION] = {
         " mode TEXT NOT NULL, ingress_rate INTEGER NOT NULL, ingress_burst INTEGER NOT NULL,"
         " egress_rate INTEGER NOT NULL, egress_burst INTEGER NOT NULL) STRICT;",
 
-        /* 3: which of an attachment and a spooled DEL came first. */
+        /* 3: what tells, later, that the path of a sandbox no longer leads to its namespace. */
+        "ALTER TABLE sandbox ADD COLUMN netns_seen INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE sandbox ADD COLUMN netns_start INTEGER NOT NULL DEFAULT 0;",
+
+        /* 4: which of an attachment and a spooled DEL came first. */
         "ALTER TABLE attachment ADD COLUMN created_boot_usec INTEGER NOT NULL DEFAULT 0;",
 };
 

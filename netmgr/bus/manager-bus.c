@@ -210,21 +210,32 @@ static int parse_network(const char *name, const char *config, NetConf **ret, Er
         return r;
 }
 
+typedef struct AddNetworkCall {
+        Manager *manager;
+        sd_bus_message *message;
+} AddNetworkCall;
+
 static void network_stored(int r, const Error *e, void *userdata) {
-        sd_bus_message *m = userdata;
+        AddNetworkCall *call = userdata;
+        sd_bus_message *m = call->message;
         _cleanup_free_ char *path = NULL;
         const char *name = NULL;
+        Network *n;
 
         failpoint_past("bus-reply");
-        if (r < 0)
+        (void) sd_bus_message_rewind(m, true);
+        (void) sd_bus_message_read(m, "s", &name);
+        if (r < 0) {
+                n = network_find(call->manager, strempty(name));
+                if (n)
+                        network_discard(n);
                 bus_reply_error(m, r, e);
-        else {
-                (void) sd_bus_message_rewind(m, true);
-                (void) sd_bus_message_read(m, "s", &name);
+        } else {
                 if (sd_bus_path_encode(BUS_PATH "/network", strempty(name), &path) >= 0)
                         (void) sd_bus_reply_method_return(m, "o", path);
         }
         sd_bus_message_unref(m);
+        free(call);
 }
 
 static int method_add_network(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -256,18 +267,27 @@ static int method_add_network(sd_bus_message *m, void *userdata, sd_bus_error *e
         if (r < 0)
                 return bus_error_set(error, r, &e);
         TAKE_PTR(conf);
-        if (network_store(n, network_stored, sd_bus_message_ref(m)) < 0) {
-                sd_bus_message_unref(m);
+        AddNetworkCall *call = new0(AddNetworkCall, 1);
+        if (call)
+                *call = (AddNetworkCall) { b->manager, sd_bus_message_ref(m) };
+        if (!call || network_store(n, network_stored, call) < 0) {
+                if (call)
+                        sd_bus_message_unref(m);
+                free(call);
+                network_discard(n);
                 return -ENOMEM;
         }
         return 1;
 }
 
-static void network_dropped(void *userdata) {
+static void network_dropped(int r, const Error *e, void *userdata) {
         sd_bus_message *m = userdata;
 
         failpoint_past("bus-reply");
-        (void) sd_bus_reply_method_return(m, NULL);
+        if (r < 0)
+                bus_reply_error(m, r, e);
+        else
+                (void) sd_bus_reply_method_return(m, NULL);
         sd_bus_message_unref(m);
 }
 
@@ -336,6 +356,9 @@ const sd_bus_vtable manager_vtable[] = {
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("RemoveNetwork", SD_BUS_ARGS("s", name, "a{sv}", options),
                                 SD_BUS_NO_RESULT, method_remove_network,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("CollectGarbage", SD_BUS_ARGS("a{sv}", options),
+                                SD_BUS_RESULT("s", json), method_collect_garbage,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload,
                                 SD_BUS_VTABLE_UNPRIVILEGED),

@@ -15,9 +15,11 @@
 #include "base/parse.h"
 #include "core/attachment.h"
 #include "core/manager-firewall.h"
+#include "core/netns-watch.h"
 #include "core/network.h"
 #include "core/operation.h"
 #include "core/ports.h"
+#include "core/reconcile.h"
 #include "core/recover.h"
 #include "core/sandbox.h"
 #include "core/spool.h"
@@ -34,6 +36,10 @@ uint64_t now_realtime(void) {
 
 uint64_t now_boottime(void) {
         return now_usec(CLOCK_BOOTTIME);
+}
+
+uint64_t now_monotonic(void) {
+        return now_usec(CLOCK_MONOTONIC);
 }
 
 void manager_set_health(Manager *m, HealthBit bit, const char *sentence) {
@@ -213,9 +219,14 @@ int manager_start(Manager *m, Error *e) {
                 r = reaper_new(m->mailbox, m->kernel, &m->reaper);
         if (r >= 0)
                 r = flows_new(&m->flows);
+        if (r >= 0)
+                r = reconciler_new(m, &m->reconciler);
         if (r < 0)
                 return error_set_errnof(e, ERROR_INTERNAL, r, "starting the threads");
 
+        r = netns_watch_new(m, &m->netns_watch);
+        if (r < 0)
+                return error_set_errnof(e, ERROR_INTERNAL, r, "watching for ends of sandboxes");
         r = manager_watch_firewalls(m, e);
         if (r < 0)
                 return r;
@@ -224,6 +235,7 @@ int manager_start(Manager *m, Error *e) {
         if (r < 0)
                 return r;
         manager_finish_recovery(m);
+        reconcile_at_start(m);
         r = spool_new(m, m->spool_dir, &m->spool, e);
         if (r < 0)
                 return r;
@@ -269,9 +281,11 @@ Manager *manager_free(Manager *m) {
         m->committer = committer_free(m->committer);
         m->flows = flows_free(m->flows);
         mailbox_drain(m->mailbox);
+        m->netns_watch = netns_watch_free(m->netns_watch);
         mailbox_free(m->mailbox);
         m->spool = spool_free(m->spool);
         nl_monitor_free(m->monitor);
+        m->reconciler = reconciler_free(m->reconciler);
         manager_unwatch_firewalls(m);
         kernel_socket_free(m->nl);
         sd_event_source_disable_unref(m->inotify_source);

@@ -51,6 +51,7 @@ typedef enum HealthBit {
         HEALTH_FIREWALL,     /* the rule tables could not be brought up to date */
         HEALTH_FOREIGN,      /* another firewall drops what sandboxes forward */
         HEALTH_SPOOL,        /* the spool is missing or unfit: DEL fails while netmgrd is down */
+        HEALTH_RECONCILE,    /* the kernel differs from the ledger */
         HEALTH_CONF,         /* netmgr.conf is broken; the last good one is in force */
         _HEALTH_MAX,
 } HealthBit;
@@ -72,6 +73,7 @@ struct Manager {
         Committer *committer;
         Flows *flows;
         struct Spool *spool;
+        struct Reconciler *reconciler;
 
         InAddr node4, node6; /* source of what netmgr masquerades; unset: none known */
         FirewallFeatures firewall_features;
@@ -88,6 +90,7 @@ struct Manager {
         Map *sandboxes;   /* id -> Sandbox */
         Map *attachments; /* id -> Attachment */
         Map *host_ends;   /* host ifname -> Attachment */
+        struct NetnsWatch *netns_watch;
         Ipam *ipam;
         uint64_t last_id; /* highest attachment id ever */
 
@@ -134,3 +137,5 @@ static inline bool manager_is_degraded(const Manager *m) {
 /* Microseconds: the time of people, and the one that nobody can set back (it goes on in suspend). */
 uint64_t now_realtime(void);
 uint64_t now_boottime(void);
+/* CLOCK_MONOTONIC in microseconds. */
+uint64_t now_monotonic(void);

@@ -133,7 +133,13 @@ static int network_commit_write(Commit *c, Store *store, Error *e) {
 static void network_commit_delivered(Task *task) {
         NetworkCommit *nc = (NetworkCommit *) task;
 
+        Network *n = network_find(nc->manager, nc->row.name);
+
         manager_set_commit_health(nc->manager, &nc->commit);
+        if (n && !nc->remove && !nc->commit.written)
+                n->stored = false;
+        if (n && nc->remove)
+                network_unstored(n, nc->commit.written ? 0 : task->r, &task->error);
         if (nc->stored)
                 nc->stored(task->r, &task->error, nc->userdata);
         error_clear(&task->error);
