@@ -83,7 +83,7 @@ typedef struct AttachmentRow {
         char *plan; /* JSON of what else the kernel objects derive from: routes, flags, dns */
         uint64_t created_usec; /* CLOCK_REALTIME, for people */
         /* CLOCK_BOOTTIME within the sandbox's boot id: what a spooled DEL is compared with, whatever
-         * is done to the clock. 0: a row of schema 2 or older, so older than any spooled DEL. */
+         * is done to the clock. 0: a row of schema 3 or older, so older than any spooled DEL. */
         uint64_t created_boot_usec;
 } AttachmentRow;
 

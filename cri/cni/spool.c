@@ -25,6 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/parse.h"
@@ -221,9 +222,13 @@ int spool_write(int dirfd, const SpoolEntry *entry, Error *e) {
                                   " bytes, at most %u with %u; start netmgrd, which works on them",
                                   census.files, census.bytes, SPOOL_ENTRIES_MAX, SPOOL_BYTES_MAX);
 
-        r = write_nameless(dirfd, entry, text, size);
+        r = failpoint("spool-write");
+        if (r >= 0)
+                r = write_nameless(dirfd, entry, text, size);
         if (r == -EOPNOTSUPP)
                 r = write_temporary(dirfd, entry, text, size);
+        if (r >= 0)
+                r = failpoint("spool-written");
         if (r >= 0 && fsync(dirfd) < 0)
                 r = -errno;
         if (r < 0)

@@ -17,7 +17,8 @@ typedef struct Conf {
         char **allow_users;       /* [Runtime] AllowUsers= names or uids, NULL-terminated; owned */
         uint32_t add_timeout_sec; /* [Runtime] AddTimeoutSec= 1..600 */
         uint32_t cooldown_sec;    /* [Addresses] CooldownSec= 0..86400 */
-        bool nftables_owner;      /* [Nftables] Owner= yes: nobody else can change our tables */
+        bool repair; /* [Manager] Repair= what somebody changed by hand, without being asked */
+        bool nftables_owner;  /* [Nftables] Owner= yes: nobody else can change our tables */
         InAddr node_address4; /* [Host] NodeAddress= one or two addresses, white space between */
         InAddr node_address6;
 } Conf;

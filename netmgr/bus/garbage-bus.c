@@ -23,7 +23,7 @@ static void question_free(Question *q) {
         free(q);
 }
 
-static int read_options(sd_bus_message *m, bool *ret_dry_run, sd_bus_error *error) {
+int bus_read_dry_run(sd_bus_message *m, bool *ret_dry_run, sd_bus_error *error) {
         int r = sd_bus_message_enter_container(m, 'a', "{sv}"), value;
         const char *key, *type;
 
@@ -111,7 +111,7 @@ int method_collect_garbage(sd_bus_message *m, void *userdata, sd_bus_error *erro
         bool dry_run = false;
         Bus *b = userdata;
 
-        int r = read_options(m, &dry_run, error);
+        int r = bus_read_dry_run(m, &dry_run, error);
         if (r < 0)
                 return r;
         r = polkit_authorise(b, m, "org.netmgr1.manage-sandboxes", method_collect_garbage, userdata,

@@ -66,6 +66,8 @@ Attachment *attachment_free(Attachment *a);
 DEFINE_CLEANUP(Attachment *, attachment_free)
 
 void attachment_set_state(Attachment *a, AttachmentState state);
+/* As the kernel numbered its host end; 0: none. */
+void attachment_set_host_ifindex(Attachment *a, uint32_t ifindex);
 /* Ends an operation: wakes who waits. */
 void attachment_set_idle(Attachment *a);
 

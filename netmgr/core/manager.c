@@ -24,22 +24,22 @@
 #include "core/sandbox.h"
 #include "core/spool.h"
 
-static uint64_t now_usec(clockid_t clock) {
+static uint64_t now(clockid_t clock) {
         struct timespec ts;
         clock_gettime(clock, &ts);
         return (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
 }
 
 uint64_t now_realtime(void) {
-        return now_usec(CLOCK_REALTIME);
-}
-
-uint64_t now_boottime(void) {
-        return now_usec(CLOCK_BOOTTIME);
+        return now(CLOCK_REALTIME);
 }
 
 uint64_t now_monotonic(void) {
-        return now_usec(CLOCK_MONOTONIC);
+        return now(CLOCK_MONOTONIC);
+}
+
+uint64_t now_boottime(void) {
+        return now(CLOCK_BOOTTIME);
 }
 
 void manager_set_health(Manager *m, HealthBit bit, const char *sentence) {
@@ -108,9 +108,10 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         m->sandboxes = map_new();
         m->attachments = map_new();
         m->host_ends = map_new();
+        m->host_ifindexes = map_new();
         m->ports = port_table_new();
         if (!m->state_dir || !m->config_dir || !m->spool_dir || !m->nsd_socket || !m->networks ||
-            !m->sandboxes || !m->attachments || !m->host_ends || !m->ports)
+            !m->sandboxes || !m->attachments || !m->host_ends || !m->host_ifindexes || !m->ports)
                 return error_oom(e);
 
         int r = conf_load(m->config_dir, &m->conf, e);
@@ -136,8 +137,24 @@ static void on_link_deleted(uint32_t ifindex _unused_, const char *name, void *u
                 attachment_link_gone(a);
         else if (strncmp(name, "nmg", 3) != 0)
                 MAP_FOREACH (n, m->networks)
-                        if (streq(n->bridge, name))
+                        if (streq(n->bridge, name)) {
                                 network_forget_ready(n);
+                                reconcile_soon(m);
+                        }
+}
+
+/* Our own operations strip links too: those are under way, and are not judged. */
+static void on_link_stripped(uint32_t ifindex, void *userdata) {
+        Manager *m = userdata;
+        const Attachment *a = map_get_u64(m->host_ifindexes, ifindex);
+        const Network *n;
+
+        if (a && a->state == ATTACHMENT_UP && !a->busy)
+                reconcile_soon(m);
+        else if (!a)
+                MAP_FOREACH (n, m->networks)
+                        if (n->bridge_ifindex == ifindex && n->n_attachments > 0)
+                                reconcile_soon(m);
 }
 
 /* Notifications were dropped: ask for every host end that we wait for or believe in. */
@@ -161,10 +178,12 @@ static void on_monitor_lost(void *userdata) {
         MAP_FOREACH (n, m->networks)
                 if (n->bridge[0] && !map_get_str(present, n->bridge))
                         network_forget_ready(n);
+        reconcile_soon(m);
 }
 
 static int start_netlink(Manager *m, Error *e) {
         static const NlMonitorCallbacks callbacks = { .link_deleted = on_link_deleted,
+                                                      .link_stripped = on_link_stripped,
                                                       .lost = on_monitor_lost };
         _cleanup_close_ int fd = kernel_open_fd();
         if (fd < 0)
@@ -235,11 +254,11 @@ int manager_start(Manager *m, Error *e) {
         if (r < 0)
                 return r;
         manager_finish_recovery(m);
-        reconcile_at_start(m);
         r = spool_new(m, m->spool_dir, &m->spool, e);
         if (r < 0)
                 return r;
         spool_consume_before_serving(m->spool);
+        reconcile_at_start(m);
         return 0;
 }
 
@@ -264,6 +283,7 @@ int manager_reload(Manager *m, Error *e) {
                 m->inotify_fd = safe_close(m->inotify_fd);
                 (void) network_files_watch(m, NULL);
         }
+        spool_reload(m->spool);
         /* Broken networks are told by Health: the reload itself has done what it could. */
         (void) network_files_load(m, NULL);
         return r < 0 ? error_setf(e, error.kind, "%s", error_message(&error)) : 0;
@@ -297,6 +317,7 @@ Manager *manager_free(Manager *m) {
         map_free(m->sandboxes);
         map_free(m->attachments);
         map_free(m->host_ends);
+        map_free(m->host_ifindexes);
         port_table_free(m->ports);
         for (char **f = m->features; f && *f; f++)
                 free(*f);

@@ -50,8 +50,8 @@ typedef enum HealthBit {
         HEALTH_NETWORKS,     /* a file of networks.d is broken */
         HEALTH_FIREWALL,     /* the rule tables could not be brought up to date */
         HEALTH_FOREIGN,      /* another firewall drops what sandboxes forward */
-        HEALTH_SPOOL,        /* the spool is missing or unfit: DEL fails while netmgrd is down */
         HEALTH_RECONCILE,    /* the kernel differs from the ledger */
+        HEALTH_SPOOL,        /* the spool is missing or unfit: DEL fails while netmgrd is down */
         HEALTH_CONF,         /* netmgr.conf is broken; the last good one is in force */
         _HEALTH_MAX,
 } HealthBit;
@@ -72,8 +72,8 @@ struct Manager {
         Reaper *reaper;
         Committer *committer;
         Flows *flows;
-        struct Spool *spool;
         struct Reconciler *reconciler;
+        struct Spool *spool;
 
         InAddr node4, node6; /* source of what netmgr masquerades; unset: none known */
         FirewallFeatures firewall_features;
@@ -86,10 +86,11 @@ struct Manager {
         char **features; /* owned, NULL-terminated: what this kernel and this build can do */
         struct PortTable *ports;
 
-        Map *networks;    /* name -> Network */
-        Map *sandboxes;   /* id -> Sandbox */
-        Map *attachments; /* id -> Attachment */
-        Map *host_ends;   /* host ifname -> Attachment */
+        Map *networks;       /* name -> Network */
+        Map *sandboxes;      /* id -> Sandbox */
+        Map *attachments;    /* id -> Attachment */
+        Map *host_ends;      /* host ifname -> Attachment */
+        Map *host_ifindexes; /* of the host end -> Attachment */
         struct NetnsWatch *netns_watch;
         Ipam *ipam;
         uint64_t last_id; /* highest attachment id ever */
@@ -134,8 +135,9 @@ static inline bool manager_is_degraded(const Manager *m) {
         return m->health != 0;
 }
 
-/* Microseconds: the time of people, and the one that nobody can set back (it goes on in suspend). */
+/* CLOCK_REALTIME in microseconds. */
 uint64_t now_realtime(void);
-uint64_t now_boottime(void);
 /* CLOCK_MONOTONIC in microseconds. */
 uint64_t now_monotonic(void);
+/* CLOCK_BOOTTIME in microseconds: goes on in suspend, and nobody can set it back. */
+uint64_t now_boottime(void);

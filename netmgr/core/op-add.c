@@ -105,6 +105,17 @@ static void undo_written(Task *task) {
         add_end(op, op->r, &op->error);
 }
 
+static void add_log_failure(const AddOp *op) {
+        log_ctx(LOG_ERR,
+                &(LogContext) { .sandbox = op->request.container_id,
+                                .network = op->attachment ? op->attachment->network->name : NULL,
+                                .interface = op->request.ifname,
+                                .op = "add",
+                                .error = op->r },
+                "add: %s of %s: %s", op->request.ifname, op->request.container_id,
+                error_message(&op->error));
+}
+
 /* Takes the sentence over. The kernel holds nothing of the attachment any more. */
 static void add_fail(AddOp *op, int r, Error *e) {
         Attachment *a = op->attachment;
@@ -114,14 +125,7 @@ static void add_fail(AddOp *op, int r, Error *e) {
         op->r = r;
         op->error = *e;
         *e = ERROR_NULL;
-        log_ctx(LOG_ERR,
-                &(LogContext) { .sandbox = op->request.container_id,
-                                .network = a ? a->network->name : NULL,
-                                .interface = op->request.ifname,
-                                .op = "add",
-                                .error = r },
-                "add: %s of %s: %s", op->request.ifname, op->request.container_id,
-                error_message(&op->error));
+        add_log_failure(op);
         if (!op->written) {
                 add_drop_objects(op);
                 add_end(op, op->r, &op->error);
@@ -210,6 +214,7 @@ static void add_take_down(AddOp *op, int r, Error *e, const char *reason) {
         op->error = *e;
         *e = ERROR_NULL;
         free(TAKE_PTR(op->addresses));
+        add_log_failure(op);
         free(TAKE_PTR(op->result));
         attachment_release(TAKE_PTR(op->attachment), "add-failed", reason, up_unwired, op);
 }
@@ -232,7 +237,7 @@ static void up_written(Task *task) {
         }
         free(TAKE_PTR(op->addresses));
         a->result = TAKE_PTR(op->result);
-        a->host_ifindex = op->applied.host_ifindex;
+        attachment_set_host_ifindex(a, op->applied.host_ifindex);
         op->attachment = NULL;
         attachment_set_state(a, ATTACHMENT_UP);
         log_ctx(LOG_INFO,

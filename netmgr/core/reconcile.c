@@ -147,6 +147,11 @@ static void tables_repaired(int r, const Error *e, void *userdata) {
 }
 
 static void repair(ReconcileRun *run, size_t i) {
+        if (run->hands_off && run->findings.items[i].kind != FINDING_UNFINISHED) {
+                run->findings.items[i].error = strdup("Repair=no; netmgrctl reconcile repairs it");
+                reconcile_put(run);
+                return;
+        }
         switch (run->findings.items[i].kind) {
         case FINDING_UNFINISHED:
                 reconcile_repair_unfinished(run, i);
@@ -199,7 +204,7 @@ static void repair_all(ReconcileRun *run) {
         }
         run->next = all_repaired;
         if (!run->dry_run) {
-                if (n > 0)
+                if (n > 0 && !run->hands_off)
                         manager_set_health(run->manager, HEALTH_RECONCILE,
                                            "the kernel differs from the ledger; repairing");
                 run->waiting += n;
@@ -302,7 +307,7 @@ static void networks_repaired(ReconcileRun *run) {
 
 static void networks_seen(ReconcileRun *run, const NlDump *d) {
         reconcile_find_networks(run, d);
-        if (run->dry_run || run->findings.n == 0) {
+        if (run->dry_run || run->hands_off || run->findings.n == 0) {
                 host_seen(run, d);
                 return;
         }
@@ -319,6 +324,7 @@ static void run_start(Reconciler *c, bool dry_run, bool deep) {
         c->run = (ReconcileRun) { .manager = c->manager,
                                   .owner = c,
                                   .dry_run = dry_run,
+                                  .hands_off = !c->asked && !c->manager->conf.repair,
                                   .deep = deep,
                                   .renew_limits = c->renew_limits && !dry_run,
                                   .waiting = 1 };

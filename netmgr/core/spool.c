@@ -6,7 +6,7 @@
  * Which came first, the DEL or the attachment that has its name? The plugin notes the time of the boot
  * (CLOCK_BOOTTIME, which nobody sets) when it is called, the row of an attachment the same when it is
  * made. An entry of another boot asks for nothing: all rows of that boot have ended with it. Only a row
- * that has no such time (of schema 2) is older than any entry, unless entry and sandbox are known to
+ * that has no such time (of schema 3) is older than any entry, unless entry and sandbox are known to
  * be in different namespaces.
  *
  * Files are hostile: whoever may write into the directory may write anything. What cannot be read is set
@@ -24,6 +24,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -105,12 +106,15 @@ static void item_keep(SpoolItem *i, bool again) {
 static void item_end(SpoolItem *i) {
         Spool *s = i->spool;
 
-        if (unlinkat(s->dirfd, i->name, 0) < 0 && errno != ENOENT) {
-                log_error_errno(errno, "spool: cannot remove %s/%s, which is done", s->path,
-                                i->name);
+        int r = failpoint("spool-remove");
+        if (r >= 0 && unlinkat(s->dirfd, i->name, 0) < 0 && errno != ENOENT)
+                r = -errno;
+        if (r < 0) {
+                log_error_errno(r, "spool: cannot remove %s/%s, which is done", s->path, i->name);
                 item_keep(i, true);
                 return;
         }
+        failpoint_past("spool-removed");
         item_set_busy(i, false);
         map_remove_str(s->items, i->name);
         item_free(i);
@@ -263,7 +267,9 @@ static void consume(Spool *s, const char *name) {
                 return;
         }
         item_set_busy(i, true);
-        int r = spool_file_read(s->dirfd, name, &i->entry, &error);
+        int r = failpoint("spool-read");
+        if (r >= 0)
+                r = spool_file_read(s->dirfd, name, &i->entry, &error);
         if (r == -ENOENT && !error_is_set(&error)) {
                 item_set_busy(i, false); /* replaced by a later one, meanwhile */
                 map_remove_str(s->items, i->name);
@@ -409,7 +415,7 @@ static void spool_open(Spool *s) {
                 spool_close(s);
                 spool_retry_later(s);
                 text = strf("spool %s: %s; DEL fails while netmgrd is down; install -d -o root -g "
-                            "netmgr -m 770 %s",
+                            "netmgr -m 770 %s, then netmgrctl reload",
                             s->path, error_message(&error), s->path);
         }
         manager_set_health(s->manager, HEALTH_SPOOL, text);
@@ -498,6 +504,11 @@ void spool_consume_before_serving(Spool *s) {
         if (s->n_busy > 0 || s->more)
                 log_warning("spool: not all is released within %u s; serving, the rest follows",
                             SPOOL_START_SEC);
+}
+
+void spool_reload(Spool *s) {
+        if (s->dirfd < 0)
+                spool_open(s);
 }
 
 Spool *spool_free(Spool *s) {

@@ -18,4 +18,6 @@ typedef struct Spool Spool;
 int spool_new(Manager *m, const char *path, Spool **ret, Error *e);
 /* Works on what is there and runs the loop until it is done, SPOOL_START_SEC at most. */
 void spool_consume_before_serving(Spool *s);
+/* A directory that was missing or unfit is looked at again. */
+void spool_reload(Spool *s);
 Spool *spool_free(Spool *s); /* accepts NULL; files stay */

@@ -40,6 +40,8 @@ static const Verb verbs[] = {
           "One sandbox (ID), attachment (ID/INTERFACE) or network (NAME)" },
         { "monitor", NULL, "", 0, 0, NULL, verb_monitor, "Print changes until interrupted" },
         { "reload", NULL, "", 0, 0, NULL, verb_reload, "Read netmgr.conf and networks.d again" },
+        { "reconcile", NULL, "", 0, 1U << OPTION_DRY_RUN, NULL, verb_reconcile,
+          "Set right what differs from the ledger" },
         { "gc", NULL, "", 0, 1U << OPTION_DRY_RUN, NULL, verb_gc,
           "Release what belongs to dead sandboxes" },
         { "network", "add", "FILE", 1, 0, NULL, verb_network_add,

@@ -44,6 +44,7 @@ int verb_show(Ctl *ctl, char **args, sd_bus_error *e);
 
 int verb_monitor(Ctl *ctl, char **args, sd_bus_error *e);
 
+int verb_reconcile(Ctl *ctl, char **args, sd_bus_error *e);
 int verb_gc(Ctl *ctl, char **args, sd_bus_error *e);
 
 int verb_reload(Ctl *ctl, char **args, sd_bus_error *e);

@@ -108,7 +108,9 @@ int kernel_probe_tc(NlSocket *s, NlTcFeatures *ret) {
                 r = try_op(s, &clsact, &ret->clsact);
         if (r >= 0 && ret->clsact)
                 r = try_op(s, &redirect, &ret->mirred);
-        (void) kernel_apply(s, &del, 1, &(NlApplied) { 0 });
+        /* Once more when it fails: otherwise the link would stay until the next start. */
+        if (kernel_apply(s, &del, 1, &(NlApplied) { 0 }) < 0)
+                (void) kernel_apply(s, &del, 1, &(NlApplied) { 0 });
         return r;
 }
 

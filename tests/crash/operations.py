@@ -5,6 +5,7 @@ Each operation makes its own sandbox beforehand (prepare), is one child process 
 and is taken to its end afterwards as a runtime or an administrator would do it (finish), whatever the
 crash left: then nothing of it may be there any more.
 """
+import contextlib
 import dataclasses
 import json
 import subprocess
@@ -169,6 +170,31 @@ class DelDead(DelRouted):
         self.pod.delete()
 
 
+class DelSpooled(DelRouted):
+    """netmgrd is down: the plugin spools, the next start works on it."""
+    name = "del-spooled"
+
+    def prepare(self):
+        super().prepare()
+        self.host.netmgrd.stop()
+
+    def revive(self):
+        """The fault may hit a daemon while netmgrd starts."""
+        for daemon in (self.host.nsd, self.host.netmgrd):
+            while not daemon.running:
+                with contextlib.suppress(AssertionError):
+                    daemon.start()
+
+    def wait(self):
+        o = super().wait()
+        self.revive()
+        return o
+
+    def check_outcome(self, o):
+        self.revive()  # what fired after the start; nothing fires any more
+        super().check_outcome(o)
+
+
 class GarbageCollection(Attached):
     """GC with a list without the sandbox, whose namespace is gone."""
     name = "gc"
@@ -300,5 +326,5 @@ class Reload(BusOperation):
         self.retry()
 
 
-OPERATIONS = [AddRouted, AddBridge, AddLoopback, DelRouted, DelBridge, DelDead, GarbageCollection, AddPort,
+OPERATIONS = [AddRouted, AddBridge, AddLoopback, DelRouted, DelBridge, DelDead, DelSpooled, GarbageCollection, AddPort,
               RemovePort, Bandwidth, BandwidthShape, NetworkAdd, NetworkRemove, Reload]

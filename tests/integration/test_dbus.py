@@ -15,7 +15,8 @@ MEMBERS = {
         "methods": {"ListSandboxes": ("", "a(ssso)"), "ListAttachments": ("", "a(sssso)"),
                     "ListNetworks": ("", "a(sso)"), "GetSandbox": ("s", "o"), "GetNetwork": ("s", "o"),
                     "AddNetwork": ("ssa{sv}", "o"), "RemoveNetwork": ("sa{sv}", ""), "Reload": ("", ""),
-                    "Describe": ("", "s"), "DescribeAll": ("s", "s"), "CollectGarbage": ("a{sv}", "s")},
+                    "Describe": ("", "s"), "DescribeAll": ("s", "s"), "CollectGarbage": ("a{sv}", "s"),
+                    "Reconcile": ("a{sv}", "s")},
         "properties": {"Version": "s", "Features": "as", "Health": "s", "HealthReasons": "as"},
         "signals": {"SandboxAdded": "so", "SandboxRemoved": "so", "AttachmentChanged": "osss"}},
     RUNTIME: {
@@ -245,7 +246,8 @@ def calls(host):
     conf = {"cniVersion": "1.0.0", "name": "green", "plugins": [
         {"type": "netmgr", "ipam": {"type": "local", "subnet": "10.97.30.0/24"}}]}
     return {"Reload": [], "AddNetwork": ["ssa{sv}", "green", json.dumps(conf), "0"],
-            "RemoveNetwork": ["sa{sv}", "green", "0"], "CollectGarbage": ["a{sv}", "0"]}
+            "RemoveNetwork": ["sa{sv}", "green", "0"], "CollectGarbage": ["a{sv}", "0"],
+            "Reconcile": ["a{sv}", "0"]}
 
 
 # What everybody may call: it changes nothing.
