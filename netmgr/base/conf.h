@@ -10,11 +10,14 @@
 #include "base/error.h"
 #include "base/inaddr.h"
 
+#define CONF_ALLOW_USERS_DEFAULT "netmgr-cri"
+
 typedef struct Conf {
-        uint32_t workers;         /* [Manager] Workers= 1..WORKERS_MAX */
-        uint32_t queue_max;       /* [Manager] QueueMax= 1..65536 */
-        int log_level;            /* [Manager] LogLevel= syslog priority */
-        char **allow_users;       /* [Runtime] AllowUsers= names or uids, NULL-terminated; owned */
+        uint32_t workers;   /* [Manager] Workers= 1..WORKERS_MAX */
+        uint32_t queue_max; /* [Manager] QueueMax= 1..65536 */
+        int log_level;      /* [Manager] LogLevel= syslog priority */
+        char **allow_users; /* [Runtime] AllowUsers= names or uids, NULL-terminated; owned; NULL: the
+                               default */
         uint32_t add_timeout_sec; /* [Runtime] AddTimeoutSec= 1..600 */
         uint32_t cooldown_sec;    /* [Addresses] CooldownSec= 0..86400 */
         bool repair; /* [Manager] Repair= what somebody changed by hand, without being asked */

@@ -39,9 +39,12 @@ int bus_sender_uid(sd_bus_message *m, uid_t *ret) {
 }
 
 bool bus_uid_is_allowed(const Bus *b, uid_t uid) {
+        char *defaults[] = { (char *) CONF_ALLOW_USERS_DEFAULT, NULL };
+        char **users = b->manager->conf.allow_users;
+
         if (uid == 0)
                 return true;
-        for (char **u = b->manager->conf.allow_users; u && *u; u++) {
+        for (char **u = users ? users : defaults; *u; u++) {
                 const struct passwd *pw;
                 uint32_t number;
 

@@ -326,6 +326,8 @@ int bus_new(Manager *m, const BusParams *params, Bus **ret, Error *e) {
                 return r;
         if (b->system)
                 bus_observe(b, &m->observer);
+        m->observer.synchronize_wanted = synchronize_wanted;
+        m->observer.userdata = b;
         *ret = TAKE_PTR(b);
         return 0;
 }
@@ -346,6 +348,7 @@ Bus *bus_free(Bus *b) {
         if (b->socket_path)
                 (void) unlink(b->socket_path);
         free(b->socket_path);
+        sd_bus_track_unref(b->synchronizers);
         sd_bus_flush_close_unref(b->system);
         free(b);
         return NULL;

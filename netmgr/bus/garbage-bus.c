@@ -6,6 +6,7 @@
  * DryRun "release"; "kept") and Reason. It comes when all that goes is gone.
  */
 
+#include "base/failpoint.h"
 #include "base/limits.h"
 #include "bus/bus-internal.h"
 #include "bus/describe.h"
@@ -90,6 +91,7 @@ static void on_done(int r, const Error *e, void *userdata) {
         _cleanup_free_ char *text = NULL;
         Question *q = userdata;
 
+        failpoint_past("bus-reply");
         if (r < 0) {
                 bus_reply_error(q->message, r, e);
                 question_free(q);

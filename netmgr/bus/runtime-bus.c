@@ -248,6 +248,31 @@ static int method_status(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return runtime_method(m, userdata, operation_status, error);
 }
 
+static int method_synchronize(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        SyncRequest q = { 0 };
+        Bus *b = userdata;
+        RuntimeCall *c = NULL;
+
+        int r = check_sender(b, m, error);
+        if (r < 0)
+                return r;
+        r = synchronize_request_read(m, &q, &e);
+        if (r >= 0)
+                r = synchronize_remember_sender(b, m);
+        if (r >= 0) {
+                r = call_new(b, m, false, &c);
+                if (r < 0)
+                        r = error_set_errnof(&e, ERROR_TRY_AGAIN, r, "keeping the call");
+        }
+        if (r < 0) {
+                sync_request_clear(&q);
+                return bus_error_set(error, r, &e);
+        }
+        operation_synchronize(b->manager, &q, runtime_done, c);
+        return 1;
+}
+
 #define VERB(name, handler)                                                                        \
         SD_BUS_METHOD_WITH_ARGS(name, SD_BUS_ARGS("a{sv}", request), SD_BUS_RESULT("s", result),   \
                                 handler, SD_BUS_VTABLE_UNPRIVILEGED)
@@ -259,5 +284,7 @@ const sd_bus_vtable runtime_vtable[] = {
         VERB("Check", method_check),
         VERB("CollectGarbage", method_gc),
         VERB("Status", method_status),
+        VERB("Synchronize", method_synchronize),
+        SD_BUS_SIGNAL("SynchronizeWanted", "", 0),
         SD_BUS_VTABLE_END,
 };

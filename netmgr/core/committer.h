@@ -23,6 +23,9 @@ struct Commit {
         /* Puts changes of the rule tables together, once the rows are in the ledger; NULL: none. May
          * run twice. */
         int (*enforce)(Commit *commit, Firewall *firewall);
+        /* Reads, behind everything that is to be written, outside of a transaction; write and enforce are
+         * not called then. NULL: this commit writes. */
+        int (*read)(Commit *commit, Store *store, Error *e);
         bool written; /* out: the rows are in the ledger, whatever became of the rule tables */
 };
 

@@ -11,9 +11,12 @@
 
 #include "base/fd.h"
 #include "base/limits.h"
+#include "base/log-ids.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "core/attachment.h"
+#include "core/audit.h"
+#include "core/history.h"
 #include "core/manager-firewall.h"
 #include "core/netns-watch.h"
 #include "core/network.h"
@@ -23,6 +26,7 @@
 #include "core/recover.h"
 #include "core/sandbox.h"
 #include "core/spool.h"
+#include "core/sync-round.h"
 
 static uint64_t now(clockid_t clock) {
         struct timespec ts;
@@ -47,13 +51,16 @@ void manager_set_health(Manager *m, HealthBit bit, const char *sentence) {
 
         if (streq_ptr(m->health_text[bit], sentence))
                 return;
+        if (sentence)
+                log_event(LOG_WARNING, LOG_ID_DEGRADED, &(LogContext) { .reason = sentence },
+                          "degraded: %s", sentence);
+        else
+                log_event(LOG_NOTICE, LOG_ID_RECOVERED,
+                          &(LogContext) { .reason = m->health_text[bit] },
+                          "health: recovered, it is over: %s", strempty(m->health_text[bit]));
         free(m->health_text[bit]);
         m->health_text[bit] = sentence ? strdup(sentence) : NULL;
         m->health = sentence ? before | mask : before & ~mask;
-        if (sentence)
-                log_warning("degraded: %s", sentence);
-        else
-                log_notice("health: recovered");
         if (m->observer.health_changed)
                 m->observer.health_changed(m->observer.userdata);
 }
@@ -110,8 +117,12 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         m->host_ends = map_new();
         m->host_ifindexes = map_new();
         m->ports = port_table_new();
+        m->audit = audit_new();
+        m->history = history_queue_new();
+        m->sync_round = sync_round_new(m);
         if (!m->state_dir || !m->config_dir || !m->spool_dir || !m->nsd_socket || !m->networks ||
-            !m->sandboxes || !m->attachments || !m->host_ends || !m->host_ifindexes || !m->ports)
+            !m->sandboxes || !m->attachments || !m->host_ends || !m->host_ifindexes || !m->ports ||
+            !m->audit || !m->history || !m->sync_round)
                 return error_oom(e);
 
         int r = conf_load(m->config_dir, &m->conf, e);
@@ -301,6 +312,7 @@ Manager *manager_free(Manager *m) {
         m->committer = committer_free(m->committer);
         m->flows = flows_free(m->flows);
         mailbox_drain(m->mailbox);
+        history_queue_free(m->history);
         m->netns_watch = netns_watch_free(m->netns_watch);
         mailbox_free(m->mailbox);
         m->spool = spool_free(m->spool);
@@ -319,6 +331,8 @@ Manager *manager_free(Manager *m) {
         map_free(m->host_ends);
         map_free(m->host_ifindexes);
         port_table_free(m->ports);
+        audit_free(m->audit);
+        sync_round_free(m->sync_round);
         for (char **f = m->features; f && *f; f++)
                 free(*f);
         free(m->features);

@@ -27,18 +27,23 @@ typedef struct Manager Manager;
 typedef struct Network Network;
 typedef struct Sandbox Sandbox;
 typedef struct Attachment Attachment;
+typedef struct Audit Audit;
 
 /* How the D-Bus face hears of changes without core knowing of D-Bus. Objects are still (or already)
  * in the Manager's maps while the call runs. Any member may be NULL. */
 typedef struct ManagerObserver {
         void (*sandbox_added)(Sandbox *s, void *userdata);
         void (*sandbox_removed)(Sandbox *s, void *userdata);
+        void (*sandbox_changed)(Sandbox *s, void *userdata);
         void (*attachment_added)(Attachment *a, void *userdata);
         void (*attachment_removed)(Attachment *a, void *userdata);
         void (*attachment_changed)(Attachment *a, void *userdata);
         void (*network_added)(Network *n, void *userdata);
         void (*network_removed)(Network *n, void *userdata);
         void (*health_changed)(void *userdata);
+        void (*counters_changed)(void *userdata); /* once for a burst */
+        /* Asks who called Synchronize before to do it now; how many were asked. */
+        unsigned (*synchronize_wanted)(void *userdata);
         void *userdata;
 } ManagerObserver;
 
@@ -95,12 +100,16 @@ struct Manager {
         Ipam *ipam;
         uint64_t last_id; /* highest attachment id ever */
 
-        unsigned n_operations;          /* under way; at most conf.queue_max */
-        List adds;                      /* AddOp: those of them that are ADDs */
-        List adds_waiting;              /* of those, who has not begun; first come, first served */
-        unsigned n_adds_begun;          /* at most ADDS_BEGUN_MAX */
+        unsigned n_operations;       /* under way; at most conf.queue_max */
+        unsigned n_synchronizations; /* of these: lists of runtimes */
+        List adds;                   /* AddOp: those of them that are ADDs */
+        List adds_waiting;           /* of those, who has not begun; first come, first served */
+        unsigned n_adds_begun;       /* at most ADDS_BEGUN_MAX */
+        struct SyncRound *sync_round;
         unsigned health;                /* 1 << HealthBit */
         char *health_text[_HEALTH_MAX]; /* owned; the sentence that goes with the bit */
+        struct HistoryQueue *history;   /* questions about the past that wait */
+        Audit *audit;                   /* counters of repairs and reaps */
 
         sd_event_source *inotify_source;
         int inotify_fd;

@@ -47,10 +47,10 @@ static void add_free(AddOp *op) {
         free(op->address_rows);
         free(op->cursor_rows);
         free(op->port_rows);
+        trail_clear(&op->trail);
         free(op->plan_json);
         free(op->answer);
         free(op->result);
-        free(op->addresses);
         free(op);
 }
 
@@ -62,13 +62,8 @@ static void add_end(AddOp *op, int r, const Error *e) {
 
 static int write_undo(Commit *c, Store *store, Error *e) {
         AddOp *op = (AddOp *) ((char *) c - offsetof(AddOp, commit));
-        EventRow event = { .usec = now_realtime(),
-                           .op = "add-failed",
-                           .network = op->network_row.name,
-                           .sandbox = op->request.container_id,
-                           .ifname = op->request.ifname,
-                           .addresses = op->addresses,
-                           .reason = error_message(&op->error) };
+        EventRow event = trail_end(&op->trail, "add-failed", error_message(&op->error),
+                                   now_realtime());
         int r = 0;
 
         for (size_t i = 0; i < op->n_address_rows && r >= 0; i++)
@@ -100,7 +95,6 @@ static void undo_written(Task *task) {
         if (task->r < 0)
                 manager_set_commit_health(op->manager, &op->commit);
         error_clear(&task->error);
-        free(TAKE_PTR(op->addresses));
         add_drop_objects(op);
         add_end(op, op->r, &op->error);
 }
@@ -134,6 +128,7 @@ static void add_fail(AddOp *op, int r, Error *e) {
         op->drop_sandbox = a->sandbox->n_attachments == 1;
         if (op->drop_sandbox)
                 a->sandbox->stored = false;
+        trail_take(&op->trail, a);
         op->commit.write = write_undo;
         op->commit.enforce = op->policy ? enforce_undo : NULL;
         op->commit.task.deliver = undo_written;
@@ -191,12 +186,7 @@ void attachment_abandon_add(const Attachment *a) {
 
 static int write_up(Commit *c, Store *store, Error *e) {
         AddOp *op = (AddOp *) ((char *) c - offsetof(AddOp, commit));
-        EventRow event = { .usec = now_realtime(),
-                           .op = "add",
-                           .network = op->network_row.name,
-                           .sandbox = op->request.container_id,
-                           .ifname = op->request.ifname,
-                           .addresses = op->addresses };
+        EventRow event = trail_event(&op->trail, "add", now_realtime());
 
         int r = store_set_attachment_state(store, op->id, attachment_state_to_string(ATTACHMENT_UP),
                                            op->applied.host_ifindex, op->result, e);
@@ -213,7 +203,6 @@ static void add_take_down(AddOp *op, int r, Error *e, const char *reason) {
         op->r = r;
         op->error = *e;
         *e = ERROR_NULL;
-        free(TAKE_PTR(op->addresses));
         add_log_failure(op);
         free(TAKE_PTR(op->result));
         attachment_release(TAKE_PTR(op->attachment), "add-failed", reason, up_unwired, op);
@@ -225,6 +214,7 @@ static void up_written(Task *task) {
         Attachment *a = op->attachment;
 
         manager_set_commit_health(op->manager, &op->commit);
+        trail_clear(&op->trail);
         if (task->r < 0) {
                 /* A crash would forget it. */
                 add_take_down(op, task->r, &task->error, "the ledger refused the row");
@@ -235,7 +225,6 @@ static void up_written(Task *task) {
                 add_take_down(op, r, &error, "nobody waited for it any more");
                 return;
         }
-        free(TAKE_PTR(op->addresses));
         a->result = TAKE_PTR(op->result);
         attachment_set_host_ifindex(a, op->applied.host_ifindex);
         op->attachment = NULL;
@@ -288,7 +277,7 @@ static void wired(Task *task) {
                 add_take_down(op, r, &error, "nobody waited for it any more");
                 return;
         }
-        op->addresses = attachment_addresses_text(op->attachment);
+        trail_take(&op->trail, op->attachment);
         op->commit.write = write_up;
         op->commit.enforce = NULL;
         op->commit.task.deliver = up_written;
@@ -367,6 +356,22 @@ static void add_commit_planned(AddOp *op) {
 
 /* --- 3. the network is ready: decide everything ------------------------------------------------ */
 
+static void add_decide_now(AddOp *op) {
+        Error error = ERROR_NULL;
+
+        if (add_is_over(op))
+                return;
+        int r = add_decide(op, &error);
+        if (r < 0)
+                add_fail(op, r, &error);
+        else
+                add_commit_planned(op);
+}
+
+static void sync_ready(SyncWaiter *w) {
+        add_decide_now((AddOp *) ((char *) w - offsetof(AddOp, sync)));
+}
+
 static void network_ready(NetworkWaiter *w, int r, const Error *e) {
         AddOp *op = add_of_waiter(w);
         Error error = ERROR_NULL;
@@ -376,13 +381,11 @@ static void network_ready(NetworkWaiter *w, int r, const Error *e) {
                 add_fail(op, r, &error);
                 return;
         }
-        if (add_is_over(op))
+        /* Before the last addresses go: what the runtimes have lost without a DEL may be in the way. */
+        op->sync.ready = sync_ready;
+        if (add_range_is_nearly_full(op) && sync_round_await(op->manager->sync_round, &op->sync))
                 return;
-        r = add_decide(op, &error);
-        if (r < 0)
-                add_fail(op, r, &error);
-        else
-                add_commit_planned(op);
+        add_decide_now(op);
 }
 
 /* --- 2. look into the netns -------------------------------------------------------------------- */
@@ -426,7 +429,7 @@ static void set_witness(const AddOp *op, Sandbox *s) {
         const NetnsWitness *w = &op->netns_witness;
 
         if (!streq(s->netns_path, op->request.netns_path))
-                return; /* a later ADD has put its own path there */
+                return; /* another ADD that is under way has put its own there */
         if (s->netns_witness.seen != w->seen || s->netns_witness.start != w->start) {
                 s->netns_witness = *w;
                 s->stored = false;

@@ -48,7 +48,7 @@ void operation_end(Manager *m);
 
 /* Releases an attachment that is not busy: cut, delete, forget. `done` hears of it once the interface
  * is gone from both namespaces: r is 0, or RELEASE_UNRECORDED when the ledger could not be told of it.
- * op and reason go to the event trail; static strings. */
+ * op (a static string) and reason (copied; NULL: none) go to the audit trail. */
 #define RELEASE_UNRECORDED 1
 typedef void (*ReleaseDone)(int r, const Error *e, void *userdata);
 void attachment_release(Attachment *a, const char *op, const char *reason, ReleaseDone done,

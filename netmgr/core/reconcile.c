@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/parse.h"
+#include "core/audit.h"
 #include "core/manager-firewall.h"
 #include "core/network.h"
 #include "core/op-change.h"
@@ -57,21 +58,57 @@ void reconcile_put(ReconcileRun *run) {
         run->next(run);
 }
 
+/* What ends an attachment is a reap, and told as such. */
+static bool is_repair(FindingKind kind, RepairKind *ret) {
+        switch (kind) {
+        case FINDING_NETWORK:
+                *ret = REPAIR_NETWORK;
+                return true;
+        case FINDING_MISSING:
+                *ret = REPAIR_LINK;
+                return true;
+        case FINDING_HOST:
+                *ret = REPAIR_HOST;
+                return true;
+        case FINDING_SANDBOX:
+                *ret = REPAIR_SANDBOX;
+                return true;
+        case FINDING_STRAY:
+                *ret = REPAIR_STRAY;
+                return true;
+        case FINDING_TABLES:
+                *ret = REPAIR_TABLES;
+                return true;
+        default:
+                return false;
+        }
+}
+
 void finding_settled(ReconcileRun *run, size_t index, int r, const Error *e) {
         Finding *f = &run->findings.items[index];
+        LogContext ctx = { .sandbox = f->sandbox,
+                           .network = f->network,
+                           .interface = f->object,
+                           .op = "reconcile",
+                           .attachment = f->id };
+        RepairKind kind;
 
         f->repaired = r >= 0;
         if (r < 0 && !f->error)
                 f->error = strdup(e && error_is_set(e) ? error_message(e) : strerror(-r));
-        for (size_t i = 0; i < f->differences.n; i++)
-                log_ctx(f->repaired ? LOG_NOTICE : LOG_WARNING,
-                        &(LogContext) { .sandbox = f->sandbox,
-                                        .network = f->network,
-                                        .interface = f->object,
-                                        .op = "reconcile" },
-                        "reconcile: %s: %s%s%s", f->differences.items[i].sentence,
-                        f->repaired ? "repaired" : "cannot be repaired", f->error ? ": " : "",
-                        strempty(f->error));
+        bool counts = f->repaired && is_repair(f->kind, &kind);
+        for (size_t i = 0; i < f->differences.n; i++) {
+                const char *sentence = f->differences.items[i].sentence;
+                if (counts)
+                        audit_tell_repair(kind, &ctx, sentence);
+                else
+                        log_ctx(f->repaired ? LOG_NOTICE : LOG_WARNING, &ctx,
+                                "reconcile: %s: %s%s%s", sentence,
+                                f->repaired ? "repaired" : "cannot be repaired",
+                                f->error ? ": " : "", strempty(f->error));
+        }
+        if (counts)
+                audit_count_repair(run->manager, kind);
         reconcile_put(run);
 }
 

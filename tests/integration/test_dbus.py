@@ -16,12 +16,14 @@ MEMBERS = {
                     "ListNetworks": ("", "a(sso)"), "GetSandbox": ("s", "o"), "GetNetwork": ("s", "o"),
                     "AddNetwork": ("ssa{sv}", "o"), "RemoveNetwork": ("sa{sv}", ""), "Reload": ("", ""),
                     "Describe": ("", "s"), "DescribeAll": ("s", "s"), "CollectGarbage": ("a{sv}", "s"),
-                    "Reconcile": ("a{sv}", "s")},
-        "properties": {"Version": "s", "Features": "as", "Health": "s", "HealthReasons": "as"},
+                    "Reconcile": ("a{sv}", "s"), "History": ("sa{sv}", "s")},
+        "properties": {"Version": "s", "Features": "as", "Health": "s", "HealthReasons": "as",
+                       "Repairs": "t", "Reaps": "t"},
         "signals": {"SandboxAdded": "so", "SandboxRemoved": "so", "AttachmentChanged": "osss"}},
     RUNTIME: {
-        "methods": {m: ("a{sv}", "s") for m in ("Add", "Del", "Check", "CollectGarbage", "Status")},
-        "properties": {}, "signals": {}},
+        "methods": {m: ("a{sv}", "s") for m in ("Add", "Del", "Check", "CollectGarbage", "Status",
+                                                "Synchronize")},
+        "properties": {}, "signals": {"SynchronizeWanted": ""}},
     SANDBOX: {
         "methods": {"Describe": ("", "s")},
         "properties": {"Id": "s", "Runtime": "s", "PodName": "s", "PodNamespace": "s", "PodUID": "s",
@@ -251,7 +253,8 @@ def calls(host):
 
 
 # What everybody may call: it changes nothing.
-READING = {"ListSandboxes", "ListAttachments", "ListNetworks", "GetSandbox", "GetNetwork", "Describe", "DescribeAll"}
+READING = {"ListSandboxes", "ListAttachments", "ListNetworks", "GetSandbox", "GetNetwork", "Describe", "DescribeAll",
+           "History"}
 
 
 def test_every_method_of_the_manager_reads_or_asks_polkit(host):

@@ -83,6 +83,19 @@ static void test_sandbox(void **state) {
         assert_null(out.pod_name);
         assert_null(out.pod_uid);
         assert_null(out.labels);
+        /* A claim changes two columns of a row that is there. */
+        in.runtime = TEXT("cri-o");
+        in.state = TEXT("notready");
+        in.netns_path = TEXT("/elsewhere");
+        assert_ok(store_claim_sandbox(s, &in, &e));
+        assert_ok(store_load_sandboxes(s, keep_sandbox, &out, &e));
+        assert_string_equal(out.runtime, "cri-o");
+        assert_string_equal(out.state, "notready");
+        assert_string_not_equal(out.netns_path, "/elsewhere");
+        in.id = TEXT("nobody");
+        assert_ok(store_claim_sandbox(s, &in, &e));
+        assert_int_equal(ask(*state, "SELECT count(*) FROM sandbox"), 1);
+
         assert_ok(store_delete_sandbox(s, "sb", &e));
         assert_int_equal(ask(*state, "SELECT count(*) FROM sandbox"), 0);
 }
