@@ -74,7 +74,8 @@ int error_set_errnof(Error *e, ErrorKind kind, int r, const char *format, ...) {
                 if (vasprintf(&text, format, ap) < 0)
                         text = NULL;
                 va_end(ap);
-                e->kind = kind;
+                /* Whatever was wanted: descriptors come back when others have finished. */
+                e->kind = error == EMFILE || error == ENFILE ? ERROR_TRY_AGAIN : kind;
                 if (!text || asprintf(&e->message, "%s: %s", text, strerror(error)) < 0)
                         e->message = NULL;
         }

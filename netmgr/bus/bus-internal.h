@@ -19,9 +19,11 @@ struct Bus {
         Manager *manager; /* borrowed */
         sd_bus *system;   /* NULL: --bus-address=none */
         int listen_fd;
+        int spare_fd;  /* given up to get rid of a connection when there are no descriptors left */
+        bool refusing; /* descriptors are scarce; said once */
         sd_event_source *listen_source, *post_source;
-        List peers; /* Peer: connections of the private socket */
-        size_t n_peers;
+        List peers;                  /* Peer: connections of the private socket */
+        size_t n_peers, most_peers;  /* most: since there were none */
         sd_bus_track *synchronizers; /* on the system bus: who has called Synchronize */
         List changes;      /* granted, and waiting for their attachment (attachment-bus.c) */
         char *socket_path; /* to be removed at the end; NULL when the socket was given */
