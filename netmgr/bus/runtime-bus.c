@@ -244,6 +244,7 @@ static int method_status(sd_bus_message *m, void *userdata, sd_bus_error *error)
 static int method_synchronize(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_error_ Error e = ERROR_NULL;
         SyncRequest q = { 0 };
+        RuntimeCall *c = NULL;
         Bus *b = userdata;
 
         int r = check_sender(b, m, error);
@@ -252,11 +253,16 @@ static int method_synchronize(sd_bus_message *m, void *userdata, sd_bus_error *e
         r = synchronize_request_read(m, &q, &e);
         if (r >= 0)
                 r = synchronize_remember_sender(b, m);
+        if (r >= 0) {
+                r = call_new(b, m, false, &c);
+                if (r < 0)
+                        r = error_set_errnof(&e, ERROR_TRY_AGAIN, r, "keeping the call");
+        }
         if (r < 0) {
                 sync_request_clear(&q);
                 return bus_error_set(error, r, &e);
         }
-        operation_synchronize(b->manager, &q, runtime_done, sd_bus_message_ref(m));
+        operation_synchronize(b->manager, &q, runtime_done, c);
         return 1;
 }
 

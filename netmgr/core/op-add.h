@@ -10,8 +10,8 @@
 #include "base/limits.h"
 #include "core/operation.h"
 #include "core/plan.h"
-#include "core/trail.h"
 #include "core/sync-round.h"
+#include "core/trail.h"
 #include "core/wire.h"
 #include "policy/policy.h"
 
