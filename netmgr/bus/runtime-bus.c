@@ -251,17 +251,17 @@ static int method_status(sd_bus_message *m, void *userdata, sd_bus_error *error)
 static int method_synchronize(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_error_ Error e = ERROR_NULL;
         SyncRequest q = { 0 };
-        Bus *b = userdata;
         RuntimeCall *c = NULL;
+        Bus *b = userdata;
 
         int r = check_sender(b, m, error);
         if (r < 0)
                 return r;
         r = synchronize_request_read(m, &q, &e);
-        if (r >= 0)
-                r = synchronize_remember_sender(b, m);
         if (r >= 0) {
-                r = call_new(b, m, false, &c);
+                r = synchronize_remember_sender(b, m);
+                if (r >= 0)
+                        r = call_new(b, m, false, &c);
                 if (r < 0)
                         r = error_set_errnof(&e, ERROR_TRY_AGAIN, r, "keeping the call");
         }
