@@ -95,14 +95,15 @@ def test_too_few_descriptors(host):
         c.answer()
     served, refused = [c for c in calls if c.known.ok], [c for c in calls if not c.known.ok]
     assert served and refused and all(c.known.again for c in refused), [c.known for c in refused]
-    settle(lambda: n_fds(host) == before, "the descriptors are back")
+    # fewer is no leak: a connection to netmgr-nsd that got no descriptor is made again when it is needed
+    settle(lambda: n_fds(host) <= before, lambda: f"{before} descriptors before, now {host.netmgrd.fds()}")
     for c in refused:
         call(host, "ADD", conf, c.cid, "eth0", c.pod).expect_ok()
     assert len(host.held()) == 101
     for pod in pods:
         call(host, "DEL", conf, pod.name, "eth0", pod).expect_ok()
     resident.check().expect_ok()
-    settle(lambda: n_fds(host) == before, "the descriptors are back")
+    settle(lambda: n_fds(host) <= before, lambda: f"{before} descriptors before, now {host.netmgrd.fds()}")
 
 
 def test_silent_connections(host):
@@ -123,7 +124,7 @@ def test_silent_connections(host):
     finally:
         for s in sockets:
             s.close()
-    settle(lambda: n_fds(host) == before, "the descriptors are back")
+    settle(lambda: n_fds(host) <= before, lambda: f"{before} descriptors before, now {host.netmgrd.fds()}")
     resident.check().expect_ok()
 
 
