@@ -22,7 +22,7 @@ struct Committer {
         Store *store;     /* the thread's alone once it runs */
         Firewall *firewall;
         pthread_t thread;
-        bool started;
+        bool started, stopped;
         unsigned since_checkpoint;
 };
 
@@ -209,19 +209,26 @@ int committer_new(Mailbox *mailbox, Store *store, Firewall *firewall, Committer 
         return 0;
 }
 
-Committer *committer_free(Committer *c) {
+void committer_stop(Committer *c) {
         List rest;
 
-        if (!c)
-                return NULL;
+        if (!c || c->stopped)
+                return;
         task_queue_stop(&c->queue);
         pthread_join(c->thread, NULL);
+        c->stopped = true;
 
         /* What still waits is written here. */
         list_init(&rest);
         move_all(&c->queue.tasks, &rest);
         if (!list_is_empty(&rest))
                 commit_all(c, &rest);
+}
+
+Committer *committer_free(Committer *c) {
+        if (!c)
+                return NULL;
+        committer_stop(c);
         store_close(c->store);
         firewall_free(c->firewall);
         task_queue_destroy(&c->queue);
@@ -230,10 +237,12 @@ Committer *committer_free(Committer *c) {
 }
 
 void committer_submit(Committer *c, Commit *commit) {
-        if (!c)
-                return; /* stopped: the next start finds the row as it was */
         commit->task.r = 0;
         commit->task.error = ERROR_NULL;
         commit->written = false;
-        task_queue_put(&c->queue, &commit->task);
+        if (c->stopped)
+                mailbox_cancel(c->mailbox,
+                               &commit->task); /* the next start finds the row as it was */
+        else
+                task_queue_put(&c->queue, &commit->task);
 }

@@ -33,7 +33,9 @@ typedef struct Committer Committer;
 
 /* Takes the store and the firewall. */
 int committer_new(Mailbox *mailbox, Store *store, Firewall *firewall, Committer **ret);
-/* Writes what waits, then closes the store: rows that were handed over are never lost by a stop. */
+/* Writes what waits: rows that were handed over are never lost by a stop. What comes after is cancelled. */
+void committer_stop(Committer *c); /* accepts NULL */
+/* Closes the store as well. */
 Committer *committer_free(Committer *c);
 DEFINE_CLEANUP(Committer *, committer_free)
 

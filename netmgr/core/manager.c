@@ -49,6 +49,8 @@ uint64_t now_boottime(void) {
 void manager_set_health(Manager *m, HealthBit bit, const char *sentence) {
         unsigned mask = 1U << bit, before = m->health;
 
+        if (m->stopping)
+                return; /* what is cancelled says nothing of the node */
         if (streq_ptr(m->health_text[bit], sentence))
                 return;
         if (sentence)
@@ -305,13 +307,17 @@ Manager *manager_free(Manager *m) {
                 return NULL;
 
         /* The datapath stays. Threads end first: nothing may touch the objects after. What they have done
-         * is taken note of; what it would lead to is left to the next start. */
-        m->reaper = reaper_free(m->reaper);
+         * is taken note of; what it would lead to is cancelled, and left to the next start. */
+        m->stopping = true;
+        reaper_stop(m->reaper);
+        workers_stop(m->workers);
         mailbox_drain(m->mailbox);
+        committer_stop(m->committer);
+        mailbox_drain(m->mailbox);
+        m->reaper = reaper_free(m->reaper);
         m->workers = workers_free(m->workers);
         m->committer = committer_free(m->committer);
         m->flows = flows_free(m->flows);
-        mailbox_drain(m->mailbox);
         history_queue_free(m->history);
         m->netns_watch = netns_watch_free(m->netns_watch);
         mailbox_free(m->mailbox);

@@ -86,7 +86,7 @@ struct Manager {
         NlTcFeatures tc_features;
         struct NftMonitor *nft_monitor;
         sd_event_source *foreign_timer; /* one look at others' chains for a burst of changes */
-        bool foreign_looking, repairing;
+        bool foreign_looking, repairing, stopping;
         uint32_t firewall_port_id; /* of the socket that owns the rule tables */
         char **features; /* owned, NULL-terminated: what this kernel and this build can do */
         struct PortTable *ports;

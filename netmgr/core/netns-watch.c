@@ -323,7 +323,7 @@ NetnsWatch *netns_watch_free(NetnsWatch *w) {
                 MAP_FOREACH (d, w->dirs)
                         dir_free(w, d);
         map_free(w->dirs);
-        /* The workers have ended and everything was delivered: it was still in their queue. */
+        /* One that was never started. */
         netns_look_free(w->look);
         sd_event_source_disable_unref(w->io);
         sd_event_source_disable_unref(w->look_source);

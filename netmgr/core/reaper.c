@@ -20,6 +20,7 @@ typedef struct ReaperThread {
 struct Reaper {
         TaskQueue queue;
         Mailbox *mailbox; /* borrowed */
+        bool stopped;
         ReaperThread thread[REAPERS];
 };
 
@@ -134,24 +135,33 @@ int reaper_new(Mailbox *mailbox, Kernel *kernel, Reaper **ret) {
         return 0;
 }
 
+void reaper_stop(Reaper *reaper) {
+        if (!reaper || reaper->stopped)
+                return;
+        task_queue_stop(&reaper->queue);
+        for (unsigned i = 0; i < REAPERS; i++)
+                if (reaper->thread[i].started)
+                        pthread_join(reaper->thread[i].thread, NULL);
+        reaper->stopped = true;
+        mailbox_cancel_all(reaper->mailbox, &reaper->queue);
+}
+
 Reaper *reaper_free(Reaper *reaper) {
         if (!reaper)
                 return NULL;
-        task_queue_stop(&reaper->queue);
-        for (unsigned i = 0; i < REAPERS; i++) {
-                if (reaper->thread[i].started)
-                        pthread_join(reaper->thread[i].thread, NULL);
+        reaper_stop(reaper);
+        for (unsigned i = 0; i < REAPERS; i++)
                 kernel_socket_free(reaper->thread[i].host);
-        }
         task_queue_destroy(&reaper->queue);
         free(reaper);
         return NULL;
 }
 
 void reaper_submit(Reaper *reaper, Reap *reap) {
-        if (!reaper)
-                return; /* stopping: the row says `releasing` */
         reap->task.r = 0;
         reap->task.error = ERROR_NULL;
-        task_queue_put(&reaper->queue, &reap->task);
+        if (reaper->stopped)
+                mailbox_cancel(reaper->mailbox, &reap->task); /* the row says `releasing` */
+        else
+                task_queue_put(&reaper->queue, &reap->task);
 }

@@ -21,6 +21,8 @@ typedef struct Reap {
 typedef struct Reaper Reaper;
 
 int reaper_new(Mailbox *mailbox, Kernel *kernel, Reaper **ret);
+/* Waits for the deletions under way; those still queued, and those that come after, are cancelled. */
+void reaper_stop(Reaper *r); /* accepts NULL */
 Reaper *reaper_free(Reaper *r);
 DEFINE_CLEANUP(Reaper *, reaper_free)
 

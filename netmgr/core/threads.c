@@ -77,11 +77,9 @@ struct Mailbox {
         sd_event_source *source;
 };
 
-void mailbox_drain(Mailbox *m) {
+static bool deliver_all(Mailbox *m) {
         List all;
 
-        if (!m)
-                return;
         /* Take everything that is there: a delivered task may post new ones at once. */
         list_init(&all);
         pthread_mutex_lock(&m->lock);
@@ -92,10 +90,30 @@ void mailbox_drain(Mailbox *m) {
         }
         pthread_mutex_unlock(&m->lock);
 
+        bool any = !list_is_empty(&all);
         while (!list_is_empty(&all)) {
                 Task *t = list_entry(all.next, Task, list);
                 list_unlink(&t->list);
                 t->deliver(t);
+        }
+        return any;
+}
+
+void mailbox_drain(Mailbox *m) {
+        while (m && deliver_all(m))
+                ;
+}
+
+void mailbox_cancel(Mailbox *m, Task *task) {
+        task->r = error_setf(&task->error, ERROR_TRY_AGAIN, "netmgrd is stopping; try again");
+        mailbox_post(m, task);
+}
+
+void mailbox_cancel_all(Mailbox *m, TaskQueue *q) {
+        while (!list_is_empty(&q->tasks)) {
+                Task *t = list_entry(q->tasks.next, Task, list);
+                list_unlink(&t->list);
+                mailbox_cancel(m, t);
         }
 }
 
@@ -105,7 +123,7 @@ static int mailbox_deliver(sd_event_source *source _unused_, int fd, uint32_t re
 
         if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
                 return log_error_errno(errno, "reading the mailbox's eventfd");
-        mailbox_drain(userdata);
+        (void) deliver_all(userdata);
         return 0;
 }
 

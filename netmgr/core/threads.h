@@ -45,8 +45,12 @@ typedef struct Mailbox Mailbox;
 
 int mailbox_new(sd_event *event, Mailbox **ret);
 Mailbox *mailbox_free(Mailbox *m); /* accepts NULL; undelivered tasks are dropped */
-/* Delivers what waits now; for the stop, when no loop does it any more. Accepts NULL. */
+/* Delivers what waits and what that posts; for the stop, when no loop does it any more. Accepts NULL. */
 void mailbox_drain(Mailbox *m);
+/* What no thread will do any more: delivered as a failure, "try again", so that each operation ends by the
+ * way that it has for failures. */
+void mailbox_cancel(Mailbox *m, Task *task);
+void mailbox_cancel_all(Mailbox *m, TaskQueue *q);
 DEFINE_CLEANUP(Mailbox *, mailbox_free)
 /* From any thread. */
 void mailbox_post(Mailbox *m, Task *task);

@@ -20,6 +20,7 @@ struct Workers {
         TaskQueue queue;
         Mailbox *mailbox; /* borrowed */
         char *nsd_path;
+        bool stopped;
         unsigned n;
         Worker worker[WORKERS_MAX];
 };
@@ -99,14 +100,23 @@ int workers_new(Mailbox *mailbox, Kernel *kernel, const char *nsd_path, unsigned
         return 0;
 }
 
+void workers_stop(Workers *p) {
+        if (!p || p->stopped)
+                return;
+        task_queue_stop(&p->queue);
+        for (unsigned i = 0; i < p->n; i++)
+                if (p->worker[i].started)
+                        pthread_join(p->worker[i].thread, NULL);
+        p->stopped = true;
+        mailbox_cancel_all(p->mailbox, &p->queue);
+}
+
 Workers *workers_free(Workers *p) {
         if (!p)
                 return NULL;
-        task_queue_stop(&p->queue);
+        workers_stop(p);
         for (unsigned i = 0; i < p->n; i++) {
                 Worker *w = &p->worker[i];
-                if (w->started)
-                        pthread_join(w->thread, NULL);
                 kernel_socket_free(w->context.host);
                 nsd_client_close(&w->context.nsd);
                 safe_close(w->context.packet_fd);
@@ -117,18 +127,20 @@ Workers *workers_free(Workers *p) {
         return NULL;
 }
 
-void workers_submit(Workers *p, Job *job) {
-        if (!p)
-                return; /* stopping: the ledger knows what was meant */
+static bool begin(Workers *p, Job *job) {
         job->task.r = 0;
         job->task.error = ERROR_NULL;
-        task_queue_put(&p->queue, &job->task);
+        if (p->stopped)
+                mailbox_cancel(p->mailbox, &job->task);
+        return !p->stopped;
+}
+
+void workers_submit(Workers *p, Job *job) {
+        if (begin(p, job))
+                task_queue_put(&p->queue, &job->task);
 }
 
 void workers_submit_next(Workers *p, Job *job) {
-        if (!p)
-                return;
-        job->task.r = 0;
-        job->task.error = ERROR_NULL;
-        task_queue_put_first(&p->queue, &job->task);
+        if (begin(p, job))
+                task_queue_put_first(&p->queue, &job->task);
 }

@@ -28,7 +28,8 @@ typedef struct Workers Workers;
 
 /* nsd_path is copied. The threads start at once. */
 int workers_new(Mailbox *mailbox, Kernel *kernel, const char *nsd_path, unsigned n, Workers **ret);
-/* Waits for the jobs that run; those still queued are dropped (the ledger knows them). */
+/* Waits for the jobs that run; those still queued, and those that come after, are cancelled. */
+void workers_stop(Workers *w); /* accepts NULL */
 Workers *workers_free(Workers *w);
 DEFINE_CLEANUP(Workers *, workers_free)
 

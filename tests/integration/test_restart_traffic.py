@@ -181,6 +181,7 @@ def test_requests_during_restarts(host, way):
         a.check().expect_ok()
 
 
+@pytest.mark.sanitize
 def test_stop_with_requests_in_flight(host):
     """SIGTERM with netmgr-nsd asleep: all that wait are refused, nothing stays of them, and DEL was heard."""
     conf = routed("net1", "10.97.0.0/24")
