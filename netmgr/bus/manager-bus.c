@@ -210,21 +210,45 @@ static int parse_network(const char *name, const char *config, NetConf **ret, Er
         return r;
 }
 
+/* Who hears that the network is in the ledger. */
+typedef struct NetworkAnswer {
+        Manager *manager;
+        sd_bus_message *message;
+        char *name, *path;
+} NetworkAnswer;
+
+static void network_answer_free(NetworkAnswer *x) {
+        sd_bus_message_unref(x->message);
+        free(x->name);
+        free(x->path);
+        free(x);
+}
+
+static NetworkAnswer *network_answer_new(Manager *m, sd_bus_message *message, const char *name) {
+        NetworkAnswer *x = new0(NetworkAnswer, 1);
+
+        if (!x)
+                return NULL;
+        x->manager = m;
+        x->message = sd_bus_message_ref(message);
+        x->name = strdup(name);
+        if (x->name && sd_bus_path_encode(BUS_PATH "/network", name, &x->path) >= 0)
+                return x;
+        network_answer_free(x);
+        return NULL;
+}
+
 static void network_stored(int r, const Error *e, void *userdata) {
-        sd_bus_message *m = userdata;
-        _cleanup_free_ char *path = NULL;
-        const char *name = NULL;
+        NetworkAnswer *x = userdata;
 
         failpoint_past("bus-reply");
-        if (r < 0)
-                bus_reply_error(m, r, e);
-        else {
-                (void) sd_bus_message_rewind(m, true);
-                (void) sd_bus_message_read(m, "s", &name);
-                if (sd_bus_path_encode(BUS_PATH "/network", strempty(name), &path) >= 0)
-                        (void) sd_bus_reply_method_return(m, "o", path);
-        }
-        sd_bus_message_unref(m);
+        if (r < 0) {
+                /* What was not written is not there, and may be asked for again. */
+                (void) network_remove(x->manager, x->name, NULL, NULL, NULL);
+                bus_reply_error(x->message, r, e);
+        } else
+                bus_reply(x->message, "o", x->path);
+        network_answer_free(x);
 }
 
 static int method_add_network(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -252,12 +276,18 @@ static int method_add_network(sd_bus_message *m, void *userdata, sd_bus_error *e
         if (r <= 0)
                 return r < 0 ? r : 1;
 
+        NetworkAnswer *answer = network_answer_new(b->manager, m, name);
+        if (!answer)
+                return -ENOMEM;
         r = network_set(b->manager, name, NETWORK_DBUS, config, conf, &n, &e);
-        if (r < 0)
+        if (r < 0) {
+                network_answer_free(answer);
                 return bus_error_set(error, r, &e);
+        }
         TAKE_PTR(conf);
-        if (network_store(n, network_stored, sd_bus_message_ref(m)) < 0) {
-                sd_bus_message_unref(m);
+        if (network_store(n, network_stored, answer) < 0) {
+                (void) network_remove(b->manager, name, NULL, NULL, NULL);
+                network_answer_free(answer);
                 return -ENOMEM;
         }
         return 1;
@@ -267,7 +297,7 @@ static void network_dropped(void *userdata) {
         sd_bus_message *m = userdata;
 
         failpoint_past("bus-reply");
-        (void) sd_bus_reply_method_return(m, NULL);
+        bus_reply(m, NULL);
         sd_bus_message_unref(m);
 }
 

@@ -130,7 +130,7 @@ static void runtime_done(int r, const Error *e, const char *result, void *userda
         if (r < 0)
                 bus_reply_error(m, r, e);
         else
-                (void) sd_bus_reply_method_return(m, "s", result);
+                bus_reply(m, "s", result);
         failpoint_past("bus-replied");
         sd_bus_message_unref(m);
 }
@@ -140,7 +140,7 @@ static int check_sender(Bus *b, sd_bus_message *m, sd_bus_error *error) {
 
         int r = bus_sender_uid(m, &uid);
         if (r < 0)
-                return sd_bus_error_set_errnof(error, EACCES, "cannot tell who is asking");
+                return bus_unknown_sender(error, r);
         if (!bus_uid_is_allowed(b, uid))
                 return sd_bus_error_setf(
                                 error, SD_BUS_ERROR_ACCESS_DENIED,
@@ -156,11 +156,11 @@ static int runtime_method(sd_bus_message *m, Bus *b, Operation operation, sd_bus
 
         int r = check_sender(b, m, error);
         if (r < 0)
-                return r;
+                return bus_refuse(m, r, error);
         r = runtime_request_read(m, &q, &e);
         if (r < 0) {
                 request_clear(&q);
-                return bus_error_set(error, r, &e);
+                return bus_refuse(m, bus_error_set(error, r, &e), error);
         }
         operation(b->manager, &q, runtime_done, sd_bus_message_ref(m));
         return 1;

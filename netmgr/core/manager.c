@@ -21,6 +21,9 @@
 #include "core/recover.h"
 #include "core/sandbox.h"
 
+/* Until what failed for want of memory or of the kernel's patience is tried again. */
+#define AGAIN_USEC 1000000U
+
 uint64_t now_realtime(void) {
         struct timespec ts;
         clock_gettime(CLOCK_REALTIME, &ts);
@@ -159,6 +162,23 @@ static int start_netlink(Manager *m, Error *e) {
         return r < 0 ? error_set_errnof(e, ERROR_KERNEL, r, "watching links") : 0;
 }
 
+static int on_again(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+        Manager *m = userdata;
+        Attachment *a;
+        Network *n;
+
+        MAP_FOREACH (a, m->attachments)
+                if (!a->busy && a->state != ATTACHMENT_UP)
+                        attachment_release(a, "del", "an earlier attempt failed", NULL, NULL);
+        MAP_FOREACH (n, m->networks)
+                network_release_if_unused(n);
+        return 0;
+}
+
+void manager_again_soon(Manager *m) {
+        timer_start(m->event, m->again_timer, AGAIN_USEC);
+}
+
 int manager_start(Manager *m, Error *e) {
         _cleanup_(store_closep) Store *store = NULL;
         _cleanup_(firewall_freep) Firewall *firewall = NULL;
@@ -191,12 +211,14 @@ int manager_start(Manager *m, Error *e) {
 
         r = mailbox_new(m->event, &m->mailbox);
         if (r >= 0)
-                r = committer_new(m->mailbox, store, firewall, &m->committer);
+                r = committer_new(m->event, m->mailbox, store, firewall, &m->committer);
         if (r >= 0) {
                 TAKE_PTR(store);
                 TAKE_PTR(firewall);
-                r = workers_new(m->mailbox, m->kernel, m->nsd_socket, m->conf.workers, &m->workers);
+                r = timer_new(m->event, &m->again_timer, on_again, m);
         }
+        if (r >= 0)
+                r = workers_new(m->mailbox, m->kernel, m->nsd_socket, m->conf.workers, &m->workers);
         if (r >= 0)
                 r = reaper_new(m->mailbox, m->kernel, &m->reaper);
         if (r >= 0)
@@ -257,6 +279,7 @@ Manager *manager_free(Manager *m) {
         nl_monitor_free(m->monitor);
         manager_unwatch_firewalls(m);
         kernel_socket_free(m->nl);
+        sd_event_source_disable_unref(m->again_timer);
         sd_event_source_disable_unref(m->inotify_source);
         safe_close(m->inotify_fd);
 

@@ -89,6 +89,7 @@ struct Manager {
         Ipam *ipam;
         uint64_t last_id; /* highest attachment id ever */
 
+        sd_event_source *again_timer;   /* see manager_again_soon() */
         unsigned n_operations;          /* under way; at most conf.queue_max */
         unsigned health;                /* 1 << HealthBit */
         char *health_text[_HEALTH_MAX]; /* owned; the sentence that goes with the bit */
@@ -125,6 +126,10 @@ void manager_set_health(Manager *m, HealthBit bit, const char *sentence); /* NUL
 static inline bool manager_is_degraded(const Manager *m) {
         return m->health != 0;
 }
+
+/* Releases of attachments and networks that failed, and that nobody will ask for again, are repeated
+ * after a moment. */
+void manager_again_soon(Manager *m);
 
 /* CLOCK_REALTIME in microseconds. */
 uint64_t now_realtime(void);

@@ -13,7 +13,10 @@ void network_ensured(Network *n, int r, const Error *e);
 /* Writes or deletes the network's row; `stored` (may be NULL) hears of the outcome on the loop. */
 typedef void (*NetworkStored)(int r, const Error *e, void *userdata);
 int network_store(Network *n, NetworkStored stored, void *userdata);
-int network_unstore(Manager *m, const char *name, bool forget_cursors);
+/* Deletes the row, with n->removal; not before it is done is it given up. */
+void network_unstore(Network *n, bool forget_cursors);
+int network_removal_new(Network *n);
+void network_removal_free(Network *n);
 
 /* A changed configuration holds for living attachments too, as far as the rule tables go. */
 void network_reenforce(Network *n);

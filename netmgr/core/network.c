@@ -54,6 +54,8 @@ Network *network_free(Network *n) {
         }
         if (n->dropped)
                 n->dropped(n->dropped_userdata);
+        network_removal_free(n);
+        free(n->bridge_reap);
         netconf_free(n->conf);
         free(n->config);
         free(n->name);
@@ -182,6 +184,12 @@ static int check_replace(const Network *n, NetworkSource source, const NetConf *
         return 0;
 }
 
+typedef struct BridgeReap {
+        Reap reap;
+        Manager *manager;
+        char network[NETWORK_NAME_MAX + 1];
+} BridgeReap;
+
 static int network_new(Manager *m, const char *name, Network **ret, Error *e) {
         if (map_size(m->networks) >= NETWORKS_MAX)
                 return error_setf(e, ERROR_TRY_AGAIN,
@@ -193,7 +201,11 @@ static int network_new(Manager *m, const char *name, Network **ret, Error *e) {
         n->manager = m;
         list_init(&n->waiters);
         n->name = strdup(name);
-        if (!n->name || map_put_str(m->networks, name, n) < 0) {
+        n->bridge_reap = new0(BridgeReap, 1);
+        if (!n->name || !n->bridge_reap || network_removal_new(n) < 0 ||
+            map_put_str(m->networks, name, n) < 0) {
+                network_removal_free(n);
+                free(n->bridge_reap);
                 free(n->name);
                 free(n);
                 return error_oom(e);
@@ -261,17 +273,11 @@ static void network_drop(Network *n) {
 
         n->group = 0; /* what others allow is no longer this one */
         if (n->stored)
-                (void) network_unstore(n->manager, n->name, forget_cursors);
+                network_unstore(n, forget_cursors);
         if (forget_cursors)
                 ipam_forget_cursors(n->manager->ipam, n->name);
         network_free(n);
 }
-
-typedef struct BridgeReap {
-        Reap reap;
-        Manager *manager;
-        char network[NETWORK_NAME_MAX + 1];
-} BridgeReap;
 
 static void bridge_reaped(Task *task) {
         BridgeReap *b = (BridgeReap *) task;
@@ -279,14 +285,21 @@ static void bridge_reaped(Task *task) {
 
         if (n && n->state == NETWORK_REMOVING) {
                 n->state = NETWORK_IDLE;
-                n->bridge_created = false;
-                if (task->r < 0)
+                n->bridge_created = task->r < 0;
+                if (!n->bridge_reap)
+                        n->bridge_reap = TAKE_PTR(b);
+                if (task->r < 0) {
                         log_ctx(LOG_WARNING,
                                 &(LogContext) { .network = n->name,
                                                 .interface = n->bridge,
                                                 .error = task->r },
-                                "deleting bridge %s: %s", n->bridge, strerror(-task->r));
-                if (n->n_attachments == 0 && list_is_empty(&n->waiters))
+                                "deleting bridge %s: %s; trying again", n->bridge,
+                                strerror(-task->r));
+                        manager_again_soon(n->manager);
+                }
+                if (task->r < 0 && list_is_empty(&n->waiters))
+                        ; /* the network goes with its bridge */
+                else if (n->n_attachments == 0 && list_is_empty(&n->waiters))
                         network_drop(n);
                 else if (!list_is_empty(&n->waiters))
                         (void) network_ensure_start(n, NULL);
@@ -300,10 +313,11 @@ static void network_take_down(Network *n) {
 
         if (n->state == NETWORK_REMOVING || n->state == NETWORK_ENSURING)
                 return;
-        if (!n->bridge_created || !(b = new0(BridgeReap, 1))) {
+        if (!n->bridge_created) {
                 network_drop(n);
                 return;
         }
+        b = TAKE_PTR(n->bridge_reap);
         n->state = NETWORK_REMOVING;
         b->manager = n->manager;
         b->reap.task.deliver = bridge_reaped;

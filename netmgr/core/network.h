@@ -58,6 +58,9 @@ struct Network {
         bool gone; /* removed while attachments last: an inline successor may replace it */
         size_t n_attachments;
         List waiters; /* NetworkWaiter */
+        /* Owned, made with the network: its removal must not fail for want of memory. */
+        struct NetworkCommit *removal;
+        struct BridgeReap *bridge_reap;
 };
 
 Network *network_find(const Manager *m, const char *name);

@@ -87,18 +87,31 @@ static void add_drop_objects(AddOp *op) {
         attachment_free(a);
 }
 
+static void add_released(int r _unused_, const Error *e _unused_, void *userdata) {
+        AddOp *op = userdata;
+        add_end(op, op->r, &op->error);
+}
+
+/* What could not be undone at once is taken down as a DEL would, which goes on until it is. */
+static void add_release(AddOp *op, const char *reason) {
+        attachment_release(TAKE_PTR(op->attachment), "add-failed", reason, add_released, op);
+}
+
 static void undo_written(Task *task) {
         AddOp *op = add_of_commit(task);
 
-        if (task->r < 0)
-                manager_set_commit_health(op->manager, &op->commit);
+        manager_set_commit_health(op->manager, &op->commit);
         error_clear(&task->error);
         free(TAKE_PTR(op->addresses));
+        if (task->r < 0) {
+                add_release(op, "the ledger refused its undoing");
+                return;
+        }
         add_drop_objects(op);
         add_end(op, op->r, &op->error);
 }
 
-/* Takes the sentence over. The kernel holds nothing of the attachment any more. */
+/* Takes the sentence over. The kernel holds nothing of the attachment any more, or op->left says so. */
 static void add_fail(AddOp *op, int r, Error *e) {
         Attachment *a = op->attachment;
 
@@ -118,6 +131,10 @@ static void add_fail(AddOp *op, int r, Error *e) {
         if (!op->written) {
                 add_drop_objects(op);
                 add_end(op, op->r, &op->error);
+                return;
+        }
+        if (op->left) {
+                add_release(op, "its interfaces could not be deleted");
                 return;
         }
         op->drop_sandbox = a->sandbox->n_attachments == 1;
@@ -157,11 +174,6 @@ static int write_up(Commit *c, Store *store, Error *e) {
         return r < 0 ? r : store_add_event(store, &event, e);
 }
 
-static void up_unwired(int r _unused_, const Error *e _unused_, void *userdata) {
-        AddOp *op = userdata;
-        add_end(op, op->r, &op->error);
-}
-
 static void up_written(Task *task) {
         AddOp *op = add_of_commit(task);
         Attachment *a = op->attachment;
@@ -172,9 +184,8 @@ static void up_written(Task *task) {
                 /* It works, but a crash would forget it: take it down as a DEL would. */
                 op->r = task->r;
                 op->error = task->error;
-                op->attachment = NULL;
                 free(TAKE_PTR(op->result));
-                attachment_release(a, "add-failed", "the ledger refused the row", up_unwired, op);
+                add_release(op, "the ledger refused the row");
                 return;
         }
         a->result = TAKE_PTR(op->result);
@@ -197,7 +208,7 @@ static int wire_run(Job *job, WorkerContext *w, Error *e) {
         AddOp *op = (AddOp *) job;
 
         int r = wire_plan(w, &op->plan, op->request.netns_fd, op->pod, op->host_ifname,
-                          &op->applied, e);
+                          &op->applied, &op->left, e);
         if (r >= 0 && op->bridge_ifindex)
                 wire_announce(w, op->bridge_ifindex, op->spec);
         /* Neither the socket nor the descriptor may outlive their use: they pin the namespace. */

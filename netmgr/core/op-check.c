@@ -175,8 +175,10 @@ static int check_bridge(const AttachmentSpec *s, NlSocket *host, const NlLink *p
         NlLink bridge;
 
         int r = kernel_get_link(host, s->bridge, &bridge);
-        if (r < 0)
+        if (r == -ENODEV)
                 return differs(e, "bridge %s is missing in %s", s->bridge, where);
+        if (r < 0)
+                return error_set_errnof(e, ERROR_KERNEL, r, "looking for bridge %s", s->bridge);
         if (port->master != bridge.ifindex)
                 return differs(e, "%s is no port of bridge %s", s->host_ifname, s->bridge);
         if (port->hairpin != spec_needs_hairpin(s))
@@ -209,6 +211,9 @@ static int check_host(CheckOp *op, WorkerContext *w, Error *e) {
                 InAddr source;
                 uint32_t ifindex = 0;
                 r = kernel_get_route(w->host, &s->addresses[i].address.address, &ifindex, &source);
+                if (r < 0 && r != -ENETUNREACH && r != -EHOSTUNREACH)
+                        return error_set_errnof(e, ERROR_KERNEL, r, "looking for the route to %s",
+                                                IN_ADDR_STR(&s->addresses[i].address.address));
                 if (r < 0 || ifindex != link.ifindex)
                         return differs(e, "the host's route to %s does not lead to %s",
                                        IN_ADDR_STR(&s->addresses[i].address.address),

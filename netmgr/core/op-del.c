@@ -71,6 +71,9 @@ static void end_written(Task *task) {
 
         manager_set_commit_health(rel->manager, &rel->commit);
         error_clear(&task->error);
+        /* It is gone, and has been answered: a full disk can delay its end, never prevent it. */
+        if (task->r < 0 && committer_owe(rel->manager->committer, &rel->commit))
+                return;
         rel->writing = false;
         release_maybe_free(rel);
 }
@@ -90,7 +93,7 @@ static void release_finish(Release *rel) {
 
         rel->writing = true;
         rel->commit.write = write_end;
-        rel->commit.enforce = NULL;
+        /* `enforce` once more: nothing to do, unless it failed when the row became `releasing`. */
         rel->commit.task.deliver = end_written;
         committer_submit(m->committer, &rel->commit);
 
@@ -114,6 +117,7 @@ static void release_failed(Release *rel, int r) {
         r = error_set_errnof(&error, ERROR_KERNEL, r, "deleting %s", a->spec.host_ifname);
         if (rel->done)
                 rel->done(r, &error, rel->userdata);
+        manager_again_soon(a->manager);
         attachment_set_idle(a);
 }
 
@@ -192,6 +196,10 @@ void attachment_release(Attachment *a, const char *op, const char *reason, Relea
                         free(rel->sandbox);
                         free(rel);
                 }
+                if (a->state != ATTACHMENT_UP)
+                        manager_again_soon(a->manager);
+                /* Busy with the ADD that gives up, perhaps: who waits may try. */
+                attachment_set_idle(a);
                 if (done)
                         done(error_oom(&error), &error, userdata);
                 return;

@@ -17,7 +17,7 @@ import subprocess
 
 CLASSES = ["", "malloc", "netlink-send", "netlink-recv", "unix-send", "unix-recv", "sync", "open", "write",
            "truncate", "socket", "epoll", "accept", "read"]
-HEAD = struct.Struct("=IIIIQQQQQ")  # class error count hits calls nth n_frames base live
+HEAD = struct.Struct("=IIIIQQQQQQ")  # class error count hits calls nth n_frames base live skipped
 FRAMES = 24
 NEVER = 1 << 62
 
@@ -37,7 +37,7 @@ class Faults:
         if not os.path.exists(library):
             shutil.copy(f"{host.build}/tests/netmgr-faults.so", library)
         self.env = {"LD_PRELOAD": library, "NETMGR_FAULTS": self.path}
-        self.hits = self.calls = 0
+        self.hits = self.calls = self.skipped = 0
 
     def _head(self):
         return HEAD.unpack_from(self.map, 0)
@@ -52,12 +52,13 @@ class Faults:
         head[1:7] = [error, count, 0, 0, nth, 0]
         struct.pack_into("=I", self.map, 0, 0)
         struct.pack_into("=IIIQQQ", self.map, 4, *head[1:7])
+        struct.pack_into("=Q", self.map, HEAD.size - 8, 0)
         struct.pack_into("=I", self.map, 0, CLASSES.index(what))
 
     def disarm(self):
         struct.pack_into("=I", self.map, 0, 0)
         head = self._head()
-        self.hits, self.calls = head[3], head[4]
+        self.hits, self.calls, self.skipped = head[3], head[4], head[9]
         return self.hits
 
     @contextlib.contextmanager
