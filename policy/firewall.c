@@ -43,6 +43,7 @@ struct Firewall {
         FirewallFeatures features;
         bool probed, no_owner, no_bridge; /* what the kernel cannot do, once probed */
         unsigned n_repairs;
+        unsigned n_rules[_TABLE_MAX]; /* as built last */
 };
 
 int firewall_new(NftSocket *socket, const PolicyConfig *config, Firewall **ret) {
@@ -289,7 +290,9 @@ static int build_all(Firewall *f, ElementList *networks, Error *e) {
                                         policy_tables[t].name, state.owner);
                 if (state.exists)
                         nft_batch_delete_table(&f->batch, &policy_tables[t]);
+                unsigned before = f->batch.n_rules;
                 ruleset_build(&f->batch, t, flags, &f->config, list, n);
+                f->n_rules[t] = f->batch.n_rules - before;
         }
         int r = build_elements(f, networks, list, n, e);
         if (r < 0)
@@ -517,6 +520,55 @@ int firewall_commit(Firewall *f, Error *e) {
                            error_message(&error));
         }
         return 0;
+}
+
+/* ---- looking ---------------------------------------------------------------------------------- */
+
+static bool is_pending(const Firewall *f, uint64_t id) {
+        for (size_t i = 0; i < f->n_undo; i++)
+                if (!f->undo[i].is_network && f->undo[i].id == id)
+                        return true;
+        return false;
+}
+
+static int append_elements(const Firewall *f, const PolicyAttachment *a, ElementList *all) {
+        ElementList l = { 0 };
+        int r = is_enforced(f, a) ? elements_of_attachment(a, &l) : 0;
+
+        for (size_t i = 0; i < l.n && r >= 0; i++)
+                r = element_list_append(all, &l.items[i]);
+        element_list_clear(&l);
+        return r;
+}
+
+int firewall_compare(const Firewall *f, CompareFound found, void *userdata, Error *e) {
+        CompareExpect expect = { 0 };
+        ElementList all = { 0 };
+        PolicyAttachment *a;
+        int r = 0;
+
+        for (size_t i = 0; i < f->network_elements.n && r >= 0; i++)
+                r = element_list_append(&all, &f->network_elements.items[i]);
+        MAP_FOREACH (a, f->attachments)
+                if (r >= 0 && !is_pending(f, a->id))
+                        r = append_elements(f, a, &all);
+        /* Of what waits for the next commit, the kernel has the old value. */
+        for (size_t i = 0; i < f->n_undo && r >= 0; i++)
+                if (!f->undo[i].is_network && is_first(f, i))
+                        r = append_elements(f, f->undo[i].attachment, &all);
+        if (r < 0)
+                r = error_oom(e);
+        else {
+                element_list_sort(&all);
+                expect.elements = &all;
+                for (PolicyTable t = 0; t < _TABLE_MAX; t++) {
+                        expect.table[t] = table_is_wanted(f, t);
+                        expect.n_rules[t] = f->n_rules[t];
+                }
+                r = firewall_compare_tables(&expect, found, userdata, e);
+        }
+        element_list_clear(&all);
+        return r;
 }
 
 const FirewallFeatures *firewall_features(const Firewall *f) {

@@ -12,6 +12,7 @@
  * there.
  */
 
+#include "policy/firewall-compare.h"
 #include "policy/nft-socket.h"
 #include "policy/policy.h"
 
@@ -50,6 +51,9 @@ int firewall_commit(Firewall *f, Error *e);
 void firewall_rollback(Firewall *f);
 /* Builds all tables anew, pending changes included. */
 int firewall_sync(Firewall *f, Error *e);
+
+/* What of the tables in the kernel is not as committed; `found` hears of each difference. */
+int firewall_compare(const Firewall *f, CompareFound found, void *userdata, Error *e);
 
 /* After the first sync. */
 const FirewallFeatures *firewall_features(const Firewall *f);

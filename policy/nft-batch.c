@@ -162,6 +162,7 @@ void nft_batch_add_rule(NftBatch *b, const NftTable *t, const char *chain,
         nftnl_rule_nlmsg_build_payload(nlh, rule);
         nftnl_rule_free(rule);
         message_end(b, nlh);
+        b->n_rules++;
 }
 
 void nft_batch_add_set(NftBatch *b, const NftTable *t, struct nftnl_set *set) {

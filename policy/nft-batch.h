@@ -28,10 +28,10 @@ typedef struct NftTable {
 typedef struct NftBatch {
         uint8_t *buffer; /* owned */
         size_t size, allocated;
-        uint32_t seq;        /* of the next message */
-        uint32_t first_seq;  /* of the begin */
-        uint32_t failed_seq; /* of the message that the kernel refused first; 0: of none */
-        unsigned n_messages;
+        uint32_t seq;                 /* of the next message */
+        uint32_t first_seq;           /* of the begin */
+        uint32_t failed_seq;          /* of the message that the kernel refused first; 0: of none */
+        unsigned n_messages, n_rules; /* added since the begin */
         int error;
 } NftBatch;
 

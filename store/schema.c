@@ -69,6 +69,10 @@ static const char *const migrations[STORE_SCHEMA_VERSION] = {
         " attachment INTEGER PRIMARY KEY NOT NULL REFERENCES attachment (id) ON DELETE CASCADE,"
         " mode TEXT NOT NULL, ingress_rate INTEGER NOT NULL, ingress_burst INTEGER NOT NULL,"
         " egress_rate INTEGER NOT NULL, egress_burst INTEGER NOT NULL) STRICT;",
+
+        /* 3: what tells, later, that the path of a sandbox no longer leads to its namespace. */
+        "ALTER TABLE sandbox ADD COLUMN netns_seen INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE sandbox ADD COLUMN netns_start INTEGER NOT NULL DEFAULT 0;",
 };
 
 static int get_number(Store *s, const char *sql, int64_t *ret, Error *e) {

@@ -40,6 +40,11 @@ typedef enum StoreStmt {
         STMT_DELETE_CURSORS,
         STMT_ADD_EVENT,
         STMT_TRIM_EVENTS,
+        STMT_BOOT_EVENTS,
+        STMT_BOOT_RESTED,
+        STMT_BOOT_ADDRESSES,
+        STMT_BOOT_ATTACHMENTS,
+        STMT_BOOT_SANDBOXES,
         _STMT_MAX,
 } StoreStmt;
 

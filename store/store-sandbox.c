@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Table `sandbox`. */
+/* Table `sandbox`, and the end of all sandboxes of another boot. */
 
 #include "store/store-internal.h"
 
@@ -27,6 +27,8 @@ static int read_sandbox(sqlite3_stmt *stmt, SandboxRow *row) {
         row->netns_cookie = column_u64(stmt, 7);
         row->netns_dev = column_u64(stmt, 8);
         row->netns_ino = column_u64(stmt, 9);
+        row->netns_seen = sqlite3_column_int(stmt, 12) != 0;
+        row->netns_start = column_u64(stmt, 13);
         return column_text(stmt, 10, &row->boot_id) && column_text(stmt, 11, &row->state) ? 0
                                                                                           : -ENOMEM;
 }
@@ -51,6 +53,8 @@ int store_put_sandbox(Store *s, const SandboxRow *row, Error *e) {
         bind_u64(stmt, 10, row->netns_ino);
         bind_text(stmt, 11, row->boot_id);
         bind_text(stmt, 12, row->state);
+        sqlite3_bind_int(stmt, 13, row->netns_seen);
+        bind_u64(stmt, 14, row->netns_start);
         return store_run(s, stmt, "writing a sandbox", e);
 }
 
@@ -60,4 +64,27 @@ int store_delete_sandbox(Store *s, const char *id, Error *e) {
                 return -EUCLEAN;
         bind_text(stmt, 1, id);
         return store_run(s, stmt, "deleting a sandbox", e);
+}
+
+int store_end_other_boots(Store *s, const char *boot_id, uint64_t usec, size_t *ret_sandboxes,
+                          size_t *ret_attachments, Error *e) {
+        static const StoreStmt steps[] = { STMT_BOOT_EVENTS, STMT_BOOT_RESTED, STMT_BOOT_ADDRESSES,
+                                           STMT_BOOT_ATTACHMENTS, STMT_BOOT_SANDBOXES };
+        size_t changes[ELEMENTSOF(steps)];
+
+        for (size_t i = 0; i < ELEMENTSOF(steps); i++) {
+                _cleanup_stmt_ sqlite3_stmt *stmt = store_stmt(s, steps[i], e);
+                if (!stmt)
+                        return -EUCLEAN;
+                bind_text(stmt, 1, boot_id);
+                if (steps[i] == STMT_BOOT_EVENTS)
+                        bind_u64(stmt, 2, usec);
+                int r = store_run(s, stmt, "releasing what another boot left", e);
+                if (r < 0)
+                        return r;
+                changes[i] = (size_t) sqlite3_changes(s->db);
+        }
+        *ret_attachments = changes[3];
+        *ret_sandboxes = changes[4];
+        return 0;
 }

@@ -28,12 +28,13 @@ static const char *const sql[_STMT_MAX] = {
         [STMT_DELETE_NETWORK] = "DELETE FROM network WHERE name = ?1",
         [STMT_LOAD_SANDBOXES] =
                         "SELECT id, runtime, pod_namespace, pod_name, pod_uid, labels, netns_path,"
-                        " netns_cookie, netns_dev, netns_ino, boot_id, state FROM sandbox ORDER BY id",
+                        " netns_cookie, netns_dev, netns_ino, boot_id, state, netns_seen, netns_start"
+                        " FROM sandbox ORDER BY id",
         [STMT_PUT_SANDBOX] =
-                        "INSERT INTO sandbox VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+                        "INSERT INTO sandbox VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
                         " ON CONFLICT (id) DO UPDATE SET runtime = ?2, pod_namespace = ?3, pod_name = ?4,"
                         " pod_uid = ?5, labels = ?6, netns_path = ?7, netns_cookie = ?8, netns_dev = ?9,"
-                        " netns_ino = ?10, boot_id = ?11, state = ?12",
+                        " netns_ino = ?10, boot_id = ?11, state = ?12, netns_seen = ?13, netns_start = ?14",
         [STMT_DELETE_SANDBOX] = "DELETE FROM sandbox WHERE id = ?1",
         [STMT_LOAD_ATTACHMENTS] =
                         "SELECT id, network, sandbox, ifname, kind, state, request, result, host_ifname,"
@@ -96,6 +97,24 @@ static const char *const sql[_STMT_MAX] = {
                         "INSERT INTO event (usec, op, network, sandbox, ifname, addresses, reason)"
                         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         [STMT_TRIM_EVENTS] = "DELETE FROM event WHERE seq <= ?1",
+        [STMT_BOOT_EVENTS] =
+                        "INSERT INTO event (usec, op, network, sandbox, ifname, addresses, reason)"
+                        " SELECT ?2, 'reboot', a.network, a.sandbox, a.ifname,"
+                        " (SELECT group_concat(text) FROM (SELECT address || '/' || prefix AS text"
+                        "  FROM address WHERE attachment = a.id ORDER BY set_index)),"
+                        " 'the boot id changed'"
+                        " FROM attachment AS a JOIN sandbox AS s ON s.id = a.sandbox"
+                        " WHERE s.boot_id <> ?1 ORDER BY a.id",
+        /* Flows of what rests may still arrive, unless they are of another boot. */
+        [STMT_BOOT_RESTED] = "DELETE FROM address WHERE attachment IS NULL"
+                             " AND EXISTS (SELECT 1 FROM sandbox)"
+                             " AND NOT EXISTS (SELECT 1 FROM sandbox WHERE boot_id = ?1)",
+        [STMT_BOOT_ADDRESSES] =
+                        "DELETE FROM address WHERE attachment IN (SELECT a.id FROM attachment AS a"
+                        " JOIN sandbox AS s ON s.id = a.sandbox WHERE s.boot_id <> ?1)",
+        [STMT_BOOT_ATTACHMENTS] = "DELETE FROM attachment WHERE sandbox IN"
+                                  " (SELECT id FROM sandbox WHERE boot_id <> ?1)",
+        [STMT_BOOT_SANDBOXES] = "DELETE FROM sandbox WHERE boot_id <> ?1",
 };
 
 static int code_errno(int code) {

@@ -20,7 +20,7 @@
 
 typedef struct Store Store;
 
-#define STORE_SCHEMA_VERSION 2
+#define STORE_SCHEMA_VERSION 3
 
 /*
  * Opens or creates DIR/netmgr.db (0600), migrates, checks it (quick_check). A damaged database or
@@ -60,6 +60,9 @@ typedef struct SandboxRow {
         char *netns_path;                         /* as the runtime said it; proves nothing */
         uint64_t netns_cookie;                    /* SO_NETNS_COOKIE; with boot_id the identity */
         uint64_t netns_dev, netns_ino;            /* pre-filter only */
+        bool netns_seen;      /* netns_path led to it, as seen by netmgrd itself */
+        uint64_t netns_start; /* netns_path is of a process: when that started, clock ticks after
+                               * boot; 0: it is not, or nothing is known */
         char *boot_id;
         char *state; /* "ready" */
 } SandboxRow;
@@ -165,6 +168,11 @@ int store_delete_port(Store *s, const PortRow *row, Error *e);
 int store_put_shaping(Store *s, const ShapingRow *row, Error *e);
 int store_put_cursor(Store *s, const CursorRow *row, Error *e);
 int store_delete_cursors(Store *s, const char *network, Error *e);
+
+/* Ends everything of other boots than this one, with an event per attachment, in one statement per
+ * table; released addresses rest no longer when nothing of this boot is there yet. */
+int store_end_other_boots(Store *s, const char *boot_id, uint64_t usec, size_t *ret_sandboxes,
+                          size_t *ret_attachments, Error *e);
 
 /* Audit trail: who had which address when and why it ended. Trimmed to EVENTS_MAX. */
 typedef struct EventRow {

@@ -92,6 +92,17 @@
 /* Seconds after which an ADD gives up and undoes itself. */
 #define ADD_TIMEOUT_SEC_DEFAULT 30U
 
+/* Directories of netns paths that are watched; runtimes have one each (/run/netns,
+ * /run/user/UID/netns). What lies elsewhere is found by the sweep. */
+#define NETNS_DIRS_MAX 64U
+
+/* Seconds between two looks at sandboxes whose death no interface tells: the price is one open() each. */
+#define NETNS_SWEEP_SEC 30U
+
+/* Milliseconds between finding a sandbox dead and releasing it: the runtime's own DEL often comes
+ * right behind, and then it is the one that ends it. */
+#define NETNS_GRACE_MS 500U
+
 /* Connections on the private socket at once: one per plugin process under way. */
 #define RUNTIME_CONNECTIONS_MAX 2048U
 

@@ -44,6 +44,9 @@ void attachment_bus_stop(Bus *b);
 int network_bus_find(sd_bus *bus, const char *path, const char *interface, void *userdata,
                      void **ret_found, sd_bus_error *error);
 
+/* Of the Manager; in a file of its own (garbage-bus.c). */
+int method_collect_garbage(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
 /* The a{sv} of a Runtime method. q starts empty and is to be cleared, whatever comes of it. */
 int runtime_request_read(sd_bus_message *m, Request *q, Error *e);
 

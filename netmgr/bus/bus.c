@@ -22,20 +22,32 @@
 
 /* --- private socket -------------------------------------------------------------------------------- */
 
+static sd_bus *drop_connection(sd_bus *bus) {
+        if (bus) {
+                (void) sd_bus_detach_event(bus);
+                sd_bus_close(bus);
+        }
+        return sd_bus_unref(bus);
+}
+
 static void peer_free(Peer *p) {
         list_unlink(&p->list);
         p->bus->n_peers--;
         /* Operations under way hold their own references to messages, and through them to the
          * connection: answering a closed one merely fails. */
-        sd_bus_detach_event(p->connection);
-        sd_bus_close(p->connection);
-        sd_bus_unref(p->connection);
+        drop_connection(p->connection);
         free(p);
 }
 
 static int on_peer_gone(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         peer_free(userdata);
         return 0;
+}
+
+/* sd-bus (252) aborts when it frees a connection that had no memory for its objects: such a one is closed,
+ * and its few kilobytes are given up. */
+static void abandon(sd_bus **bus) {
+        sd_bus_close(TAKE_PTR(*bus));
 }
 
 /* Takes the descriptor, sooner or later: *fd tells. */
@@ -57,9 +69,12 @@ static int peer_start(Peer *p, int *fd) {
                 r = sd_bus_negotiate_creds(p->connection, 1, SD_BUS_CREDS_EUID);
         if (r >= 0)
                 r = sd_bus_start(p->connection);
-        if (r >= 0)
-                r = sd_bus_add_object_vtable(p->connection, NULL, BUS_PATH, BUS_IFACE "Runtime",
-                                             runtime_vtable, p->bus);
+        if (r < 0)
+                return r;
+        r = sd_bus_add_object_vtable(p->connection, NULL, BUS_PATH, BUS_IFACE "Runtime",
+                                     runtime_vtable, p->bus);
+        if (r < 0)
+                abandon(&p->connection);
         if (r >= 0)
                 r = sd_bus_match_signal_async(p->connection, NULL, "org.freedesktop.DBus.Local",
                                               "/org/freedesktop/DBus/Local",
@@ -260,6 +275,8 @@ static int connect_system(const char *address, sd_bus **ret) {
 
 static int serve_system(Bus *b) {
         int r = bus_register_objects(b);
+        if (r < 0)
+                abandon(&b->system);
         if (r >= 0)
                 r = sd_bus_match_signal(b->system, NULL, "org.freedesktop.DBus.Local",
                                         "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
@@ -269,14 +286,6 @@ static int serve_system(Bus *b) {
         if (r >= 0)
                 r = sd_bus_attach_event(b->system, b->manager->event, 0);
         return r;
-}
-
-static sd_bus *drop_connection(sd_bus *bus) {
-        if (bus) {
-                (void) sd_bus_detach_event(bus);
-                sd_bus_close(bus);
-        }
-        return sd_bus_unref(bus);
 }
 
 /* The old connection stays until there is a new one: what is told meanwhile fails quietly. */
@@ -290,6 +299,7 @@ static int on_reconnect(sd_event_source *source, uint64_t usec, void *userdata) 
                 r = serve_system(b);
         }
         if (r < 0) {
+                new = new && !b->system ? NULL : new; /* abandoned */
                 b->system = old;
                 drop_connection(new);
                 log_debug("connecting to the system bus: %s", strerror(-r));

@@ -210,45 +210,34 @@ static int parse_network(const char *name, const char *config, NetConf **ret, Er
         return r;
 }
 
-/* Who hears that the network is in the ledger. */
-typedef struct NetworkAnswer {
+typedef struct AddNetworkCall {
         Manager *manager;
         sd_bus_message *message;
-        char *name, *path;
-} NetworkAnswer;
-
-static void network_answer_free(NetworkAnswer *x) {
-        sd_bus_message_unref(x->message);
-        free(x->name);
-        free(x->path);
-        free(x);
-}
-
-static NetworkAnswer *network_answer_new(Manager *m, sd_bus_message *message, const char *name) {
-        NetworkAnswer *x = new0(NetworkAnswer, 1);
-
-        if (!x)
-                return NULL;
-        x->manager = m;
-        x->message = sd_bus_message_ref(message);
-        x->name = strdup(name);
-        if (x->name && sd_bus_path_encode(BUS_PATH "/network", name, &x->path) >= 0)
-                return x;
-        network_answer_free(x);
-        return NULL;
-}
+} AddNetworkCall;
 
 static void network_stored(int r, const Error *e, void *userdata) {
-        NetworkAnswer *x = userdata;
+        AddNetworkCall *call = userdata;
+        sd_bus_message *m = call->message;
+        _cleanup_free_ char *path = NULL;
+        const char *name = NULL;
+        Network *n;
 
         failpoint_past("bus-reply");
+        (void) sd_bus_message_rewind(m, true);
+        (void) sd_bus_message_read(m, "s", &name);
         if (r < 0) {
-                /* What was not written is not there, and may be asked for again. */
-                (void) network_remove(x->manager, x->name, NULL, NULL, NULL);
-                bus_reply_error(x->message, r, e);
-        } else
-                bus_reply(x->message, "o", x->path);
-        network_answer_free(x);
+                n = network_find(call->manager, strempty(name));
+                if (n)
+                        network_discard(n);
+                bus_reply_error(m, r, e);
+        } else {
+                if (sd_bus_path_encode(BUS_PATH "/network", strempty(name), &path) >= 0)
+                        bus_reply(m, "o", path);
+                else
+                        bus_reply_error(m, -ENOMEM, NULL);
+        }
+        sd_bus_message_unref(m);
+        free(call);
 }
 
 static int method_add_network(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -276,28 +265,31 @@ static int method_add_network(sd_bus_message *m, void *userdata, sd_bus_error *e
         if (r <= 0)
                 return r < 0 ? r : 1;
 
-        NetworkAnswer *answer = network_answer_new(b->manager, m, name);
-        if (!answer)
-                return -ENOMEM;
         r = network_set(b->manager, name, NETWORK_DBUS, config, conf, &n, &e);
-        if (r < 0) {
-                network_answer_free(answer);
+        if (r < 0)
                 return bus_error_set(error, r, &e);
-        }
         TAKE_PTR(conf);
-        if (network_store(n, network_stored, answer) < 0) {
-                (void) network_remove(b->manager, name, NULL, NULL, NULL);
-                network_answer_free(answer);
+        AddNetworkCall *call = new0(AddNetworkCall, 1);
+        if (call)
+                *call = (AddNetworkCall) { b->manager, sd_bus_message_ref(m) };
+        if (!call || network_store(n, network_stored, call) < 0) {
+                if (call)
+                        sd_bus_message_unref(m);
+                free(call);
+                network_discard(n);
                 return -ENOMEM;
         }
         return 1;
 }
 
-static void network_dropped(void *userdata) {
+static void network_dropped(int r, const Error *e, void *userdata) {
         sd_bus_message *m = userdata;
 
         failpoint_past("bus-reply");
-        bus_reply(m, NULL);
+        if (r < 0)
+                bus_reply_error(m, r, e);
+        else
+                bus_reply(m, NULL);
         sd_bus_message_unref(m);
 }
 
@@ -366,6 +358,9 @@ const sd_bus_vtable manager_vtable[] = {
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("RemoveNetwork", SD_BUS_ARGS("s", name, "a{sv}", options),
                                 SD_BUS_NO_RESULT, method_remove_network,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("CollectGarbage", SD_BUS_ARGS("a{sv}", options),
+                                SD_BUS_RESULT("s", json), method_collect_garbage,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload,
                                 SD_BUS_VTABLE_UNPRIVILEGED),

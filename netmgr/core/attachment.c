@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/limits.h"
 #include "base/parse.h"
+#include "core/netns-watch.h"
 #include "core/ports.h"
 
 static const char *const state_names[_ATTACHMENT_STATE_MAX] = {
@@ -112,6 +113,10 @@ static void wake_waiters(Attachment *a) {
 
 void attachment_set_idle(Attachment *a) {
         a->busy = false;
+        a->settled_usec = now_monotonic();
+        /* It vanished while the operation went on, and then nobody looked. */
+        if (a->lost && a->state == ATTACHMENT_UP)
+                netns_watch_suspect(a->manager->netns_watch, a->sandbox);
         wake_waiters(a);
 }
 

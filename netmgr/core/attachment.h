@@ -36,8 +36,10 @@ struct Attachment {
         char *result;  /* CNI result 1.1.0, NULL before up */
         char config_hash[17];
         uint64_t created_usec;
+        uint64_t settled_usec; /* CLOCK_MONOTONIC: when the last operation ended */
         uint32_t host_ifindex;
         bool lost;      /* the host end vanished: the sandbox died, or somebody deleted it */
+        bool lost_told; /* the journal has it that somebody deleted it */
         bool announced; /* the observer knows it */
         bool busy;      /* an operation works on it */
         struct Release *releasing; /* waits for the link to be gone (op-del.c); borrowed */

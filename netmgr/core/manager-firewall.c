@@ -150,6 +150,8 @@ void manager_update_firewall_config(Manager *m) {
 typedef struct RepairCommit {
         Commit commit;
         Manager *manager;
+        TablesRebuilt done; /* or NULL */
+        void *userdata;
 } RepairCommit;
 
 static int repair_enforce(Commit *c _unused_, Firewall *f) {
@@ -160,26 +162,93 @@ static int repair_enforce(Commit *c _unused_, Firewall *f) {
 static void repaired(Task *task) {
         RepairCommit *rc = (RepairCommit *) task;
 
-        rc->manager->repairing = false;
+        if (!rc->done)
+                rc->manager->repairing = false;
         manager_set_commit_health(rc->manager, &rc->commit);
         if (task->r >= 0)
                 log_notice("the rule tables are built anew");
+        if (rc->done)
+                rc->done(task->r, &task->error, rc->userdata);
         error_clear(&task->error);
         free(rc);
 }
 
 /* Builds all tables anew from what the ledger says. */
+static void repair_commit(RepairCommit *rc, Manager *m) {
+        rc->manager = m;
+        rc->commit.write = config_write;
+        rc->commit.enforce = repair_enforce;
+        rc->commit.task.deliver = repaired;
+        committer_submit(m->committer, &rc->commit);
+}
+
 static void repair(Manager *m) {
         RepairCommit *rc = m->repairing ? NULL : new0(RepairCommit, 1);
 
         if (!rc)
                 return; /* one is under way; what changes meanwhile is told again */
         m->repairing = true;
-        rc->manager = m;
-        rc->commit.write = config_write;
-        rc->commit.enforce = repair_enforce;
-        rc->commit.task.deliver = repaired;
-        committer_submit(m->committer, &rc->commit);
+        repair_commit(rc, m);
+}
+
+void manager_rebuild_tables(Manager *m, TablesRebuilt done, void *userdata) {
+        _cleanup_error_ Error error = ERROR_NULL;
+        RepairCommit *rc = new0(RepairCommit, 1);
+
+        if (!rc) {
+                done(error_oom(&error), &error, userdata);
+                return;
+        }
+        rc->done = done;
+        rc->userdata = userdata;
+        repair_commit(rc, m);
+}
+
+typedef struct CompareCommit {
+        Commit commit;
+        TablesCompared done;
+        void *userdata;
+        Differences found;
+        int r;
+        Error error;
+} CompareCommit;
+
+static void compare_found(const char *sentence, void *userdata) {
+        differ(userdata, NULL, "%s", sentence);
+}
+
+/* On the committer's thread, between two transactions: what it finds is what it left. */
+static int compare_enforce(Commit *c, Firewall *f) {
+        CompareCommit *cc = (CompareCommit *) c;
+
+        error_clear(&cc->error);
+        differences_clear(&cc->found);
+        cc->r = firewall_compare(f, compare_found, &cc->found, &cc->error);
+        return 0;
+}
+
+static void compared(Task *task) {
+        CompareCommit *cc = (CompareCommit *) task;
+
+        cc->done(cc->r, &cc->error, &cc->found, cc->userdata);
+        differences_clear(&cc->found);
+        error_clear(&cc->error);
+        error_clear(&task->error);
+        free(cc);
+}
+
+int manager_compare_tables(Manager *m, TablesCompared done, void *userdata) {
+        CompareCommit *cc = new0(CompareCommit, 1);
+
+        if (!cc)
+                return -ENOMEM;
+        cc->done = done;
+        cc->userdata = userdata;
+        cc->commit.write = config_write;
+        cc->commit.enforce = compare_enforce;
+        cc->commit.task.deliver = compared;
+        committer_submit(m->committer, &cc->commit);
+        return 0;
 }
 
 typedef struct ForeignJob {

@@ -15,19 +15,26 @@
 #include "base/parse.h"
 #include "core/attachment.h"
 #include "core/manager-firewall.h"
+#include "core/netns-watch.h"
 #include "core/network.h"
 #include "core/operation.h"
 #include "core/ports.h"
+#include "core/reconcile.h"
 #include "core/recover.h"
 #include "core/sandbox.h"
 
-/* Until what failed for want of memory or of the kernel's patience is tried again. */
-#define AGAIN_USEC 1000000U
+static uint64_t now(clockid_t clock) {
+        struct timespec ts;
+        clock_gettime(clock, &ts);
+        return (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
+}
 
 uint64_t now_realtime(void) {
-        struct timespec ts;
-        clock_gettime(CLOCK_REALTIME, &ts);
-        return (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
+        return now(CLOCK_REALTIME);
+}
+
+uint64_t now_monotonic(void) {
+        return now(CLOCK_MONOTONIC);
 }
 
 void manager_set_health(Manager *m, HealthBit bit, const char *sentence) {
@@ -162,23 +169,6 @@ static int start_netlink(Manager *m, Error *e) {
         return r < 0 ? error_set_errnof(e, ERROR_KERNEL, r, "watching links") : 0;
 }
 
-static int on_again(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
-        Manager *m = userdata;
-        Attachment *a;
-        Network *n;
-
-        MAP_FOREACH (a, m->attachments)
-                if (!a->busy && a->state != ATTACHMENT_UP)
-                        attachment_release(a, "del", "an earlier attempt failed", NULL, NULL);
-        MAP_FOREACH (n, m->networks)
-                network_release_if_unused(n);
-        return 0;
-}
-
-void manager_again_soon(Manager *m) {
-        timer_start(m->event, m->again_timer, AGAIN_USEC);
-}
-
 int manager_start(Manager *m, Error *e) {
         _cleanup_(store_closep) Store *store = NULL;
         _cleanup_(firewall_freep) Firewall *firewall = NULL;
@@ -215,17 +205,20 @@ int manager_start(Manager *m, Error *e) {
         if (r >= 0) {
                 TAKE_PTR(store);
                 TAKE_PTR(firewall);
-                r = timer_new(m->event, &m->again_timer, on_again, m);
-        }
-        if (r >= 0)
                 r = workers_new(m->mailbox, m->kernel, m->nsd_socket, m->conf.workers, &m->workers);
+        }
         if (r >= 0)
                 r = reaper_new(m->mailbox, m->kernel, &m->reaper);
         if (r >= 0)
                 r = flows_new(&m->flows);
+        if (r >= 0)
+                r = reconciler_new(m, &m->reconciler);
         if (r < 0)
                 return error_set_errnof(e, ERROR_INTERNAL, r, "starting the threads");
 
+        r = netns_watch_new(m, &m->netns_watch);
+        if (r < 0)
+                return error_set_errnof(e, ERROR_INTERNAL, r, "watching for ends of sandboxes");
         r = manager_watch_firewalls(m, e);
         if (r < 0)
                 return r;
@@ -234,6 +227,7 @@ int manager_start(Manager *m, Error *e) {
         if (r < 0)
                 return r;
         manager_finish_recovery(m);
+        reconcile_at_start(m);
         return 0;
 }
 
@@ -275,11 +269,12 @@ Manager *manager_free(Manager *m) {
         m->committer = committer_free(m->committer);
         m->flows = flows_free(m->flows);
         mailbox_drain(m->mailbox);
+        m->netns_watch = netns_watch_free(m->netns_watch);
         mailbox_free(m->mailbox);
         nl_monitor_free(m->monitor);
+        m->reconciler = reconciler_free(m->reconciler);
         manager_unwatch_firewalls(m);
         kernel_socket_free(m->nl);
-        sd_event_source_disable_unref(m->again_timer);
         sd_event_source_disable_unref(m->inotify_source);
         safe_close(m->inotify_fd);
 

@@ -50,6 +50,7 @@ typedef enum HealthBit {
         HEALTH_NETWORKS,     /* a file of networks.d is broken */
         HEALTH_FIREWALL,     /* the rule tables could not be brought up to date */
         HEALTH_FOREIGN,      /* another firewall drops what sandboxes forward */
+        HEALTH_RECONCILE,    /* the kernel differs from the ledger */
         HEALTH_CONF,         /* netmgr.conf is broken; the last good one is in force */
         _HEALTH_MAX,
 } HealthBit;
@@ -70,6 +71,7 @@ struct Manager {
         Reaper *reaper;
         Committer *committer;
         Flows *flows;
+        struct Reconciler *reconciler;
 
         InAddr node4, node6; /* source of what netmgr masquerades; unset: none known */
         FirewallFeatures firewall_features;
@@ -86,10 +88,10 @@ struct Manager {
         Map *sandboxes;   /* id -> Sandbox */
         Map *attachments; /* id -> Attachment */
         Map *host_ends;   /* host ifname -> Attachment */
+        struct NetnsWatch *netns_watch;
         Ipam *ipam;
         uint64_t last_id; /* highest attachment id ever */
 
-        sd_event_source *again_timer;   /* see manager_again_soon() */
         unsigned n_operations;          /* under way; at most conf.queue_max */
         unsigned health;                /* 1 << HealthBit */
         char *health_text[_HEALTH_MAX]; /* owned; the sentence that goes with the bit */
@@ -127,9 +129,7 @@ static inline bool manager_is_degraded(const Manager *m) {
         return m->health != 0;
 }
 
-/* Releases of attachments and networks that failed, and that nobody will ask for again, are repeated
- * after a moment. */
-void manager_again_soon(Manager *m);
-
 /* CLOCK_REALTIME in microseconds. */
 uint64_t now_realtime(void);
+/* CLOCK_MONOTONIC in microseconds. */
+uint64_t now_monotonic(void);

@@ -130,32 +130,16 @@ static int network_commit_write(Commit *c, Store *store, Error *e) {
         return r < 0 ? r : store_delete_network(store, nc->row.name, e);
 }
 
-/* Unless the network has come again meanwhile. What its neighbours say is told as it is then. */
-static bool owe_removal(NetworkCommit *nc) {
-        const Network *again = network_find(nc->manager, nc->row.name);
-        Network *n;
-
-        if (!nc->remove)
-                return false;
-        if (nc->commit.task.r >= 0) {
-                MAP_FOREACH (n, nc->manager->networks)
-                        if (nc->commit.owed && n->stored && allows(n, nc->row.name))
-                                network_reenforce(n);
-                return false;
-        }
-        for (size_t i = 0; i < nc->n_policies; i++)
-                policy_network_free(nc->policies[i]);
-        nc->n_policies = 0;
-        error_clear(&nc->commit.task.error);
-        return !(again && again->stored) && committer_owe(nc->manager->committer, &nc->commit);
-}
-
 static void network_commit_delivered(Task *task) {
         NetworkCommit *nc = (NetworkCommit *) task;
 
+        Network *n = network_find(nc->manager, nc->row.name);
+
         manager_set_commit_health(nc->manager, &nc->commit);
-        if (owe_removal(nc))
-                return;
+        if (n && !nc->remove && !nc->commit.written)
+                n->stored = false;
+        if (n && nc->remove)
+                network_unstored(n, nc->commit.written ? 0 : task->r, &task->error);
         if (nc->stored)
                 nc->stored(task->r, &task->error, nc->userdata);
         error_clear(&task->error);
@@ -208,23 +192,17 @@ int network_store(Network *n, NetworkStored stored, void *userdata) {
         return 0;
 }
 
-int network_removal_new(Network *n) {
-        int r = network_commit_new(n->manager, n->name, &n->removal);
-        if (r >= 0)
-                n->removal->remove = true;
-        return r;
-}
-
-void network_removal_free(Network *n) {
-        if (n->removal)
-                network_commit_free(TAKE_PTR(n->removal));
-}
-
-void network_unstore(Network *n, bool forget_cursors) {
-        NetworkCommit *nc = TAKE_PTR(n->removal);
-
-        /* Without them others go on to allow a group that nobody has. */
-        (void) add_policies(nc, n->name, false);
+int network_unstore(Manager *m, const char *name, bool forget_cursors) {
+        NetworkCommit *nc;
+        int r = network_commit_new(m, name, &nc);
+        if (r < 0)
+                return r;
+        nc->remove = true;
+        if (add_policies(nc, name, false) < 0) {
+                network_commit_free(nc);
+                return -ENOMEM;
+        }
         nc->forget_cursors = forget_cursors;
-        committer_submit(n->manager->committer, &nc->commit);
+        committer_submit(m->committer, &nc->commit);
+        return 0;
 }

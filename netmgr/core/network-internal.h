@@ -10,13 +10,11 @@
 int network_ensure_start(Network *n, Error *e);
 void network_ensured(Network *n, int r, const Error *e);
 
-/* Writes or deletes the network's row; `stored` (may be NULL) hears of the outcome on the loop. */
-typedef void (*NetworkStored)(int r, const Error *e, void *userdata);
+/* Writes or deletes the network's row; `stored` (may be NULL) hears of the outcome on the loop,
+ * network_unstored() of a deletion's. */
 int network_store(Network *n, NetworkStored stored, void *userdata);
-/* Deletes the row, with n->removal; not before it is done is it given up. */
-void network_unstore(Network *n, bool forget_cursors);
-int network_removal_new(Network *n);
-void network_removal_free(Network *n);
+int network_unstore(Manager *m, const char *name, bool forget_cursors);
+void network_unstored(Network *n, int r, const Error *e);
 
 /* A changed configuration holds for living attachments too, as far as the rule tables go. */
 void network_reenforce(Network *n);

@@ -13,6 +13,7 @@
 #include "base/parse.h"
 #include "core/enforce.h"
 #include "core/network-internal.h"
+#include "core/reconcile.h"
 #include "core/spec.h"
 
 static const char *const source_names[_NETWORK_SOURCE_MAX] = {
@@ -47,15 +48,16 @@ const char *network_pool(const Network *n) {
 Network *network_free(Network *n) {
         if (!n)
                 return NULL;
+        if (n->dropped) {
+                _cleanup_error_ Error error = ERROR_NULL;
+                int r = error_setf(&error, ERROR_TRY_AGAIN, "netmgrd is ending; try again");
+                n->dropped(r, &error, n->dropped_userdata);
+        }
         if (n->name && network_find(n->manager, n->name) == n) {
                 if (n->manager->observer.network_removed)
                         n->manager->observer.network_removed(n, n->manager->observer.userdata);
                 map_remove_str(n->manager->networks, n->name);
         }
-        if (n->dropped)
-                n->dropped(n->dropped_userdata);
-        network_removal_free(n);
-        free(n->bridge_reap);
         netconf_free(n->conf);
         free(n->config);
         free(n->name);
@@ -184,12 +186,6 @@ static int check_replace(const Network *n, NetworkSource source, const NetConf *
         return 0;
 }
 
-typedef struct BridgeReap {
-        Reap reap;
-        Manager *manager;
-        char network[NETWORK_NAME_MAX + 1];
-} BridgeReap;
-
 static int network_new(Manager *m, const char *name, Network **ret, Error *e) {
         if (map_size(m->networks) >= NETWORKS_MAX)
                 return error_setf(e, ERROR_TRY_AGAIN,
@@ -201,11 +197,7 @@ static int network_new(Manager *m, const char *name, Network **ret, Error *e) {
         n->manager = m;
         list_init(&n->waiters);
         n->name = strdup(name);
-        n->bridge_reap = new0(BridgeReap, 1);
-        if (!n->name || !n->bridge_reap || network_removal_new(n) < 0 ||
-            map_put_str(m->networks, name, n) < 0) {
-                network_removal_free(n);
-                free(n->bridge_reap);
+        if (!n->name || map_put_str(m->networks, name, n) < 0) {
                 free(n->name);
                 free(n);
                 return error_oom(e);
@@ -266,43 +258,78 @@ int network_set(Manager *m, const char *name, NetworkSource source, const char *
         return 0;
 }
 
-/* The last step of every removal. */
-static void network_drop(Network *n) {
-        /* Round robin goes on where it stood when an inline network comes again. */
-        bool forget_cursors = n->source != NETWORK_CONFIG;
-
-        n->group = 0; /* what others allow is no longer this one */
-        if (n->stored)
-                network_unstore(n, forget_cursors);
-        if (forget_cursors)
-                ipam_forget_cursors(n->manager->ipam, n->name);
-        network_free(n);
+/* Somebody came for it while it went. */
+static bool is_wanted(const Network *n) {
+        return n->n_attachments > 0 || !list_is_empty(&n->waiters) ||
+               (!n->gone && n->source != NETWORK_CONFIG);
 }
+
+static void drop_finish(Network *n, int r, const Error *e) {
+        NetworkStored dropped = n->dropped;
+
+        n->dropped = NULL;
+        n->state = NETWORK_IDLE;
+        if (r < 0) {
+                /* The row is there, and so is the network. An inline one is tried again. */
+                n->gone = false;
+                reconcile_soon(n->manager);
+        }
+        if (dropped)
+                dropped(r, e, n->dropped_userdata);
+        if (r >= 0 && !is_wanted(n)) {
+                if (n->source != NETWORK_CONFIG)
+                        ipam_forget_cursors(n->manager->ipam, n->name);
+                network_free(n);
+        } else if (!list_is_empty(&n->waiters))
+                (void) network_ensure_start(n, NULL);
+}
+
+void network_unstored(Network *n, int r, const Error *e) {
+        if (r < 0)
+                n->stored = true;
+        if (n->state == NETWORK_REMOVING)
+                drop_finish(n, r, e);
+}
+
+/* The last steps of every removal: the row, then the object. */
+static void network_drop(Network *n) {
+        _cleanup_error_ Error error = ERROR_NULL;
+        uint32_t group = n->group;
+
+        n->state = NETWORK_REMOVING;
+        if (!n->stored) {
+                drop_finish(n, 0, NULL);
+                return;
+        }
+        n->group = 0; /* what others allow is no longer this one */
+        n->stored = false;
+        /* Round robin goes on where it stood when an inline network comes again. */
+        int r = network_unstore(n->manager, n->name, n->source != NETWORK_CONFIG);
+        n->group = group;
+        if (r < 0)
+                network_unstored(n, error_oom(&error), &error);
+}
+
+typedef struct BridgeReap {
+        Reap reap;
+        Manager *manager;
+        char network[NETWORK_NAME_MAX + 1];
+} BridgeReap;
 
 static void bridge_reaped(Task *task) {
         BridgeReap *b = (BridgeReap *) task;
         Network *n = network_find(b->manager, b->network);
 
         if (n && n->state == NETWORK_REMOVING) {
-                n->state = NETWORK_IDLE;
-                n->bridge_created = task->r < 0;
-                if (!n->bridge_reap)
-                        n->bridge_reap = TAKE_PTR(b);
-                if (task->r < 0) {
-                        log_ctx(LOG_WARNING,
-                                &(LogContext) { .network = n->name,
-                                                .interface = n->bridge,
-                                                .error = task->r },
-                                "deleting bridge %s: %s; trying again", n->bridge,
-                                strerror(-task->r));
-                        manager_again_soon(n->manager);
-                }
-                if (task->r < 0 && list_is_empty(&n->waiters))
-                        ; /* the network goes with its bridge */
-                else if (n->n_attachments == 0 && list_is_empty(&n->waiters))
+                if (task->r < 0)
+                        drop_finish(n,
+                                    error_set_errnof(&task->error, ERROR_KERNEL, task->r,
+                                                     "deleting bridge %s", n->bridge),
+                                    &task->error);
+                else {
+                        n->bridge_created = false;
                         network_drop(n);
-                else if (!list_is_empty(&n->waiters))
-                        (void) network_ensure_start(n, NULL);
+                }
         }
         error_clear(&task->error);
         free(b);
@@ -317,7 +344,11 @@ static void network_take_down(Network *n) {
                 network_drop(n);
                 return;
         }
-        b = TAKE_PTR(n->bridge_reap);
+        b = new0(BridgeReap, 1);
+        if (!b) {
+                reconcile_soon(n->manager); /* which tries again */
+                return;
+        }
         n->state = NETWORK_REMOVING;
         b->manager = n->manager;
         b->reap.task.deliver = bridge_reaped;
@@ -332,8 +363,18 @@ void network_release_if_unused(Network *n) {
                 network_take_down(n);
 }
 
-int network_remove(Manager *m, const char *name, void (*dropped)(void *userdata), void *userdata,
-                   Error *e) {
+bool network_is_at_rest(const Network *n) {
+        return n->state == NETWORK_IDLE || n->state == NETWORK_READY;
+}
+
+void networks_release_unused(Manager *m) {
+        Network *n;
+
+        MAP_FOREACH (n, m->networks)
+                network_release_if_unused(n);
+}
+
+int network_remove(Manager *m, const char *name, NetworkStored dropped, void *userdata, Error *e) {
         Network *n = network_find(m, name);
 
         if (!n || n->gone)
@@ -347,6 +388,11 @@ int network_remove(Manager *m, const char *name, void (*dropped)(void *userdata)
         n->dropped_userdata = userdata;
         network_release_if_unused(n);
         return 0;
+}
+
+void network_discard(Network *n) {
+        n->gone = true;
+        network_release_if_unused(n);
 }
 
 void network_await(Network *n, NetworkWaiter *w) {

@@ -36,6 +36,9 @@ typedef struct NetworkWaiter {
         void (*ready)(struct NetworkWaiter *w, int r, const Error *e);
 } NetworkWaiter;
 
+/* Hears on the loop of the outcome of a write. */
+typedef void (*NetworkStored)(int r, const Error *e, void *userdata);
+
 struct Network {
         Manager *manager;
         char *name;
@@ -51,16 +54,13 @@ struct Network {
         uint32_t mtu;                        /* as decided, bytes; 0: not yet */
         InAddr node4, node6; /* preferred source towards sandboxes, as found while READY */
 
-        uint32_t group;                  /* link group of its interfaces; in the row */
-        bool stored;                     /* its row is in the ledger */
-        void (*dropped)(void *userdata); /* who asked for the removal hears of its end; or NULL */
+        uint32_t group;        /* link group of its interfaces; in the row */
+        bool stored;           /* its row is in the ledger */
+        NetworkStored dropped; /* who asked for the removal hears of its end; or NULL */
         void *dropped_userdata;
         bool gone; /* removed while attachments last: an inline successor may replace it */
         size_t n_attachments;
         List waiters; /* NetworkWaiter */
-        /* Owned, made with the network: its removal must not fail for want of memory. */
-        struct NetworkCommit *removal;
-        struct BridgeReap *bridge_reap;
 };
 
 Network *network_find(const Manager *m, const char *name);
@@ -73,9 +73,10 @@ Network *network_find(const Manager *m, const char *name);
 int network_set(Manager *m, const char *name, NetworkSource source, const char *config,
                 NetConf *conf, Network **ret, Error *e);
 /* ERROR_IN_USE while it has attachments, ERROR_NO_SUCH_NETWORK. On success `dropped` is called once the
- * network and its bridge are gone, possibly before the return. */
-int network_remove(Manager *m, const char *name, void (*dropped)(void *userdata), void *userdata,
-                   Error *e);
+ * network and its bridge are gone or could not be removed, possibly before the return. */
+int network_remove(Manager *m, const char *name, NetworkStored dropped, void *userdata, Error *e);
+/* A network that could not be stored: as if it had never been added. */
+void network_discard(Network *n);
 /* After the last attachment of an inline network; and the end of network_remove(). */
 void network_release_if_unused(Network *n);
 Network *network_free(Network *n);
@@ -85,6 +86,10 @@ int network_load(Manager *m, const NetworkRow *row, Error *e);
 
 /* Calls the waiter once the network is ready for attachments: at once, or later. */
 void network_await(Network *n, NetworkWaiter *w);
+/* No work on it is under way. */
+bool network_is_at_rest(const Network *n);
+/* Those whose removal failed half way. */
+void networks_release_unused(Manager *m);
 /* The bridge vanished behind our back: look again at the next ADD. */
 void network_forget_ready(Network *n);
 

@@ -9,11 +9,12 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "core/netns-look.h"
+#include "core/netns-watch.h"
 #include "core/op-add.h"
 #include "core/ports.h"
 
@@ -22,12 +23,6 @@ static AddOp *add_of_commit(Task *task) {
 }
 static AddOp *add_of_waiter(NetworkWaiter *w) {
         return (AddOp *) ((char *) w - offsetof(AddOp, waiter));
-}
-
-static uint64_t now_monotonic(void) {
-        struct timespec ts;
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
 }
 
 static void add_free(AddOp *op) {
@@ -334,6 +329,7 @@ static int inspect_run(Job *job, WorkerContext *w, Error *e) {
                 return error_set_errnof(e, ERROR_INVALID_ARGUMENT, r, "Netns");
         op->netns_dev = dev;
         op->netns_ino = ino;
+        netns_witness_make(op->request.netns_path, dev, ino, &op->netns_witness);
         r = wire_open_netns(w, op->request.netns_fd, &op->pod, &op->netns_cookie, e);
         if (r >= 0)
                 r = ports_check_listeners(op->wanted_ports, op->n_wanted_ports, e);
@@ -349,6 +345,19 @@ static int inspect_run(Job *job, WorkerContext *w, Error *e) {
                           "interface %s exists already in netns \"%.256s\"; DEL it, or choose "
                           "another name",
                           op->request.ifname, op->request.netns_path);
+}
+
+/* Another interface may come with another path. The row has to say what the object does. */
+static void set_witness(const AddOp *op, Sandbox *s) {
+        const NetnsWitness *w = &op->netns_witness;
+
+        if (!streq(s->netns_path, op->request.netns_path))
+                return; /* a later ADD has put its own path there */
+        if (s->netns_witness.seen != w->seen || s->netns_witness.start != w->start) {
+                s->netns_witness = *w;
+                s->stored = false;
+        }
+        netns_watch_add(s->manager->netns_watch, s);
 }
 
 static void inspected(Task *task) {
@@ -375,6 +384,7 @@ static void inspected(Task *task) {
         s->netns_cookie = op->netns_cookie;
         s->netns_dev = op->netns_dev;
         s->netns_ino = op->netns_ino;
+        set_witness(op, s);
         if (add_is_late(op))
                 return;
         op->waiter.ready = network_ready;
@@ -401,8 +411,10 @@ void add_start(AddOp *op) {
         Error error = ERROR_NULL;
         Attachment *a = attachment_find(op->manager, op->request.container_id, op->request.ifname);
 
-        if (a && a->lost && !a->busy && a->state == ATTACHMENT_UP) {
-                attachment_release(a, "replaced", "its interface was gone when ADD came again",
+        if (a && !a->busy && (a->state == ATTACHMENT_UP ? a->lost : true)) {
+                attachment_release(a, "replaced",
+                                   a->lost ? "its interface was gone when ADD came again"
+                                           : "its release had not come to its end",
                                    healed, op);
                 return;
         }

@@ -30,6 +30,7 @@ typedef struct ChangeOp {
         ShapingRow shaping_row;
         NetBandwidth old_bandwidth, bandwidth;
         NetShapingMode mode;
+        bool renew; /* whatever the kernel has: it may have another rate than the row */
         char host_ifname[16], bridge[16], ifb[16];
         uint64_t id;
         SpecPort added[2];
@@ -45,7 +46,9 @@ static void change_end(ChangeOp *op, int r, Error *e) {
 
         *e = ERROR_NULL;
 
-        log_ctx(r < 0 ? LOG_WARNING : LOG_INFO,
+        log_ctx(r < 0       ? LOG_WARNING
+                : op->renew ? LOG_DEBUG
+                            : LOG_INFO,
                 &(LogContext) { .sandbox = a->sandbox->id,
                                 .network = a->network->name,
                                 .interface = a->spec.ifname,
@@ -351,7 +354,7 @@ static int shape_ingress(ChangeOp *op, NlSocket *s, int32_t host) {
 
         if (op->bandwidth.ingress_rate > 0)
                 plan_tbf(&tbf, host, op->bandwidth.ingress_rate, op->bandwidth.ingress_burst);
-        else if (op->old_bandwidth.ingress_rate == 0)
+        else if (op->old_bandwidth.ingress_rate == 0 && !op->renew)
                 return 0;
         int r = apply_one(s, &tbf);
         return r == -ENOENT ? 0 : r;
@@ -377,7 +380,7 @@ static int shape_egress(ChangeOp *op, NlSocket *s, int32_t host) {
         up.link.mask = NL_LINK_UP;
         up.link.up = true;
         if (op->bandwidth.egress_rate == 0) {
-                if (op->old_bandwidth.egress_rate > 0) {
+                if (op->old_bandwidth.egress_rate > 0 || op->renew) {
                         (void) apply_one(s, &unhook);
                         (void) apply_one(s, &del);
                 }
@@ -394,7 +397,7 @@ static int shape_egress(ChangeOp *op, NlSocket *s, int32_t host) {
         r = apply_one(s, &tbf);
         if (r >= 0)
                 r = apply_one(s, &up);
-        if (r < 0 || op->old_bandwidth.egress_rate > 0)
+        if (r < 0 || (op->old_bandwidth.egress_rate > 0 && !op->renew))
                 return r;
         (void) apply_one(s, &unhook);
         hook[0].redirect.ifindex = hook[1].redirect.ifindex = host;
@@ -465,4 +468,19 @@ void attachment_set_bandwidth(Attachment *a, const NetBandwidth *b, ChangeDone d
                 return;
         }
         change_commit(op, write_shaping, shaping_written);
+}
+
+void attachment_renew_limits(Attachment *a, ChangeDone done, void *userdata) {
+        ChangeOp *op = change_begin(a, "renew-limits", done, userdata);
+
+        if (!op)
+                return;
+        op->bandwidth = op->old_bandwidth = a->spec.bandwidth;
+        op->mode = a->spec.shaping_mode;
+        op->renew = true;
+        snprintf(op->host_ifname, sizeof(op->host_ifname), "%s", a->spec.host_ifname);
+        spec_ifb_name(&a->spec, op->ifb);
+        op->job.run = shape_run;
+        op->job.task.deliver = shaped;
+        workers_submit(op->manager->workers, &op->job);
 }

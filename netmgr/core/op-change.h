@@ -19,3 +19,5 @@ void attachment_remove_port(Attachment *a, const NetPort *port, ChangeDone done,
 /* All four values; rate 0: no limit. */
 void attachment_set_bandwidth(Attachment *a, const NetBandwidth *b, ChangeDone done,
                               void *userdata);
+/* Mode shape: sets in the kernel what the row says, whatever a crash left there. */
+void attachment_renew_limits(Attachment *a, ChangeDone done, void *userdata);

@@ -15,7 +15,9 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "core/enforce.h"
+#include "core/netns-watch.h"
 #include "core/operation.h"
+#include "core/reconcile.h"
 #include "cri/netconf.h"
 
 typedef struct Release Release;
@@ -117,8 +119,9 @@ static void release_failed(Release *rel, int r) {
         r = error_set_errnof(&error, ERROR_KERNEL, r, "deleting %s", a->spec.host_ifname);
         if (rel->done)
                 rel->done(r, &error, rel->userdata);
-        manager_again_soon(a->manager);
+        /* The row says `releasing`: it is tried again until it works. */
         attachment_set_idle(a);
+        reconcile_soon(rel->manager);
 }
 
 static void reap_delivered(Task *task) {
@@ -139,12 +142,20 @@ void attachment_link_gone(Attachment *a) {
         if (a->releasing)
                 release_finish(a->releasing);
         else if (a->state == ATTACHMENT_UP)
-                log_ctx(LOG_INFO,
-                        &(LogContext) { .sandbox = a->sandbox->id,
-                                        .network = a->network->name,
-                                        .interface = a->spec.host_ifname },
-                        "%s is gone: its sandbox %s died, or somebody deleted it",
-                        a->spec.host_ifname, a->sandbox->id);
+                netns_watch_suspect(a->manager->netns_watch, a->sandbox);
+}
+
+void attachment_link_lost(Attachment *a) {
+        reconcile_soon(a->manager);
+        if (a->lost_told)
+                return;
+        a->lost_told = true;
+        log_ctx(LOG_WARNING,
+                &(LogContext) { .sandbox = a->sandbox->id,
+                                .network = a->network->name,
+                                .interface = a->spec.host_ifname },
+                "%s was deleted, but the network namespace of its sandbox %s lives: %s will be made anew",
+                a->spec.host_ifname, a->sandbox->id, a->spec.ifname);
 }
 
 static int write_releasing(Commit *c, Store *store, Error *e) {
@@ -197,7 +208,7 @@ void attachment_release(Attachment *a, const char *op, const char *reason, Relea
                         free(rel);
                 }
                 if (a->state != ATTACHMENT_UP)
-                        manager_again_soon(a->manager);
+                        reconcile_soon(a->manager);
                 /* Busy with the ADD that gives up, perhaps: who waits may try. */
                 attachment_set_idle(a);
                 if (done)
@@ -238,8 +249,13 @@ static void del_end(DelOp *op, int r, const Error *e) {
         free(op);
 }
 
+/* DEL succeeds also when the kernel refuses to delete the link: the sandbox is cut off, its row says
+ * `releasing`, and the deletion is tried again. Only without memory for that the caller has to ask again. */
 static void del_released(int r, const Error *e, void *userdata) {
-        del_end(userdata, r, e);
+        if (r < 0 && e->kind == ERROR_KERNEL)
+                del_end(userdata, 0, NULL);
+        else
+                del_end(userdata, r, e);
 }
 
 static void del_start(DelOp *op);

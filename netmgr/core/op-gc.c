@@ -3,15 +3,29 @@
 /*
  * GC and STATUS.
  *
- * GC with a list releases every attachment of the network that is not in it. Without the key (libcni
- * leaves it out for "unknown") only what is provably dead goes: the host end vanished with its
- * netns. null and [] are lists: empty ones.
+ * GC never takes what lives and may be another runtime's: two runtimes on one node may use the same
+ * network name, CNI does not say which of them is calling, and each lists its own only. So being
+ * left out of the list is no proof; what happened to the namespace is:
+ *
+ *   path leads to the namespace        kept, and the journal says so: nobody deleted it, so it is somebody's
+ *   path no longer leads there         released, even while an interface is left: who made the namespace has
+ *                                      removed it, and the caller disclaims it. One that a runtime has claimed
+ *                                      (Synchronize) stays until its interface goes: its own runtime decides
+ *   path proves nothing from here      the host end decides: there: kept; gone, or never had one: released
+ *   could not look                     kept, and GC fails: the runtime calls it again
+ *
+ * What is listed stays whatever was found. null and [] are lists: empty ones. Without the key (libcni
+ * leaves it out for "unknown") only what is dead beyond doubt goes: path gone and no host end left.
  */
 
 #include <fcntl.h>
+#include <stdio.h>
 
 #include "base/fd.h"
 #include "base/limits.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "core/netns-look.h"
 #include "core/operation.h"
 #include "core/wire.h"
 
@@ -19,6 +33,7 @@ typedef struct GcOp {
         Manager *manager;
         Request request;
         NetConf *conf;
+        Map *listed; /* "ID/IFNAME" of the list; NULL: the caller sent none */
         RequestDone done;
         void *userdata;
         size_t waiting; /* releases under way, and the walk itself */
@@ -33,59 +48,135 @@ static void gc_put(GcOp *op) {
         op->done(op->r, &op->first, "", op->userdata);
         request_clear(&op->request);
         netconf_free(op->conf);
+        map_free(op->listed);
         error_clear(&op->first);
         free(op);
+}
+
+static void gc_failed(GcOp *op, int r, const Error *e) {
+        if (op->r < 0)
+                return;
+        op->r = r;
+        (void) error_setf(&op->first, e->kind, "%s", error_message(e));
 }
 
 static void gc_released(int r, const Error *e, void *userdata) {
         GcOp *op = userdata;
 
-        if (r < 0 && op->r >= 0) {
-                op->r = r;
-                (void) error_setf(&op->first, e->kind, "%s", error_message(e));
+        if (r < 0)
+                gc_failed(op, r, e);
+        gc_put(op);
+}
+
+/* Neither part of a key that we have contains a slash, so that no two pairs make the same one. */
+static int gc_read_list(GcOp *op) {
+        if (!op->conf->has_valid_attachments)
+                return 0;
+        op->listed = map_new();
+        if (!op->listed)
+                return -ENOMEM;
+        for (size_t i = 0; i < op->conf->n_valid_attachments; i++) {
+                _cleanup_free_ char *key =
+                                strf("%s/%s", op->conf->valid_attachments[i].container_id,
+                                     op->conf->valid_attachments[i].ifname);
+                int r = key ? map_put_str(op->listed, key, op) : -ENOMEM;
+                if (r < 0 && r != -EEXIST)
+                        return r;
+        }
+        return 0;
+}
+
+static bool is_listed(const GcOp *op, const Attachment *a) {
+        char key[CONTAINER_ID_MAX + IFNAME_LEN_MAX + 2];
+
+        snprintf(key, sizeof(key), "%s/%s", a->sandbox->id, a->spec.ifname);
+        return map_get_str(op->listed, key) != NULL;
+}
+
+/* Ours to judge: of the network, idle, and not listed. */
+static bool is_candidate(const GcOp *op, const Attachment *a) {
+        return !a->busy && attachment_is_of(a, op->conf->name) && !(op->listed && is_listed(op, a));
+}
+
+/* Why it goes, or NULL: it stays. See the head of the file. */
+static const char *gc_reason(const GcOp *op, const Sandbox *s, const NetnsView *v) {
+        SandboxFate fate = netns_view_fate(v);
+
+        if (fate == FATE_DEAD)
+                return netns_view_reason(v);
+        if (!op->listed)
+                return NULL;
+        if (fate == FATE_LINGERING && !s->runtime[0])
+                return "not among the runtime's valid attachments, and its path no longer leads to its "
+                       "network namespace";
+        if (fate == FATE_UNCLEAR && v->found == NETNS_PATH_UNSEEN && v->n_links == 0)
+                return "not among the runtime's valid attachments, and no sign of life";
+        return NULL;
+}
+
+static void gc_keep(GcOp *op, const Attachment *a, const NetnsView *v) {
+        _cleanup_error_ Error error = ERROR_NULL;
+
+        if (v->found == NETNS_PATH_UNKNOWN)
+                gc_failed(op,
+                          error_setf(&error, ERROR_TRY_AGAIN,
+                                     "sandbox %s: its network namespace \"%.256s\" could not be looked "
+                                     "at; kept, try again later",
+                                     a->sandbox->id, a->sandbox->netns_path),
+                          &error);
+        else if (op->listed)
+                log_ctx(LOG_NOTICE,
+                        &(LogContext) { .sandbox = a->sandbox->id,
+                                        .network = a->network->name,
+                                        .interface = a->spec.ifname,
+                                        .op = "gc" },
+                        "gc: %s of %s is not in the list, but stays: %s", a->spec.ifname,
+                        a->sandbox->id, netns_view_reason(v));
+}
+
+static void gc_looked(NetnsView *views, size_t n, void *userdata) {
+        GcOp *op = userdata;
+        Attachment *a;
+
+        for (size_t i = 0; i < n; i++) {
+                const Sandbox *s = netns_view_sandbox(op->manager, &views[i]);
+                if (!s)
+                        continue;
+                const char *reason = gc_reason(op, s, &views[i]);
+                LIST_FOREACH (a, &s->attachments, Attachment, by_sandbox) {
+                        if (!is_candidate(op, a))
+                                continue;
+                        if (!reason) {
+                                gc_keep(op, a, &views[i]);
+                                continue;
+                        }
+                        op->waiting++;
+                        attachment_release(a, "gc", reason, gc_released, op);
+                }
         }
         gc_put(op);
 }
 
-static bool is_valid(const GcOp *op, const Attachment *a) {
-        for (size_t i = 0; i < op->conf->n_valid_attachments; i++)
-                if (streq(op->conf->valid_attachments[i].container_id, a->sandbox->id) &&
-                    streq(op->conf->valid_attachments[i].ifname, a->spec.ifname))
+static bool has_candidate(const GcOp *op, const Sandbox *s) {
+        const Attachment *a;
+
+        LIST_FOREACH (a, &s->attachments, Attachment, by_sandbox)
+                if (is_candidate(op, a))
                         return true;
         return false;
 }
 
-/* Dead without doubt: the host end went with its netns; a loopback attachment has none and goes when
- * its path leads to another namespace or to nothing. */
-static bool is_dead(const Attachment *a) {
-        _cleanup_close_ int fd = -EBADF;
-        dev_t dev;
-        ino_t ino;
+static int gc_look(GcOp *op, Error *e) {
+        _cleanup_(netns_look_freep) NetnsLook *look = NULL;
+        const Sandbox *s;
 
-        if (a->spec.host_ifname[0])
-                return a->lost;
-        fd = open(a->sandbox->netns_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-        if (fd < 0)
-                return errno == ENOENT;
-        return fd_is_netns(fd, &dev, &ino) < 0 || dev != (dev_t) a->sandbox->netns_dev ||
-               ino != (ino_t) a->sandbox->netns_ino;
-}
-
-static void gc_walk(GcOp *op) {
-        Attachment *a;
-
-        MAP_FOREACH (a, op->manager->attachments) {
-                if (a->busy || !attachment_is_of(a, op->conf->name))
-                        continue;
-                if (op->conf->has_valid_attachments ? is_valid(op, a) : !is_dead(a))
-                        continue;
-                op->waiting++;
-                attachment_release(a, "gc",
-                                   op->conf->has_valid_attachments
-                                                   ? "not among the runtime's valid attachments"
-                                                   : "its network namespace is gone",
-                                   gc_released, op);
-        }
+        if (netns_look_new(op->manager, &look) < 0)
+                return error_oom(e);
+        MAP_FOREACH (s, op->manager->sandboxes)
+                if (has_candidate(op, s) && netns_look_add(look, s) < 0)
+                        return error_oom(e);
+        netns_look_start(TAKE_PTR(look), gc_looked, op);
+        return 0;
 }
 
 void operation_gc(Manager *m, Request *q, RequestDone done, void *userdata) {
@@ -110,9 +201,12 @@ void operation_gc(Manager *m, Request *q, RequestDone done, void *userdata) {
         if (op->r >= 0 && !op->conf->name)
                 op->r = error_setf(&op->first, ERROR_INVALID_ARGUMENT,
                                    "name: wanted the network's name, found nothing");
+        if (op->r >= 0 && gc_read_list(op) < 0)
+                op->r = error_oom(&op->first);
         if (op->r >= 0)
-                gc_walk(op);
-        gc_put(op);
+                op->r = gc_look(op, &op->first);
+        if (op->r < 0)
+                gc_put(op);
 }
 
 /* --- STATUS ------------------------------------------------------------------------------------ */

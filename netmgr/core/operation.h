@@ -46,3 +46,6 @@ void attachment_release(Attachment *a, const char *op, const char *reason, Relea
                         void *userdata);
 /* The monitor saw the host end go. */
 void attachment_link_gone(Attachment *a);
+/* Its host end is gone although its namespace lives: somebody deleted it. Called again at every
+ * sweep as long as that is so. */
+void attachment_link_lost(Attachment *a);

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "core/attachment.h"
+#include "core/netns-watch.h"
 #include "core/network.h"
 #include "core/operation.h"
 #include "core/sandbox.h"
@@ -78,68 +79,24 @@ static int load_all(Manager *m, Store *store, Error *e) {
         return r;
 }
 
-/* One attachment of an earlier boot: nothing of it is in this kernel. */
-static int end_attachment(Attachment *a, Store *store, Error *e) {
-        _cleanup_free_ char *addresses = attachment_addresses_text(a);
-        EventRow event = { .usec = now_realtime(),
-                           .op = "reboot",
-                           .network = a->network->name,
-                           .sandbox = a->sandbox->id,
-                           .ifname = a->spec.ifname,
-                           .addresses = addresses,
-                           .reason = "the boot id changed" };
-        int r = 0;
+/* Nothing of an earlier boot is in this kernel. Before anything is loaded: no object has to be made
+ * for what is gone, and a thousand rows cost what one does. */
+static int end_other_boots(Manager *m, Store *store, Error *e) {
+        size_t n_sandboxes, n_attachments;
 
-        for (size_t i = 0; i < a->n_leases && r >= 0; i++)
-                r = store_delete_address(store, a->leases[i]->pool, &a->leases[i]->address, e);
+        int r = store_begin(store, e);
+        if (r < 0)
+                return r;
+        r = store_end_other_boots(store, m->boot_id, now_realtime(), &n_sandboxes, &n_attachments,
+                                  e);
         if (r >= 0)
-                r = store_delete_attachment(store, a->spec.id, e);
-        if (r >= 0)
-                r = store_add_event(store, &event, e);
-        return r;
-}
-
-static int end_earlier_boots(Manager *m, Store *store, Error *e) {
-        size_t n_sandboxes = 0, n_attachments = 0;
-        Sandbox *s;
-        int r = 0;
-
-        MAP_FOREACH (s, m->sandboxes) {
-                Attachment *a;
-
-                if (streq(s->boot_id, m->boot_id))
-                        continue;
-                LIST_FOREACH (a, &s->attachments, Attachment, by_sandbox) {
-                        r = end_attachment(a, store, e);
-                        if (r < 0)
-                                return r;
-                        n_attachments++;
-                }
-                r = store_delete_sandbox(store, s->id, e);
-                if (r < 0)
-                        return r;
-                n_sandboxes++;
-        }
-        if (n_sandboxes > 0)
+                r = store_commit(store, e);
+        if (r < 0)
+                store_rollback(store);
+        else if (n_sandboxes > 0)
                 log_notice("the machine was started anew: released %zu attachments of %zu sandboxes",
                            n_attachments, n_sandboxes);
-        return 0;
-}
-
-/* After the rows: the objects. */
-static void forget_earlier_boots(Manager *m) {
-        Attachment *a;
-        Sandbox *s;
-
-        MAP_FOREACH (a, m->attachments) {
-                if (streq(a->sandbox->boot_id, m->boot_id))
-                        continue;
-                a->announced = false;
-                attachment_forget_leases(a);
-                attachment_free(a);
-        }
-        MAP_FOREACH (s, m->sandboxes)
-                sandbox_release_if_unused(s);
+        return r;
 }
 
 /* Which host ends are there; and no id below one that is may be used again. */
@@ -167,26 +124,15 @@ static int compare_links(Manager *m, Error *e) {
 }
 
 int manager_recover(Manager *m, Store *store, Error *e) {
-        int r = load_all(m, store, e);
-        if (r < 0)
-                return r;
-        r = store_begin(store, e);
-        if (r < 0)
-                return r;
-        r = end_earlier_boots(m, store, e);
+        int r = end_other_boots(m, store, e);
         if (r >= 0)
-                r = store_commit(store, e);
-        if (r < 0) {
-                store_rollback(store);
-                return r;
-        }
-        forget_earlier_boots(m);
-        return compare_links(m, e);
+                r = load_all(m, store, e);
+        return r < 0 ? r : compare_links(m, e);
 }
 
 void manager_finish_recovery(Manager *m) {
         Attachment *a;
-        Network *n;
+        Sandbox *s;
 
         MAP_FOREACH (a, m->attachments) {
                 if (a->busy)
@@ -195,13 +141,13 @@ void manager_finish_recovery(Manager *m) {
                         attachment_release(a, "recover",
                                            "netmgrd ended in the middle of an operation", NULL,
                                            NULL);
-                else if (a->spec.host_ifname[0] && a->lost)
-                        attachment_release(a, "recover",
-                                           "its interface was gone when netmgrd started", NULL,
-                                           NULL);
         }
-        MAP_FOREACH (n, m->networks)
-                network_release_if_unused(n);
+        MAP_FOREACH (s, m->sandboxes) {
+                netns_watch_add(m->netns_watch, s);
+                if (!sandbox_has_link(s) || sandbox_lost_link(s))
+                        netns_watch_suspect(m->netns_watch, s);
+        }
+        networks_release_unused(m);
 }
 
 void manager_forget_objects(Manager *m) {

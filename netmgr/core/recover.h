@@ -4,14 +4,14 @@
 /*
  * What a start finds: the ledger of the last life. Rows of an earlier boot are released at once (their
  * netns, links and rules died with it); attachments that were on their way up or down are taken
- * down; those that are up are compared with the links that exist: an interface that went with its
- * namespace while nobody looked is released.
+ * down; those that are up are compared with the links that exist: where one is missing, or where
+ * there is none that could tell, netns-watch.h looks whether the sandbox died while nobody did.
  */
 
 #include "core/manager.h"
 #include "store/store.h"
 
-/* Loads everything and ends the rows of earlier boots. Before the threads start. */
+/* Ends the rows of earlier boots and loads the rest. Before the threads start. */
 int manager_recover(Manager *m, Store *store, Error *e);
 /* Takes down what was half done, drops inline networks that nobody uses. With the threads. */
 void manager_finish_recovery(Manager *m);

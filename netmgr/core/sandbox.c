@@ -2,7 +2,8 @@
 
 /* The sandbox object. Its row lives from its first attachment's plan to its last one's end. */
 
-#include "core/sandbox.h"
+#include "core/attachment.h"
+#include "core/netns-watch.h"
 
 Sandbox *sandbox_find(const Manager *m, const char *id) {
         return map_get_str(m->sandboxes, id);
@@ -33,6 +34,7 @@ Sandbox *sandbox_free(Sandbox *s) {
                 return NULL;
         if (s->announced && s->manager->observer.sandbox_removed)
                 s->manager->observer.sandbox_removed(s, s->manager->observer.userdata);
+        netns_watch_remove(s->manager->netns_watch, s);
         if (s->id && map_get_str(s->manager->sandboxes, s->id) == s)
                 map_remove_str(s->manager->sandboxes, s->id);
         free(s->id);
@@ -50,6 +52,33 @@ Sandbox *sandbox_free(Sandbox *s) {
 void sandbox_release_if_unused(Sandbox *s) {
         if (s->n_attachments == 0)
                 sandbox_free(s);
+}
+
+bool sandbox_is_busy(const Sandbox *s) {
+        const Attachment *a;
+
+        LIST_FOREACH (a, &s->attachments, Attachment, by_sandbox)
+                if (a->busy)
+                        return true;
+        return false;
+}
+
+bool sandbox_has_link(const Sandbox *s) {
+        const Attachment *a;
+
+        LIST_FOREACH (a, &s->attachments, Attachment, by_sandbox)
+                if (a->spec.host_ifname[0] && !a->lost)
+                        return true;
+        return false;
+}
+
+bool sandbox_lost_link(const Sandbox *s) {
+        const Attachment *a;
+
+        LIST_FOREACH (a, &s->attachments, Attachment, by_sandbox)
+                if (a->lost)
+                        return true;
+        return false;
 }
 
 int sandbox_load(Manager *m, SandboxRow *row) {
@@ -70,6 +99,7 @@ int sandbox_load(Manager *m, SandboxRow *row) {
         s->netns_cookie = row->netns_cookie;
         s->netns_dev = row->netns_dev;
         s->netns_ino = row->netns_ino;
+        s->netns_witness = (NetnsWitness) { .seen = row->netns_seen, .start = row->netns_start };
         s->stored = true;
         return 0;
 }
@@ -86,6 +116,8 @@ void sandbox_to_row(const Sandbox *s, SandboxRow *ret) {
                 .netns_cookie = s->netns_cookie,
                 .netns_dev = s->netns_dev,
                 .netns_ino = s->netns_ino,
+                .netns_seen = s->netns_witness.seen,
+                .netns_start = s->netns_witness.start,
                 .boot_id = s->boot_id,
                 .state = (char *) "ready",
         };

@@ -10,6 +10,21 @@
 #include "core/manager.h"
 #include "store/store.h"
 
+/* What will tell that netns_path no longer leads to the namespace; all zero: nothing will. */
+typedef struct NetnsWitness {
+        bool seen;      /* the path led to it, as netmgrd saw itself */
+        uint64_t start; /* the path is of a process: when it started, clock ticks after boot */
+} NetnsWitness;
+
+/* Where netns-watch.c keeps a sandbox. */
+typedef struct SandboxWatch {
+        List queue;             /* to be looked at, or to be released */
+        List in_dir;            /* WatchedDir.sandboxes */
+        struct WatchedDir *dir; /* borrowed; NULL: only the sweep looks */
+        uint64_t release_usec; /* CLOCK_MONOTONIC: found dead, and until then the runtime may DEL it */
+        const char *release_reason; /* static */
+} SandboxWatch;
+
 struct Sandbox {
         Manager *manager;
         char *id;
@@ -19,6 +34,8 @@ struct Sandbox {
         char *netns_path;                         /* as the runtime said it */
         uint64_t netns_cookie;
         uint64_t netns_dev, netns_ino; /* pre-filter */
+        NetnsWitness netns_witness;
+        SandboxWatch watch;
         char *boot_id;
         List attachments; /* Attachment.by_sandbox */
         size_t n_attachments;
@@ -31,5 +48,11 @@ int sandbox_new(Manager *m, const char *id, Sandbox **ret);
 Sandbox *sandbox_free(Sandbox *s);
 /* Drops a sandbox without attachments from the Manager. */
 void sandbox_release_if_unused(Sandbox *s);
+/* An operation works on one of its attachments. */
+bool sandbox_is_busy(const Sandbox *s);
+/* A host end of it is there, as far as the monitor knows. */
+bool sandbox_has_link(const Sandbox *s);
+/* A host end of it vanished. */
+bool sandbox_lost_link(const Sandbox *s);
 int sandbox_load(Manager *m, SandboxRow *row);
 void sandbox_to_row(const Sandbox *s, SandboxRow *ret); /* borrows */

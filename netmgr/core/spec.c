@@ -53,6 +53,43 @@ void spec_clear(AttachmentSpec *s) {
         *s = (AttachmentSpec) { 0 };
 }
 
+static void *array_copy(const void *from, size_t n, size_t size) {
+        void *copy = calloc(n + 1, size);
+
+        if (copy && n > 0)
+                memcpy(copy, from, n * size);
+        return copy;
+}
+
+int spec_copy(const AttachmentSpec *from, AttachmentSpec *ret) {
+        AttachmentSpec s = *from;
+        int r = 0;
+
+        s.dns = (NetDns) { 0 };
+        s.n_sysctls = 0;
+        s.addresses = array_copy(from->addresses, from->n_addresses, sizeof(*s.addresses));
+        s.routes = array_copy(from->routes, from->n_routes, sizeof(*s.routes));
+        s.ports = array_copy(from->ports, from->n_ports, sizeof(*s.ports));
+        s.sysctls = new0(NetSysctl, from->n_sysctls + 1);
+        s.cni_name = from->cni_name ? strdup(from->cni_name) : NULL;
+        if (!s.addresses || !s.routes || !s.ports || !s.sysctls || (from->cni_name && !s.cni_name))
+                r = -ENOMEM;
+        for (; r >= 0 && s.n_sysctls < from->n_sysctls; s.n_sysctls++) {
+                const NetSysctl *y = &from->sysctls[s.n_sysctls];
+                s.sysctls[s.n_sysctls] = (NetSysctl) { strdup(y->name), strdup(y->value) };
+                if (!s.sysctls[s.n_sysctls].name || !s.sysctls[s.n_sysctls].value)
+                        r = -ENOMEM;
+        }
+        if (r >= 0)
+                r = net_dns_copy(&from->dns, &s.dns);
+        if (r < 0) {
+                spec_clear(&s);
+                return r;
+        }
+        *ret = s;
+        return 0;
+}
+
 void spec_ifb_name(const AttachmentSpec *s, char ret[static IF_NAMESIZE]) {
         snprintf(ret, IF_NAMESIZE, "nmi%" PRIx64, s->id);
 }

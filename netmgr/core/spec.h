@@ -53,6 +53,8 @@ typedef struct AttachmentSpec {
 } AttachmentSpec;
 
 void spec_clear(AttachmentSpec *s);
+/* For threads, who never see the attachment itself. */
+int spec_copy(const AttachmentSpec *from, AttachmentSpec *ret);
 
 /* What the typed columns of the row do not hold, as JSON: bridge, hairpin, routes, dns, node
  * addresses, CNI name. */

@@ -205,8 +205,7 @@ static int parse_answer(const char *text, const char *member, json_object **ret,
         return 0;
 }
 
-static int read_answer(sd_bus_message *reply, const char *member, json_object **ret,
-                       sd_bus_error *e) {
+int client_answer(sd_bus_message *reply, const char *member, json_object **ret, sd_bus_error *e) {
         const char *text;
         int r;
 
@@ -225,7 +224,7 @@ int client_describe(sd_bus *bus, const char *path, const char *interface, json_o
         r = client_call(bus, 0, path, interface, "Describe", &reply, e, NULL);
         if (r < 0)
                 return r;
-        return read_answer(reply, "Describe", ret, e);
+        return client_answer(reply, "Describe", ret, e);
 }
 
 int client_describe_all(sd_bus *bus, const char *what, json_object **ret, sd_bus_error *e) {
@@ -239,7 +238,7 @@ int client_describe_all(sd_bus *bus, const char *what, json_object **ret, sd_bus
                         "s", what);
         if (r < 0)
                 return r;
-        r = read_answer(reply, "DescribeAll", &object, e);
+        r = client_answer(reply, "DescribeAll", &object, e);
         if (r < 0)
                 return r;
 

@@ -53,6 +53,9 @@ int client_call_new(sd_bus *bus, const char *path, const char *interface, const 
 int client_call_send(sd_bus *bus, CallFlags flags, sd_bus_message *m, sd_bus_message **ret,
                      sd_bus_error *e);
 
+/* The JSON object that a method answers as a string. */
+int client_answer(sd_bus_message *reply, const char *method, json_object **ret, sd_bus_error *e);
+
 /* Describe() of an object, as a JSON object. */
 int client_describe(sd_bus *bus, const char *path, const char *interface, json_object **ret,
                     sd_bus_error *e);

@@ -40,6 +40,8 @@ static const Verb verbs[] = {
           "One sandbox (ID), attachment (ID/INTERFACE) or network (NAME)" },
         { "monitor", NULL, "", 0, 0, NULL, verb_monitor, "Print changes until interrupted" },
         { "reload", NULL, "", 0, 0, NULL, verb_reload, "Read netmgr.conf and networks.d again" },
+        { "gc", NULL, "", 0, 1U << OPTION_DRY_RUN, NULL, verb_gc,
+          "Release what belongs to dead sandboxes" },
         { "network", "add", "FILE", 1, 0, NULL, verb_network_add,
           "Add the network of a conflist (\"-\": stdin)" },
         { "network", "remove", "NAME", 1, 0, verb_network_remove_check, verb_network_remove,
@@ -68,6 +70,7 @@ static void usage(FILE *f) {
                 "  --host-ip=ADDRESS         address of the host that the port is on (default: all)\n"
                 "  --ingress=RATE, --egress=RATE, --ingress-burst=BITS, --egress-burst=BITS\n"
                 "                            such as 10M or 1.5G bit/s; 0 or none: no limit\n"
+                "  --dry-run                 only say what would be done\n"
                 "  --json=short|pretty|off   JSON instead of tables\n"
                 "  --no-legend               no headings; tab-separated when stdout is no terminal\n"
                 "  --bus-address=ADDRESS     D-Bus address (default: the system bus)\n"
@@ -87,6 +90,7 @@ static const struct option options[] = {
         { "ingress-burst", required_argument, NULL, VERB_OPTION + OPTION_INGRESS_BURST },
         { "egress", required_argument, NULL, VERB_OPTION + OPTION_EGRESS },
         { "egress-burst", required_argument, NULL, VERB_OPTION + OPTION_EGRESS_BURST },
+        { "dry-run", no_argument, NULL, VERB_OPTION + OPTION_DRY_RUN },
         { "json", required_argument, NULL, 'j' },
         { "no-legend", no_argument, NULL, 'l' },
         { "bus-address", required_argument, NULL, 'b' },
@@ -197,7 +201,7 @@ static int parse_options(int argc, char **argv, Ctl *ctl, const char **ret_addre
                 default:
                         if (c < VERB_OPTION)
                                 return 1;
-                        ctl->options[c - VERB_OPTION] = optarg;
+                        ctl->options[c - VERB_OPTION] = strempty(optarg);
                 }
         return 0;
 }

@@ -21,6 +21,7 @@ typedef enum VerbOption {
         OPTION_INGRESS_BURST,
         OPTION_EGRESS,
         OPTION_EGRESS_BURST,
+        OPTION_DRY_RUN, /* a flag: its value is "" */
         _OPTION_MAX,
 } VerbOption;
 
@@ -42,6 +43,8 @@ int verb_show_check(Ctl *ctl, char **args, sd_bus_error *e);
 int verb_show(Ctl *ctl, char **args, sd_bus_error *e);
 
 int verb_monitor(Ctl *ctl, char **args, sd_bus_error *e);
+
+int verb_gc(Ctl *ctl, char **args, sd_bus_error *e);
 
 int verb_reload(Ctl *ctl, char **args, sd_bus_error *e);
 

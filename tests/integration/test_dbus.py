@@ -15,7 +15,7 @@ MEMBERS = {
         "methods": {"ListSandboxes": ("", "a(ssso)"), "ListAttachments": ("", "a(sssso)"),
                     "ListNetworks": ("", "a(sso)"), "GetSandbox": ("s", "o"), "GetNetwork": ("s", "o"),
                     "AddNetwork": ("ssa{sv}", "o"), "RemoveNetwork": ("sa{sv}", ""), "Reload": ("", ""),
-                    "Describe": ("", "s"), "DescribeAll": ("s", "s")},
+                    "Describe": ("", "s"), "DescribeAll": ("s", "s"), "CollectGarbage": ("a{sv}", "s")},
         "properties": {"Version": "s", "Features": "as", "Health": "s", "HealthReasons": "as"},
         "signals": {"SandboxAdded": "so", "SandboxRemoved": "so", "AttachmentChanged": "osss"}},
     RUNTIME: {
@@ -245,7 +245,19 @@ def calls(host):
     conf = {"cniVersion": "1.0.0", "name": "green", "plugins": [
         {"type": "netmgr", "ipam": {"type": "local", "subnet": "10.97.30.0/24"}}]}
     return {"Reload": [], "AddNetwork": ["ssa{sv}", "green", json.dumps(conf), "0"],
-            "RemoveNetwork": ["sa{sv}", "green", "0"]}
+            "RemoveNetwork": ["sa{sv}", "green", "0"], "CollectGarbage": ["a{sv}", "0"]}
+
+
+# What everybody may call: it changes nothing.
+READING = {"ListSandboxes", "ListAttachments", "ListNetworks", "GetSandbox", "GetNetwork", "Describe", "DescribeAll"}
+
+
+def test_every_method_of_the_manager_reads_or_asks_polkit(host):
+    """A new method that changes something has to be among calls(), which are tried without leave."""
+    rows = host.run(["busctl", "--address=unix:path=/run/dbus/system_bus_socket", "introspect", BUS, ROOT,
+                     MANAGER]).stdout.splitlines()
+    methods = {r.split()[0].lstrip(".") for r in rows if len(r.split()) > 1 and r.split()[1] == "method"}
+    assert methods == READING | set(calls(host))
 
 
 @pytest.mark.host(polkit=True)

@@ -154,6 +154,8 @@ static _unused_ SandboxRow sandbox_row(const char *id) {
                               .netns_cookie = UINT64_MAX - 1,
                               .netns_dev = 4,
                               .netns_ino = UINT64_C(1) << 63,
+                              .netns_seen = true,
+                              .netns_start = 12345678,
                               .boot_id = TEXT("boot"),
                               .state = TEXT("ready") };
 }

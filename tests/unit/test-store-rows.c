@@ -71,6 +71,8 @@ static void test_sandbox(void **state) {
         assert_true(out.netns_cookie == in.netns_cookie); /* above 2^63: bit pattern */
         assert_true(out.netns_dev == in.netns_dev);
         assert_true(out.netns_ino == in.netns_ino);
+        assert_true(out.netns_seen);
+        assert_int_equal(out.netns_start, 12345678);
         assert_string_equal(out.boot_id, in.boot_id);
         assert_string_equal(out.state, in.state);
 
@@ -383,6 +385,57 @@ static void test_foreign_keys(void **state) {
                         3);
 }
 
+/* Another boot's rows go, with an event each; what is of this boot stays, and so does what rests. */
+static void test_other_boots(void **state) {
+        AttachmentRow second = attachment_row(2, "sb", "eth1"),
+                      of_now = attachment_row(3, "now", "eth0");
+        _cleanup_(store_closep) Store *s = open_store(*state);
+        PortRow port = port_row(1, "0.0.0.0", 8080);
+        ShapingRow shaping = { .attachment = 1, .mode = TEXT("police"), .ingress_rate = 1 };
+        AddressRow v6 = address_row(1, "host", "fd97::2/128");
+        SandboxRow now = sandbox_row("now");
+        size_t n_sandboxes, n_attachments;
+
+        put_base(s);
+        assert_ok(store_put_attachment(s, &second, &e));
+        v6.set_index = 2;
+        assert_ok(store_put_address(s, &v6, &e));
+        put_address(s, 1, "host", "10.97.0.2/32");
+        put_address(s, 0, "host", "10.97.0.9/32");
+        assert_ok(store_put_port(s, &port, &e));
+        assert_ok(store_put_shaping(s, &shaping, &e));
+        now.boot_id = TEXT("this boot");
+        assert_ok(store_put_sandbox(s, &now, &e));
+        assert_ok(store_put_attachment(s, &of_now, &e));
+
+        assert_ok(store_end_other_boots(s, "this boot", 77, &n_sandboxes, &n_attachments, &e));
+        assert_int_equal(n_sandboxes, 1);
+        assert_int_equal(n_attachments, 2);
+        assert_int_equal(ask(*state, "SELECT count(*) FROM sandbox WHERE id = 'now'"), 1);
+        assert_int_equal(ask(*state, "SELECT max(id) FROM attachment"), 3);
+        assert_int_equal(ask(*state, "SELECT count(*) FROM address WHERE address = '10.97.0.9'"),
+                         1);
+        assert_int_equal(ask(*state, "SELECT (SELECT count(*) FROM sandbox) * 10000"
+                                     " + (SELECT count(*) FROM attachment) * 1000"
+                                     " + (SELECT count(*) FROM address) * 100"
+                                     " + (SELECT count(*) FROM port) * 10"
+                                     " + (SELECT count(*) FROM shaping)"),
+                         11100);
+        assert_int_equal(ask(*state, "SELECT count(*) FROM event WHERE op = 'reboot' AND usec = 77"
+                                     " AND network = 'net' AND sandbox = 'sb' AND ((ifname = 'eth0'"
+                                     " AND addresses = '10.97.0.2/32,fd97::2/128')"
+                                     " OR (ifname = 'eth1' AND addresses IS NULL))"),
+                         2);
+
+        /* nothing is of this boot: not even the rest period holds */
+        assert_ok(store_end_other_boots(s, "next boot", 78, &n_sandboxes, &n_attachments, &e));
+        assert_int_equal(n_sandboxes, 1);
+        assert_int_equal(ask(*state, "SELECT count(*) FROM address"), 0);
+        assert_ok(store_end_other_boots(s, "next boot", 79, &n_sandboxes, &n_attachments, &e));
+        assert_int_equal(n_sandboxes + n_attachments, 0);
+        assert_int_equal(ask(*state, "SELECT count(*) FROM event"), 3);
+}
+
 static void test_one_interface_once(void **state) {
         AttachmentRow again = attachment_row(2, "sb", "eth0");
         _cleanup_(store_closep) Store *s = open_store(*state);
@@ -517,6 +570,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 in_dir(test_network),
                 in_dir(test_sandbox),
+                in_dir(test_other_boots),
                 in_dir(test_attachment),
                 in_dir(test_last_id_outlives_the_rows),
                 in_dir(test_addresses),
