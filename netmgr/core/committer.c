@@ -107,6 +107,10 @@ static void write_all(Committer *c, List *group) {
         }
 }
 
+static bool is_to_enforce(const Commit *commit) {
+        return commit->enforce && (commit->written || commit->enforce_anyway);
+}
+
 static int enforce_one(Committer *c, Commit *commit, Error *e) {
         int r = commit->enforce(commit, c->firewall);
         if (r < 0) {
@@ -119,7 +123,7 @@ static int enforce_one(Committer *c, Commit *commit, Error *e) {
 static int enforce_group(Committer *c, List *group) {
         for (List *p = group->next; p != group; p = p->next) {
                 Commit *commit = (Commit *) list_entry(p, Task, list);
-                if (!commit->enforce || !commit->written)
+                if (!is_to_enforce(commit))
                         continue;
                 int r = commit->enforce(commit, c->firewall);
                 if (r < 0) {
@@ -136,8 +140,11 @@ static void enforce_all(Committer *c, List *group) {
                 return;
         for (List *p = group->next; p != group; p = p->next) {
                 Commit *commit = (Commit *) list_entry(p, Task, list);
-                if (commit->enforce && commit->written)
-                        commit->task.r = enforce_one(c, commit, &commit->task.error);
+                if (!is_to_enforce(commit))
+                        continue;
+                int r = enforce_one(c, commit, &commit->task.error);
+                if (commit->task.r >= 0)
+                        commit->task.r = r;
         }
 }
 
@@ -203,6 +210,10 @@ bool committer_owe(Committer *c, Commit *commit) {
         list_append(&c->owed, &commit->task.list);
         timer_start(c->event, c->retry, OWED_RETRY_USEC);
         return true;
+}
+
+bool committer_owes(const Committer *c) {
+        return c && !list_is_empty(&c->owed);
 }
 
 int committer_new(sd_event *event, Mailbox *mailbox, Store *store, Firewall *firewall,

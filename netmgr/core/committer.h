@@ -23,6 +23,7 @@ struct Commit {
         /* Puts changes of the rule tables together, once the rows are in the ledger; NULL: none. May
          * run twice. */
         int (*enforce)(Commit *commit, Firewall *firewall);
+        bool enforce_anyway; /* also when the rows could not be written */
         bool written; /* out: the rows are in the ledger, whatever became of the rule tables */
         bool owed;    /* failed before and is tried again: see committer_owe() */
 };
@@ -45,3 +46,5 @@ void committer_submit(Committer *c, Commit *commit);
  * has ended; the next start settles it.
  */
 bool committer_owe(Committer *c, Commit *commit);
+/* Whether something is; accepts NULL. */
+bool committer_owes(const Committer *c);

@@ -340,6 +340,9 @@ static void network_take_down(Network *n) {
 
         if (n->state == NETWORK_REMOVING || n->state == NETWORK_ENSURING)
                 return;
+        /* Rows that refer to it may be among those; reconcile comes again when they are written. */
+        if (!n->dropped && committer_owes(n->manager->committer))
+                return;
         if (!n->bridge_created) {
                 network_drop(n);
                 return;

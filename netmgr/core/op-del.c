@@ -76,6 +76,8 @@ static void end_written(Task *task) {
         /* It is gone, and has been answered: a full disk can delay its end, never prevent it. */
         if (task->r < 0 && committer_owe(rel->manager->committer, &rel->commit))
                 return;
+        if (rel->commit.owed)
+                reconcile_soon(rel->manager); /* its network may go now */
         rel->writing = false;
         release_maybe_free(rel);
 }
@@ -228,6 +230,7 @@ void attachment_release(Attachment *a, const char *op, const char *reason, Relea
         rel->writing = true;
         rel->commit.write = write_releasing;
         rel->commit.enforce = enforce_concerns(a) ? enforce_releasing : NULL;
+        rel->commit.enforce_anyway = true;
         rel->commit.task.deliver = releasing_written;
         committer_submit(rel->manager->committer, &rel->commit);
 }
