@@ -208,8 +208,6 @@ static int run_plain(Store *s, StoreStmt which, Error *e) {
 }
 
 int store_begin(Store *s, Error *e) {
-        /* Of a transaction whose end failed, and whose rollback had no memory. */
-        store_rollback(s);
         return run_plain(s, STMT_BEGIN, e);
 }
 

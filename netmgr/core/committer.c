@@ -40,6 +40,8 @@ static int step(const char *name, Error *e) {
 
 static int write_group(Store *store, List *group, Error *e) {
         int r = step("ledger-begin", e);
+        /* Of a transaction whose end failed, and whose rollback had no memory. */
+        store_rollback(store);
         if (r >= 0)
                 r = store_begin(store, e);
         if (r < 0)

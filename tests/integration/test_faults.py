@@ -152,7 +152,11 @@ class Gc(Operation):
         self.cni("ADD", ROUTED)
 
     def run(self):
-        must(self.host.cni("GC", {**self.conf, "cni.dev/valid-attachments": []}))
+        must(self.host.cni("GC", {**self.conf, "cni.dev/valid-attachments": []}, timeout=LIMIT))
+
+    def restore(self):
+        # it lives, so it was spared
+        self.cni("DEL", ROUTED)
 
 
 class OnBox(Operation):
@@ -349,13 +353,13 @@ class Loop:
         for more in range(n + 1, n + 4):
             self.once(what, more, error)
 
-    def sample(self, rng, seconds):
+    def sample(self, rng, seconds, failures=tuple(FAILURES)):
         end = time.monotonic() + seconds
-        totals = {what: self.count(what) for what in {w for w, _ in FAILURES}}
-        some = [f for f in FAILURES if totals[f[0]]]
+        totals = {what: self.count(what) for what in {w for w, _ in failures}}
+        some = [f for f in failures if totals[f[0]]]
         while time.monotonic() < end:
             # half of them memory: it has the most places
-            what, error = rng.choice(some) if rng.random() < 0.5 else FAILURES[0]
+            what, error = rng.choice(some) if rng.random() < 0.5 else some[0]
             self.once(what, rng.randint(1, totals[what]), error, rng.choice([1, 1, 1, 2, 5]))
 
     def compare(self):
@@ -401,3 +405,92 @@ def run_loop(loop):
 def test_nth_failure(operation):
     with faulty_host() as (host, faults):
         run_loop(Loop(host, faults, operation))
+
+
+NSD_FAILURES = [f for f in FAILURES if f[0] in ("malloc", "unix-send", "unix-recv", "open", "socket", "accept")]
+
+
+def test_nth_failure_of_nsd():
+    """netmgr-nsd lives, and netmgrd answers with an error of its own."""
+    with faulty_host(["nsd"]) as (host, faults):
+        loop = Loop(host, faults, Add, "netmgr-nsd")
+        pid = host.nsd.pid
+        loop.quiet()
+        rng = random.Random(SEED)
+        print(f"NETMGR_TEST_SEED={SEED}")
+        if FULL:
+            for what, error in NSD_FAILURES:
+                loop.every(what, error)
+        else:
+            loop.sample(rng, SECONDS, NSD_FAILURES)
+        assert host.nsd.running and host.nsd.pid == pid, loop.last
+        loop.compare()
+        assert loop.tries
+
+
+PLUGIN_FAILURES = [f for f in FAILURES if f[0] in ("malloc", "unix-send", "unix-recv", "open", "socket")]
+PLUGIN_FAILURES += [("read", errno.EIO), ("read", errno.EINTR)]
+
+
+def plugin_answer(reply, verb, where):
+    """Success, or one JSON object with a code of the field and a sentence; never a signal."""
+    assert reply.status in (0, 1), f"{where}: status {reply.status}: {reply}"
+    if reply.status == 1:
+        error = reply.json
+        # 4: CNI_NETNS cannot be opened; 5: stdin cannot be read
+        assert error["code"] in CODES | {4, 5, 999} and error["msg"], f"{where}: {error}"
+        assert set(error) <= {"cniVersion", "code", "msg", "details"}, f"{where}: {error}"
+    elif verb == "ADD":
+        assert reply.json["ips"], where
+    elif verb == "VERSION":
+        assert "1.0.0" in reply.json["supportedVersions"], where
+    else:
+        assert reply.stdout == "", where
+
+
+@pytest.mark.parametrize("verb", ["VERSION", "ADD", "CHECK", "DEL", "STATUS"])
+def test_nth_failure_of_plugin(verb):
+    with faulty_host([]) as (host,):
+        faults = Faults(host, "netmgr")
+        env = {**faults.env, "NETMGR_FAULTS_PROGRAM": "netmgr"}
+        pod = host.pod()
+        conf = {**ROUTED, "cniVersion": "1.1.0"}
+
+        def call(what, env=None, conf=conf):
+            return host.cni(what, conf, "box", "eth0", pod.path, env=env, timeout=LIMIT)
+
+        def once(what, n, error, count=1):
+            if verb in ("CHECK", "DEL"):
+                call("ADD").expect_ok()
+            given = {**conf, "prevResult": result} if verb == "CHECK" else conf
+            if verb == "CHECK":
+                given["prevResult"]["ips"] = call_ips()
+            with faults.armed(what, n, error, count):
+                reply = call(verb, env, given)
+            where = f"{verb}: {errno.errorcode[error]} of {what} {n} [{faults.where('netmgr')}]"
+            assert faults.hits or reply.ok, f"a failure without a fault: {where}: {reply}"
+            plugin_answer(reply, verb, where)
+            if verb in ("ADD", "CHECK", "DEL"):
+                call("DEL").expect_ok()
+            return faults.hits > 0 or faults.skipped > 0
+
+        def call_ips():
+            return [{"address": r["address"] + "/" + str(r["prefix"])}
+                    for r in host.sql("SELECT address, prefix FROM address WHERE attachment IS NOT NULL")]
+
+        result = call("ADD").expect_ok().json
+        call("DEL").expect_ok()
+        rng = random.Random(SEED)
+        print(f"NETMGR_TEST_SEED={SEED}")
+        tries, end = 0, time.monotonic() + SECONDS
+        for what, error in PLUGIN_FAILURES:
+            n = 1
+            while FULL and once(what, n, error):
+                n, tries = n + 1, tries + 1
+        while not FULL and time.monotonic() < end:
+            what, error = rng.choice(PLUGIN_FAILURES) if rng.random() < 0.6 else PLUGIN_FAILURES[0]
+            tries += once(what, rng.randint(1, 200 if what == "malloc" else 12), error, rng.choice([1, 1, 3]))
+        print(f"{verb}: {tries} faults met")
+        assert tries
+        pod.delete()
+        host.assert_nothing_left()

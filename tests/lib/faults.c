@@ -29,6 +29,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 enum Class {
@@ -60,6 +61,7 @@ struct Control {
         uint64_t n_frames, base;  /* out: where the first failure was, and where the program lies */
         _Atomic uint64_t live;    /* out: allocations that are not freed */
         _Atomic uint64_t skipped; /* out: calls that were spared */
+        _Atomic int64_t clock_offset; /* seconds that CLOCK_REALTIME is ahead */
         uint64_t frames[FRAMES];
 };
 
@@ -78,10 +80,10 @@ static uint64_t program_base(void) {
 }
 
 __attribute__((constructor)) static void map_control(void) {
-        const char *path = getenv("NETMGR_FAULTS");
+        const char *path = getenv("NETMGR_FAULTS"), *only = getenv("NETMGR_FAULTS_PROGRAM");
         void *frames[2];
 
-        if (!path)
+        if (!path || (only && strcmp(only, program_invocation_short_name) != 0))
                 return;
         int fd = open(path, O_RDWR | O_CLOEXEC);
         if (fd < 0)
@@ -254,6 +256,16 @@ int accept4(int fd, struct sockaddr *from, socklen_t *size, int flags) {
 }
 int epoll_wait(int fd, struct epoll_event *events, int n, int timeout) {
         return must_fail(CLASS_EPOLL) ? -1 : NEXT(epoll_wait)(fd, events, n, timeout);
+}
+
+/* ---- the clock ---------------------------------------------------------------------------------- */
+
+int clock_gettime(clockid_t clock, struct timespec *ret) {
+        int r = NEXT(clock_gettime)(clock, ret);
+
+        if (r == 0 && clock == CLOCK_REALTIME && control)
+                ret->tv_sec += atomic_load(&control->clock_offset);
+        return r;
 }
 
 /* ---- files ------------------------------------------------------------------------------------ */

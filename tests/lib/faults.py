@@ -17,7 +17,7 @@ import subprocess
 
 CLASSES = ["", "malloc", "netlink-send", "netlink-recv", "unix-send", "unix-recv", "sync", "open", "write",
            "truncate", "socket", "epoll", "accept", "read"]
-HEAD = struct.Struct("=IIIIQQQQQQ")  # class error count hits calls nth n_frames base live skipped
+HEAD = struct.Struct("=IIIIQQQQQQq")  # class error count hits calls nth n_frames base live skipped clock_offset
 FRAMES = 24
 NEVER = 1 << 62
 
@@ -47,12 +47,16 @@ class Faults:
         """Allocations of the program that are not freed."""
         return self._head()[8]
 
+    def set_clock(self, seconds):
+        """How far the program's wall clock is ahead of the machine's."""
+        struct.pack_into("=q", self.map, HEAD.size - 8, seconds)
+
     def arm(self, what, nth, error, count=1):
         head = list(self._head())
         head[1:7] = [error, count, 0, 0, nth, 0]
         struct.pack_into("=I", self.map, 0, 0)
         struct.pack_into("=IIIQQQ", self.map, 4, *head[1:7])
-        struct.pack_into("=Q", self.map, HEAD.size - 8, 0)
+        struct.pack_into("=Q", self.map, HEAD.size - 16, 0)
         struct.pack_into("=I", self.map, 0, CLASSES.index(what))
 
     def disarm(self):
