@@ -73,6 +73,46 @@ static const char *const migrations[STORE_SCHEMA_VERSION] = {
         /* 3: what tells, later, that the path of a sandbox no longer leads to its namespace. */
         "ALTER TABLE sandbox ADD COLUMN netns_seen INTEGER NOT NULL DEFAULT 0;"
         "ALTER TABLE sandbox ADD COLUMN netns_start INTEGER NOT NULL DEFAULT 0;",
+
+        /* 4: which of an attachment and a spooled DEL came first. */
+        "ALTER TABLE attachment ADD COLUMN created_boot_usec INTEGER NOT NULL DEFAULT 0;",
+
+        /* 5: the audit trail answers questions. since_usec is set (0: unknown) where the event ends what
+         * an attachment held; those are found by address, sandbox and pod. What an older event ended is
+         * concluded from the one before it. */
+        "ALTER TABLE event ADD COLUMN attachment INTEGER;"
+        "ALTER TABLE event ADD COLUMN since_usec INTEGER;"
+        "ALTER TABLE event ADD COLUMN host_ifname TEXT;"
+        "ALTER TABLE event ADD COLUMN pod_namespace TEXT;"
+        "ALTER TABLE event ADD COLUMN pod_name TEXT;"
+        "ALTER TABLE event ADD COLUMN pod_uid TEXT;"
+        "ALTER TABLE event ADD COLUMN ports TEXT;"
+
+        "CREATE INDEX event_before ON event (sandbox, seq);"
+        "UPDATE event SET since_usec = coalesce((SELECT iif(b.op = 'add', b.usec, 0) FROM event AS b"
+        "  WHERE b.sandbox = event.sandbox AND b.network IS event.network AND b.ifname IS event.ifname"
+        "  AND b.seq < event.seq ORDER BY b.seq DESC LIMIT 1), 0)"
+        " WHERE op <> 'add';"
+        "DROP INDEX event_before;"
+
+        "CREATE INDEX event_ended ON event (usec) WHERE since_usec IS NOT NULL;"
+        "CREATE INDEX event_sandbox ON event (sandbox, usec) WHERE since_usec IS NOT NULL;"
+        "CREATE INDEX event_pod ON event (pod_namespace, pod_name, usec)"
+        " WHERE since_usec IS NOT NULL AND pod_name IS NOT NULL;"
+        "CREATE INDEX event_change ON event (attachment, seq)"
+        " WHERE since_usec IS NULL AND op <> 'add';"
+
+        "CREATE TABLE event_address ("
+        " address TEXT NOT NULL, usec INTEGER NOT NULL,"
+        " seq INTEGER NOT NULL REFERENCES event (seq) ON DELETE CASCADE,"
+        " PRIMARY KEY (address, usec, seq)) STRICT, WITHOUT ROWID;"
+        "CREATE INDEX event_address_seq ON event_address (seq);"
+        "WITH RECURSIVE part (seq, usec, address, rest) AS ("
+        "  SELECT seq, usec, '', addresses || ',' FROM event WHERE since_usec IS NOT NULL AND addresses <> ''"
+        "  UNION ALL SELECT seq, usec, substr(rest, 1, instr(rest, ',') - 1), substr(rest, instr(rest, ',') + 1)"
+        "  FROM part WHERE rest <> '')"
+        " INSERT OR IGNORE INTO event_address"
+        " SELECT substr(address, 1, instr(address || '/', '/') - 1), usec, seq FROM part WHERE address <> '';",
 };
 
 static int get_number(Store *s, const char *sql, int64_t *ret, Error *e) {

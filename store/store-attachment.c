@@ -41,6 +41,7 @@ static int read_attachment(sqlite3_stmt *stmt, AttachmentRow *row) {
         if (!column_text(stmt, 14, &row->config_hash) || !column_text(stmt, 15, &row->plan))
                 return -ENOMEM;
         row->created_usec = column_u64(stmt, 16);
+        row->created_boot_usec = column_u64(stmt, 17);
         return 0;
 }
 
@@ -110,6 +111,7 @@ int store_put_attachment(Store *s, const AttachmentRow *row, Error *e) {
         bind_text(stmt, 15, row->config_hash);
         bind_text(stmt, 16, row->plan);
         bind_u64(stmt, 17, row->created_usec);
+        bind_u64(stmt, 18, row->created_boot_usec);
         int r = store_run(s, stmt, "writing an attachment", e);
         return r < 0 ? r : put_sequence(s, row->id, e);
 }

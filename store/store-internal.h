@@ -17,6 +17,7 @@ typedef enum StoreStmt {
         STMT_DELETE_NETWORK,
         STMT_LOAD_SANDBOXES,
         STMT_PUT_SANDBOX,
+        STMT_CLAIM_SANDBOX,
         STMT_DELETE_SANDBOX,
         STMT_LOAD_ATTACHMENTS,
         STMT_PUT_ATTACHMENT,
@@ -41,8 +42,21 @@ typedef enum StoreStmt {
         STMT_PUT_CURSOR,
         STMT_DELETE_CURSORS,
         STMT_ADD_EVENT,
+        STMT_ADD_EVENT_ADDRESS,
         STMT_TRIM_EVENTS,
+        STMT_HISTORY_ENDED,
+        STMT_HISTORY_ENDED_ADDRESS,
+        STMT_HISTORY_ENDED_SANDBOX,
+        STMT_HISTORY_ENDED_POD,
+        STMT_HISTORY_HELD,
+        STMT_HISTORY_HELD_ADDRESS,
+        STMT_HISTORY_HELD_SANDBOX,
+        STMT_HISTORY_HELD_POD,
+        STMT_HISTORY_PORTS,
+        STMT_HISTORY_CHANGES,
+        STMT_FIND_SANDBOX,
         STMT_BOOT_EVENTS,
+        STMT_BOOT_EVENT_ADDRESSES,
         STMT_BOOT_RESTED,
         STMT_BOOT_ADDRESSES,
         STMT_BOOT_ATTACHMENTS,
@@ -91,6 +105,9 @@ static inline uint64_t column_u64(sqlite3_stmt *stmt, int at) {
 bool column_text(sqlite3_stmt *stmt, int at, char **ret);
 /* A text that must be an address. */
 int column_addr(sqlite3_stmt *stmt, int at, InAddr *ret);
+
+/* A port from the columns of STMT_LOAD_PORTS. */
+int port_row_read(sqlite3_stmt *stmt, PortRow *row);
 
 /* Whose file it is, before anything is written to it. 0 and its schema version (0: empty), -EUCLEAN
  * for somebody else's or a damaged one, -EPROTONOSUPPORT for a newer one. */

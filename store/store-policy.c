@@ -2,6 +2,9 @@
 
 /* Tables `port` and `shaping`: what is published of an attachment, and how fast it may be. */
 
+#include <stdio.h>
+
+#include "base/limits.h"
 #include "store/store-internal.h"
 
 /* A person with sqlite3 reads "tcp" rather than 6. */
@@ -50,7 +53,7 @@ void shaping_row_clear(ShapingRow *r) {
         *r = (ShapingRow) { 0 };
 }
 
-static int read_port(sqlite3_stmt *stmt, PortRow *row) {
+int port_row_read(sqlite3_stmt *stmt, PortRow *row) {
         row->attachment = column_u64(stmt, 0);
         if (column_addr(stmt, 1, &row->host) < 0 || !column_protocol(stmt, 2, &row->protocol) ||
             !column_port(stmt, 3, &row->host_port) || !column_port(stmt, 4, &row->container_port))
@@ -59,7 +62,7 @@ static int read_port(sqlite3_stmt *stmt, PortRow *row) {
 }
 
 int store_load_ports(Store *s, int (*cb)(PortRow *row, void *userdata), void *userdata, Error *e) {
-        STORE_WALK(s, STMT_LOAD_PORTS, PortRow, read_port, port_row_clear, "ports");
+        STORE_WALK(s, STMT_LOAD_PORTS, PortRow, port_row_read, port_row_clear, "ports");
 }
 
 /* Everything that a port's key may be wrong in; a row that could not be read again is not written. */
@@ -163,4 +166,50 @@ int store_put_shaping(Store *s, const ShapingRow *row, Error *e) {
         bind_u64(stmt, 5, row->egress_rate);
         bind_u64(stmt, 6, row->egress_burst);
         return store_run(s, stmt, "writing limits", e);
+}
+
+/* ---- as text ---------------------------------------------------------------------------------- */
+
+static bool follows(const PortRow *first, const PortRow *p, unsigned distance) {
+        return p->protocol == first->protocol && in_addr_equal(&p->host, &first->host) &&
+               p->host_port == first->host_port + distance &&
+               p->container_port == first->container_port + distance;
+}
+
+/* "-9" of the range's last port, or nothing. */
+static const char *to_last(unsigned first, unsigned distance, char buf[static 8]) {
+        snprintf(buf, 8, distance ? "-%u" : "", (first + distance) & 0xffffU);
+        return buf;
+}
+
+char *ports_format(const PortRow *ports, size_t n) {
+        /* Room for one more range and for the end. */
+        char *text = malloc(EVENT_PORTS_MAX + 1), last[2][8];
+        size_t size = 0, room = EVENT_PORTS_MAX - strlen(",...");
+
+        if (!text)
+                return NULL;
+        text[0] = '\0';
+        for (size_t i = 0, k; i < n; i = k) {
+                const PortRow *p = &ports[i];
+                bool v6 = p->host.family == AF_INET6;
+                char one[160];
+
+                for (k = i + 1; k < n && follows(p, &ports[k], (unsigned) (k - i));)
+                        k++;
+                int len = snprintf(one, sizeof(one), "%s%s%s%s:%u%s->%u%s/%s", i ? "," : "",
+                                   v6 ? "[" : "", IN_ADDR_STR(&p->host), v6 ? "]" : "",
+                                   p->host_port,
+                                   to_last(p->host_port, (unsigned) (k - i - 1), last[0]),
+                                   p->container_port,
+                                   to_last(p->container_port, (unsigned) (k - i - 1), last[1]),
+                                   strempty(protocol_name(p->protocol)));
+                if (size + (size_t) len > room) {
+                        strcpy(text + size, ",...");
+                        break;
+                }
+                memcpy(text + size, one, (size_t) len + 1);
+                size += (size_t) len;
+        }
+        return text;
 }

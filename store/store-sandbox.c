@@ -2,6 +2,7 @@
 
 /* Table `sandbox`, and the end of all sandboxes of another boot. */
 
+#include "base/limits.h"
 #include "store/store-internal.h"
 
 void sandbox_row_clear(SandboxRow *r) {
@@ -58,6 +59,17 @@ int store_put_sandbox(Store *s, const SandboxRow *row, Error *e) {
         return store_run(s, stmt, "writing a sandbox", e);
 }
 
+int store_claim_sandbox(Store *s, const SandboxRow *row, Error *e) {
+        _cleanup_stmt_ sqlite3_stmt *stmt = store_stmt(s, STMT_CLAIM_SANDBOX, e);
+        const char *texts[] = { row->id, row->runtime, row->state };
+
+        if (!stmt)
+                return -EUCLEAN;
+        for (size_t i = 0; i < ELEMENTSOF(texts); i++)
+                bind_text(stmt, (int) i + 1, texts[i]);
+        return store_run(s, stmt, "claiming a sandbox", e);
+}
+
 int store_delete_sandbox(Store *s, const char *id, Error *e) {
         _cleanup_stmt_ sqlite3_stmt *stmt = store_stmt(s, STMT_DELETE_SANDBOX, e);
         if (!stmt)
@@ -68,7 +80,8 @@ int store_delete_sandbox(Store *s, const char *id, Error *e) {
 
 int store_end_other_boots(Store *s, const char *boot_id, uint64_t usec, size_t *ret_sandboxes,
                           size_t *ret_attachments, Error *e) {
-        static const StoreStmt steps[] = { STMT_BOOT_EVENTS, STMT_BOOT_RESTED, STMT_BOOT_ADDRESSES,
+        static const StoreStmt steps[] = { STMT_BOOT_EVENTS,      STMT_BOOT_EVENT_ADDRESSES,
+                                           STMT_BOOT_RESTED,      STMT_BOOT_ADDRESSES,
                                            STMT_BOOT_ATTACHMENTS, STMT_BOOT_SANDBOXES };
         size_t changes[ELEMENTSOF(steps)];
 
@@ -77,14 +90,16 @@ int store_end_other_boots(Store *s, const char *boot_id, uint64_t usec, size_t *
                 if (!stmt)
                         return -EUCLEAN;
                 bind_text(stmt, 1, boot_id);
-                if (steps[i] == STMT_BOOT_EVENTS)
+                if (sqlite3_bind_parameter_count(stmt) > 1)
                         bind_u64(stmt, 2, usec);
+                if (steps[i] == STMT_BOOT_EVENTS)
+                        sqlite3_bind_int(stmt, 3, EVENT_PORTS_MAX);
                 int r = store_run(s, stmt, "releasing what another boot left", e);
                 if (r < 0)
                         return r;
                 changes[i] = (size_t) sqlite3_changes(s->db);
         }
-        *ret_attachments = changes[3];
-        *ret_sandboxes = changes[4];
+        *ret_attachments = changes[4];
+        *ret_sandboxes = changes[5];
         return 0;
 }

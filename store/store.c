@@ -10,9 +10,25 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log-ids.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "store/store-internal.h"
+
+/* The same columns from both halves of the past: what has ended, and what is held. */
+#define HISTORY_ENDED(from_where_order)                                                            \
+        "SELECT e.attachment, e.since_usec, e.usec, e.op, e.reason, e.network, e.sandbox,"         \
+        " e.ifname, e.host_ifname, e.pod_namespace, e.pod_name, e.pod_uid, e.addresses, e.ports"   \
+        " FROM " from_where_order
+#define ENDED_LATER "e.since_usec IS NOT NULL AND e.usec >= ?1"
+#define NEWEST      " ORDER BY e.usec DESC, e.seq DESC"
+#define HISTORY_HELD(where)                                                                         \
+        "SELECT a.id, a.created_usec, 0, NULL, NULL, a.network, a.sandbox, a.ifname,"               \
+        " a.host_ifname, s.pod_namespace, s.pod_name, s.pod_uid,"                                   \
+        " (SELECT group_concat(address || '/' || prefix) FROM (SELECT address, prefix FROM address" \
+        "  WHERE attachment = a.id ORDER BY set_index)), NULL"                                      \
+        " FROM attachment AS a JOIN sandbox AS s ON s.id = a.sandbox WHERE " where                  \
+        " ORDER BY a.id DESC"
 
 static const char *const sql[_STMT_MAX] = {
         [STMT_BEGIN] = "BEGIN IMMEDIATE",
@@ -35,14 +51,16 @@ static const char *const sql[_STMT_MAX] = {
                         " ON CONFLICT (id) DO UPDATE SET runtime = ?2, pod_namespace = ?3, pod_name = ?4,"
                         " pod_uid = ?5, labels = ?6, netns_path = ?7, netns_cookie = ?8, netns_dev = ?9,"
                         " netns_ino = ?10, boot_id = ?11, state = ?12, netns_seen = ?13, netns_start = ?14",
+        [STMT_CLAIM_SANDBOX] = "UPDATE sandbox SET runtime = ?2, state = ?3 WHERE id = ?1",
         [STMT_DELETE_SANDBOX] = "DELETE FROM sandbox WHERE id = ?1",
         [STMT_LOAD_ATTACHMENTS] =
                         "SELECT id, network, sandbox, ifname, kind, state, request, result, host_ifname,"
-                        " host_ifindex, host_mac, mac, mtu, policy_group, config_hash, plan, created_usec"
+                        " host_ifindex, host_mac, mac, mtu, policy_group, config_hash, plan, created_usec,"
+                        " created_boot_usec"
                         " FROM attachment ORDER BY id",
         [STMT_PUT_ATTACHMENT] =
                         "INSERT INTO attachment VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,"
-                        " ?13, ?14, ?15, ?16, ?17)"
+                        " ?13, ?14, ?15, ?16, ?17, ?18)"
                         " ON CONFLICT (id) DO UPDATE SET state = ?6, request = ?7, result = ?8,"
                         " host_ifname = ?9, host_ifindex = ?10, host_mac = ?11, mac = ?12, mtu = ?13,"
                         " policy_group = ?14, config_hash = ?15, plan = ?16",
@@ -97,17 +115,58 @@ static const char *const sql[_STMT_MAX] = {
                             " ON CONFLICT (network, set_index) DO UPDATE SET address = ?3",
         [STMT_DELETE_CURSORS] = "DELETE FROM cursor WHERE network = ?1",
         [STMT_ADD_EVENT] =
-                        "INSERT INTO event (usec, op, network, sandbox, ifname, addresses, reason)"
-                        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        [STMT_TRIM_EVENTS] = "DELETE FROM event WHERE seq <= ?1",
+                        "INSERT INTO event (usec, since_usec, attachment, op, network, sandbox, ifname,"
+                        " host_ifname, pod_namespace, pod_name, pod_uid, addresses, ports, reason)"
+                        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+        [STMT_ADD_EVENT_ADDRESS] = "INSERT OR IGNORE INTO event_address VALUES (?1, ?2, ?3)",
+        [STMT_TRIM_EVENTS] = "DELETE FROM event WHERE seq IN"
+                             " (SELECT seq FROM event WHERE seq <= ?1 ORDER BY seq LIMIT ?2)",
+        [STMT_HISTORY_ENDED] = HISTORY_ENDED("event AS e WHERE " ENDED_LATER NEWEST),
+        [STMT_HISTORY_ENDED_ADDRESS] =
+                        HISTORY_ENDED("event_address AS x JOIN event AS e ON e.seq = x.seq"
+                                      " WHERE x.address = ?2 AND x.usec >= ?1"
+                                      " ORDER BY x.usec DESC, x.seq DESC"),
+        [STMT_HISTORY_ENDED_SANDBOX] =
+                        HISTORY_ENDED("event AS e WHERE e.sandbox = ?2 AND " ENDED_LATER NEWEST),
+        [STMT_HISTORY_ENDED_POD] =
+                        HISTORY_ENDED("event AS e WHERE e.pod_namespace = ?2 AND e.pod_name = ?3"
+                                      " AND " ENDED_LATER NEWEST),
+        [STMT_HISTORY_HELD] = HISTORY_HELD("TRUE"),
+        [STMT_HISTORY_HELD_ADDRESS] = HISTORY_HELD(
+                        "a.id IN (SELECT attachment FROM address WHERE address = ?2 AND pool IN"
+                        " (SELECT 'host' UNION SELECT name FROM network))"),
+        [STMT_HISTORY_HELD_SANDBOX] = HISTORY_HELD("a.sandbox = ?2"),
+        [STMT_HISTORY_HELD_POD] = HISTORY_HELD("s.pod_namespace = ?2 AND s.pod_name = ?3"),
+        [STMT_HISTORY_PORTS] =
+                        "SELECT attachment, host_address, protocol, host_port, container_port"
+                        " FROM port WHERE attachment = ?1"
+                        " ORDER BY protocol, host_address, host_port",
+        [STMT_HISTORY_CHANGES] =
+                        "SELECT usec, op, ports FROM event WHERE attachment = ?1 AND since_usec IS NULL"
+                        " AND op <> 'add' ORDER BY seq DESC LIMIT ?2",
+        [STMT_FIND_SANDBOX] =
+                        "SELECT sandbox FROM event WHERE since_usec IS NOT NULL AND sandbox >= ?1"
+                        " AND sandbox < ?2 UNION SELECT id FROM sandbox WHERE id >= ?1 AND id < ?2"
+                        " ORDER BY 1 LIMIT 2",
+        /* As trail_end() would, but for the ranges of ports. */
         [STMT_BOOT_EVENTS] =
-                        "INSERT INTO event (usec, op, network, sandbox, ifname, addresses, reason)"
-                        " SELECT ?2, 'reboot', a.network, a.sandbox, a.ifname,"
+                        "INSERT INTO event (usec, since_usec, attachment, op, network, sandbox, ifname,"
+                        " host_ifname, pod_namespace, pod_name, pod_uid, addresses, ports, reason)"
+                        " SELECT ?2, a.created_usec, a.id, 'reboot', a.network, a.sandbox, a.ifname,"
+                        " a.host_ifname, s.pod_namespace, s.pod_name, s.pod_uid,"
                         " (SELECT group_concat(text) FROM (SELECT address || '/' || prefix AS text"
                         "  FROM address WHERE attachment = a.id ORDER BY set_index)),"
+                        " (SELECT substr(group_concat(text), 1, ?3) FROM"
+                        "  (SELECT iif(instr(host_address, ':'), '[' || host_address || ']', host_address)"
+                        "   || ':' || host_port || '->' || container_port || '/' || protocol AS text"
+                        "   FROM port WHERE attachment = a.id ORDER BY protocol, host_address, host_port)),"
                         " 'the boot id changed'"
                         " FROM attachment AS a JOIN sandbox AS s ON s.id = a.sandbox"
                         " WHERE s.boot_id <> ?1 ORDER BY a.id",
+        [STMT_BOOT_EVENT_ADDRESSES] =
+                        "INSERT OR IGNORE INTO event_address SELECT h.address, e.usec, e.seq"
+                        " FROM event AS e JOIN address AS h ON h.attachment = e.attachment"
+                        " WHERE e.since_usec IS NOT NULL AND e.usec = ?2 AND e.op = 'reboot'",
         /* Flows of what rests may still arrive, unless they are of another boot. */
         [STMT_BOOT_RESTED] = "DELETE FROM address WHERE attachment IS NULL"
                              " AND EXISTS (SELECT 1 FROM sandbox)"
@@ -458,7 +517,9 @@ int store_open(const char *dir, Store **ret, char **ret_set_aside, Error *e) {
                 r = set_aside(s, &aside, e);
                 if (r < 0)
                         return r;
-                log_error("%s; set aside as %s, a new ledger is begun", error_message(&damage),
+                log_event(LOG_ERR, LOG_ID_LEDGER_SET_ASIDE,
+                          &(LogContext) { .reason = error_message(&damage) },
+                          "%s; set aside as %s, a new ledger is begun", error_message(&damage),
                           aside);
                 r = open_database(s, e);
         } else if (r < 0)

@@ -20,7 +20,7 @@
 
 typedef struct Store Store;
 
-#define STORE_SCHEMA_VERSION 3
+#define STORE_SCHEMA_VERSION 5
 
 /*
  * Opens or creates DIR/netmgr.db (0600), migrates, checks it (quick_check). A damaged database or
@@ -81,7 +81,10 @@ typedef struct AttachmentRow {
         uint32_t group; /* policy group, 0: none */
         char *config_hash;
         char *plan; /* JSON of what else the kernel objects derive from: routes, flags, dns */
-        uint64_t created_usec; /* CLOCK_REALTIME */
+        uint64_t created_usec; /* CLOCK_REALTIME, for people */
+        /* CLOCK_BOOTTIME within the sandbox's boot id: what a spooled DEL is compared with, whatever
+         * is done to the clock. 0: a row of schema 3 or older, so older than any spooled DEL. */
+        uint64_t created_boot_usec;
 } AttachmentRow;
 
 typedef struct AddressRow {
@@ -154,6 +157,8 @@ int store_touch(Store *s, Error *e);
 int store_put_network(Store *s, const NetworkRow *row, Error *e);
 int store_delete_network(Store *s, const char *name, Error *e);
 int store_put_sandbox(Store *s, const SandboxRow *row, Error *e);
+/* Runtime and state of a row; nothing when there is none of that id. */
+int store_claim_sandbox(Store *s, const SandboxRow *row, Error *e);
 int store_delete_sandbox(Store *s, const char *id, Error *e);
 int store_put_attachment(Store *s, const AttachmentRow *row, Error *e);
 /* Only what changes on the way up or down; result may be NULL to keep it. -ENOENT: no such id. */
@@ -180,12 +185,60 @@ int store_delete_cursors(Store *s, const char *network, Error *e);
 int store_end_other_boots(Store *s, const char *boot_id, uint64_t usec, size_t *ret_sandboxes,
                           size_t *ret_attachments, Error *e);
 
-/* Audit trail: who had which address when and why it ended. Trimmed to EVENTS_MAX. */
+/* Audit trail: who had which address and which port of the host, when, and why it ended. Trimmed to
+ * EVENTS_MAX. */
 typedef struct EventRow {
-        uint64_t usec;  /* CLOCK_REALTIME */
-        const char *op; /* "add", "del", "gc", "add-failed", "reboot", … */
-        const char *network, *sandbox, *ifname; /* NULL allowed */
-        const char *addresses;                  /* "10.97.0.2/32,fd97::2/128", NULL allowed */
-        const char *reason;                     /* NULL allowed */
+        uint64_t usec;       /* CLOCK_REALTIME */
+        const char *op;      /* "add", "del", "gc", "add-failed", "reboot", "add-port", … */
+        bool ends;           /* the attachment holds nothing any more */
+        uint64_t since_usec; /* when it was made; 0: unknown */
+        uint64_t attachment; /* id; 0: unknown */
+        const char *network, *sandbox, *ifname, *host_ifname; /* NULL allowed, here and below */
+        const char *pod_namespace, *pod_name, *pod_uid;
+        const char *addresses; /* "10.97.0.2/32,fd97::2/128" */
+        const char *ports;     /* as ports_format() writes them */
+        const char *reason;
 } EventRow;
 int store_add_event(Store *s, const EventRow *row, Error *e);
+
+/*
+ * "0.0.0.0:8080->80/tcp,[::]:8000-8009->9000-9009/udp": rows that follow each other become a range. At
+ * most EVENT_PORTS_MAX bytes, then ",..." stands for the rest. Owned by caller, NULL when out of memory;
+ * "" without ports.
+ */
+char *ports_format(const PortRow *ports, size_t n);
+
+/* A port that came or went while the attachment lived. */
+typedef struct HistoryChange {
+        uint64_t usec;
+        char *op, *ports; /* owned */
+} HistoryChange;
+
+/* What one attachment held, from when to when. Strings owned, NULL: unknown. */
+typedef struct HistoryRow {
+        uint64_t attachment, since_usec; /* 0: unknown */
+        uint64_t until_usec;             /* 0: still held */
+        char *op, *reason;               /* what ended it */
+        char *network, *sandbox, *ifname, *host_ifname;
+        char *pod_namespace, *pod_name, *pod_uid;
+        char *addresses, *ports;
+        HistoryChange *changes; /* owned array, oldest first */
+        size_t n_changes;
+} HistoryRow;
+void history_row_clear(HistoryRow *r);
+
+/* At most one of address, sandbox and pod; none: everything. */
+typedef struct HistoryFilter {
+        const char *address; /* without prefix length */
+        const char *sandbox; /* whole id */
+        const char *pod_namespace, *pod_name;
+        uint64_t since_usec; /* leaves out what had ended before */
+} HistoryFilter;
+
+/* Newest first: by the end, or by the beginning of what is still held. The callback gets rows as those of
+ * the loading functions; a positive return ends the walk without an error. */
+int store_history(Store *s, const HistoryFilter *filter, int (*cb)(HistoryRow *row, void *userdata),
+                  void *userdata, Error *e);
+/* The one sandbox of past and present whose id is or begins with the prefix. *ret is NULL when there is
+ * none; ERROR_INVALID_ARGUMENT when there are several. */
+int store_find_sandbox(Store *s, const char *prefix, char **ret, Error *e);

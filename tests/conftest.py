@@ -26,7 +26,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "failpoints: needs a build with -Dfailpoints=true, as build-asan is")
     if os.geteuid() != 0:
         raise pytest.UsageError("these tests make namespaces, which needs root; try: sudo tests/run")
-    missing = [p for p in ("netmgrd", "netmgr-nsd", "netmgr", "netmgrctl")
+    missing = [p for p in ("netmgrd", "netmgr-nsd", "netmgr-cri", "netmgr", "netmgrctl")
                if not os.access(os.path.join(netmgr_host.build_dir(), p), os.X_OK)]
     if missing:
         raise pytest.UsageError(f"{netmgr_host.build_dir()} lacks {', '.join(missing)}: build first, "

@@ -8,8 +8,9 @@
  * When NETMGR_RUNTIME_DIR chooses an instance, the system bus belongs to that instance only if the
  * environment chooses it too; otherwise a stopped second instance would hand its work to the first.
  *
- * The runtime decides how long it waits and kills us when it has waited enough; netmgrd undoes or
- * finishes what is under way. So our own timeout is longer than any of netmgrd's.
+ * An ADD waits for a netmgrd that is not there yet. Every verb has a deadline of its own for the answer:
+ * a runtime that kills us when its patience ends would learn nothing, and a DEL could not be spooled.
+ * netmgrd sees that we have left and undoes an ADD.
  */
 
 #include "cri/cni/call.h"
@@ -23,6 +24,9 @@
 
 #include "base/failpoint.h"
 #include "base/fd.h"
+#include "base/limits.h"
+#include "base/parse.h"
+#include "cri/cni/wait.h"
 
 #define RUNTIME_DIR_DEFAULT "/run/netmgr"
 #define RUNTIME_SOCKET      "runtime.sock"
@@ -31,9 +35,13 @@
 #define RUNTIME_PATH      "/org/netmgr1"
 #define RUNTIME_INTERFACE "org.netmgr1.Runtime"
 
-#define CALL_TIMEOUT_USEC (600ULL * 1000 * 1000)
-/* To get past a full backlog of the socket. */
-#define CONNECT_TIMEOUT_SEC 60
+/* What became of one attempt. */
+typedef enum CallState {
+        CALL_ANSWERED,    /* *ret has the answer */
+        CALL_REFUSED,     /* by netmgrd or by ourselves; the failure says why */
+        CALL_UNREACHABLE, /* nobody is there, and nobody got the request */
+        CALL_UNANSWERED,  /* the request was sent, or somebody listens and does not react */
+} CallState;
 
 static inline void bus_closep(sd_bus **bus) {
         if (*bus)
@@ -50,6 +58,9 @@ typedef struct Connection {
         sd_bus *bus;             /* owned */
         const char *destination; /* NULL: peer to peer */
         struct sockaddr_un address;
+        uint64_t deadline; /* CLOCK_MONOTONIC, microseconds */
+        /* for the sentences, seconds: the same, and how long an ADD waits for a netmgrd */
+        uint32_t patience, wait;
 } Connection;
 
 static void connection_clear(Connection *c) {
@@ -57,13 +68,26 @@ static void connection_clear(Connection *c) {
 }
 
 /* For STATUS "netmgrd is down" is the answer; all other verbs can be tried again. */
-static int failure_unreachable(const Environment *env, const Connection *c, const char *why,
-                               Failure *f) {
-        return failure_setf(f,
-                            env->verb == VERB_STATUS ? CNI_CODE_NOT_AVAILABLE
-                                                     : error_cni_code(ERROR_TRY_AGAIN),
-                            "netmgrd is not running: no answer at %s (%s)", c->address.sun_path,
-                            why);
+static unsigned code_absent(const Environment *env) {
+        return env->verb == VERB_STATUS ? CNI_CODE_NOT_AVAILABLE : error_cni_code(ERROR_TRY_AGAIN);
+}
+
+static CallState failure_unreachable(const Environment *env, const Connection *c, const char *why,
+                                     Failure *f) {
+        (void) failure_setf(f, code_absent(env), "netmgrd is not running: no answer at %s (%s)",
+                            c->address.sun_path, why);
+        if (env->verb == VERB_ADD)
+                f->details = strf("waited %u s for it", c->wait);
+        return CALL_UNREACHABLE;
+}
+
+static CallState failure_unanswered(const Environment *env, const Connection *c, Failure *f) {
+        (void) failure_setf(f, code_absent(env), "netmgrd at %s gave no answer to %s within %u s%s",
+                            c->address.sun_path, verb_to_string(env->verb), c->patience,
+                            env->verb == VERB_ADD
+                                            ? "; it undoes what it began, call DEL, then ADD again"
+                                            : "");
+        return CALL_UNANSWERED;
 }
 
 static int socket_address(struct sockaddr_un *ret, Failure *f) {
@@ -84,11 +108,13 @@ static int socket_address(struct sockaddr_un *ret, Failure *f) {
 }
 
 /*
- * A connected socket, or a negative errno. Blocking until connected: sd-bus would connect without
- * waiting and fail when the backlog of the daemon's socket is full for a moment.
+ * A connected socket, or a negative errno. Blocking until connected (-EAGAIN at the deadline): sd-bus
+ * would connect without waiting and fail when the backlog of the daemon's socket is full for a moment.
  */
-static int socket_connect(const struct sockaddr_un *address) {
-        const struct timeval timeout = { .tv_sec = CONNECT_TIMEOUT_SEC };
+static int socket_connect(const struct sockaddr_un *address, uint64_t deadline) {
+        uint64_t left = deadline_left(deadline);
+        const struct timeval timeout = { .tv_sec = (time_t) (left / 1000000U),
+                                         .tv_usec = (suseconds_t) (left % 1000000U) };
         _cleanup_close_ int fd = -EBADF;
 
         fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -106,7 +132,7 @@ static int connection_open_private(Connection *c) {
         _cleanup_close_ int fd = -EBADF;
         int r;
 
-        fd = socket_connect(&c->address);
+        fd = socket_connect(&c->address, c->deadline);
         if (fd < 0)
                 return fd;
         r = sd_bus_new(&bus);
@@ -127,24 +153,46 @@ static bool system_bus_is_ours(void) {
         return isempty(getenv("NETMGR_RUNTIME_DIR")) || !isempty(getenv("DBUS_SYSTEM_BUS_ADDRESS"));
 }
 
-static int connection_open(const Environment *env, Connection *c, Failure *f) {
-        int r;
+/* Until the greeting is over, or the deadline: sd_bus_call() itself would wait longer for it. */
+static int connection_await(Connection *c) {
+        for (;;) {
+                int r = sd_bus_is_ready(c->bus);
+                if (r != 0)
+                        return r < 0 ? r : 0;
+                r = sd_bus_process(c->bus, NULL);
+                if (r < 0)
+                        return r;
+                if (r > 0)
+                        continue;
+                uint64_t left = deadline_left(c->deadline);
+                if (left == 0)
+                        return -ETIMEDOUT;
+                r = sd_bus_wait(c->bus, left);
+                if (r < 0 && r != -EINTR)
+                        return r;
+        }
+}
 
-        if (socket_address(&c->address, f) < 0)
-                return -1;
-        r = connection_open_private(c);
-        if (r >= 0)
-                return 0;
-        if ((r == -ENOENT || r == -ECONNREFUSED) && system_bus_is_ours() &&
+/* CALL_ANSWERED: it stands. with_bus: where there is no socket, the system bus may start netmgrd. */
+static CallState connection_open(const Environment *env, Connection *c, bool with_bus, Failure *f) {
+        int r = connection_open_private(c);
+
+        if ((r == -ENOENT || r == -ECONNREFUSED) && with_bus && system_bus_is_ours() &&
             sd_bus_open_system(&c->bus) >= 0) {
                 c->destination = BUS_NAME;
-                return 0;
+                r = 0;
         }
-        if (r == -EACCES || r == -EPERM)
-                return failure_setf(f, error_cni_code(ERROR_ACCESS_DENIED),
+        if (r == -EACCES || r == -EPERM) {
+                (void) failure_setf(f, error_cni_code(ERROR_ACCESS_DENIED),
                                     "cannot connect to netmgrd at %s: %s", c->address.sun_path,
                                     strerror(-r));
-        return failure_unreachable(env, c, strerror(-r), f);
+                return CALL_REFUSED;
+        }
+        if (r >= 0)
+                r = connection_await(c);
+        if (r == -ETIMEDOUT || r == -EAGAIN)
+                return failure_unanswered(env, c, f);
+        return r < 0 ? failure_unreachable(env, c, strerror(-r), f) : CALL_ANSWERED;
 }
 
 /* ---- request --------------------------------------------------------------------------------- */
@@ -198,30 +246,29 @@ static bool error_is_unreachable(const char *name) {
 
 /* The connection broke while we waited, ours to netmgrd or netmgrd's to the bus. */
 static bool error_is_lost(int r, const char *name) {
-        return r == -ECONNRESET || r == -ENOTCONN || r == -EPIPE || r == -ETIMEDOUT ||
-               r == -ESHUTDOWN || streq(name, SD_BUS_ERROR_NO_REPLY) ||
-               streq(name, SD_BUS_ERROR_DISCONNECTED) || streq(name, SD_BUS_ERROR_TIMEOUT);
+        return r == -ECONNRESET || r == -ENOTCONN || r == -EPIPE || r == -ESHUTDOWN ||
+               streq(name, SD_BUS_ERROR_NO_REPLY) || streq(name, SD_BUS_ERROR_DISCONNECTED);
 }
 
-static int failure_call(const Environment *env, const Connection *c, int r,
-                        const sd_bus_error *error, Failure *f) {
-        const char *name = strempty(error->name), *message = strempty(error->message);
+static bool error_is_late(int r, const char *name) {
+        return r == -ETIMEDOUT || streq(name, SD_BUS_ERROR_TIMEOUT);
+}
+
+static CallState failure_lost(const Environment *env, const Connection *c, int r, Failure *f) {
+        (void) failure_setf(f, code_absent(env),
+                            "netmgrd at %s went away before it answered (%s), so the outcome is "
+                            "unknown; call %s%s",
+                            c->address.sun_path, strerror(-r),
+                            env->verb == VERB_ADD ? "" : verb_to_string(env->verb),
+                            env->verb == VERB_ADD ? "DEL, then ADD again" : " again");
+        return CALL_UNANSWERED;
+}
+
+/* An error that somebody answered with. */
+static int failure_answer(const Environment *env, int r, const char *name, const char *message,
+                          Failure *f) {
         ErrorKind kind = error_kind_from_dbus_name(name);
 
-        if (has_prefix(name, "org.netmgr1."))
-                return failure_setf(f, error_cni_code(kind), "%s", message);
-        if (error_is_lost(r, name))
-                return failure_setf(
-                                f,
-                                env->verb == VERB_STATUS ? CNI_CODE_NOT_AVAILABLE
-                                                         : error_cni_code(ERROR_TRY_AGAIN),
-                                "netmgrd at %s went away before it answered (%s), so the outcome "
-                                "is unknown; call %s%s",
-                                c->address.sun_path, strerror(-r),
-                                env->verb == VERB_ADD ? "" : verb_to_string(env->verb),
-                                env->verb == VERB_ADD ? "DEL, then ADD again" : " again");
-        if (error_is_unreachable(name))
-                return failure_unreachable(env, c, isempty(message) ? strerror(-r) : message, f);
         if (streq(name, SD_BUS_ERROR_LIMITS_EXCEEDED))
                 return failure_setf(f, error_cni_code(ERROR_TRY_AGAIN), "%s", message);
         if (streq(name, SD_BUS_ERROR_UNKNOWN_METHOD) ||
@@ -230,39 +277,102 @@ static int failure_call(const Environment *env, const Connection *c, int r,
                                     "netmgrd does not know the method " RUNTIME_INTERFACE
                                     ".%s: this plugin and netmgrd are of different versions (%s)",
                                     verb_to_method(env->verb), message);
-        if (kind == ERROR_INTERNAL)
+        if (kind == ERROR_INTERNAL && !has_prefix(name, "org.netmgr1."))
                 return failure_setf(f, error_cni_code(kind), "netmgrd refused %s: %s (%s)",
                                     verb_to_string(env->verb),
                                     isempty(message) ? strerror(-r) : message, name);
         return failure_setf(f, error_cni_code(kind), "%s", message);
 }
 
-int runtime_call(const Environment *env, const char *program, const char *config, char **ret,
-                 Failure *f) {
-        _cleanup_(connection_clear) Connection c = { 0 };
+static CallState failure_call(const Environment *env, const Connection *c, int r,
+                              const sd_bus_error *error, Failure *f) {
+        const char *name = strempty(error->name), *message = strempty(error->message);
+
+        if (!has_prefix(name, "org.netmgr1.")) {
+                if (error_is_late(r, name))
+                        return failure_unanswered(env, c, f);
+                if (error_is_lost(r, name))
+                        return failure_lost(env, c, r, f);
+                if (error_is_unreachable(name))
+                        return failure_unreachable(env, c,
+                                                   isempty(message) ? strerror(-r) : message, f);
+        }
+        (void) failure_answer(env, r, name, message, f);
+        return CALL_REFUSED;
+}
+
+/* ---- call ------------------------------------------------------------------------------------ */
+
+static uint32_t patience_default(Verb verb) {
+        switch (verb) {
+        case VERB_DEL:
+                return PLUGIN_DEL_ANSWER_SEC;
+        case VERB_STATUS:
+                return PLUGIN_STATUS_ANSWER_SEC;
+        default:
+                return PLUGIN_ANSWER_SEC;
+        }
+}
+
+static CallState call_once(const Environment *env, const char *program, const char *config,
+                           Connection *c, bool with_bus, char **ret, Failure *f) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_(message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
         const char *text;
-        int r;
 
-        if (connection_open(env, &c, f) < 0)
-                return -1;
-        r = request_new(&c, env, program, config, &m);
-        if (r < 0)
-                return failure_setf(f, error_cni_code(error_kind_from_errno(r)),
+        CallState state = connection_open(env, c, with_bus, f);
+        if (state != CALL_ANSWERED)
+                return state;
+        int r = request_new(c, env, program, config, &m);
+        if (r < 0) {
+                (void) failure_setf(f, error_cni_code(error_kind_from_errno(r)),
                                     "cannot write the request to netmgrd: %s", strerror(-r));
+                return CALL_REFUSED;
+        }
         failpoint_past("plugin-call");
-        r = sd_bus_call(c.bus, m, CALL_TIMEOUT_USEC, &error, &reply);
+        r = sd_bus_call(c->bus, m, MAX_OF(deadline_left(c->deadline), (uint64_t) 1), &error,
+                        &reply);
         if (r < 0)
-                return failure_call(env, &c, r, &error, f);
+                return failure_call(env, c, r, &error, f);
         failpoint_past("plugin-answered");
         r = sd_bus_message_read(reply, "s", &text);
-        if (r < 0)
-                return failure_setf(f, error_cni_code(ERROR_INTERNAL),
+        if (r < 0) {
+                (void) failure_setf(f, error_cni_code(ERROR_INTERNAL),
                                     "netmgrd answered %s with something that is not a string: %s",
                                     verb_to_string(env->verb), strerror(-r));
+                return CALL_REFUSED;
+        }
         *ret = strdup(text);
-        if (!*ret)
-                return failure_setf(f, error_cni_code(ERROR_NO_MEMORY), "out of memory");
-        return 0;
+        if (*ret)
+                return CALL_ANSWERED;
+        (void) failure_setf(f, error_cni_code(ERROR_NO_MEMORY), "out of memory");
+        return CALL_REFUSED;
+}
+
+int runtime_call(const Environment *env, const char *program, const char *config, char **ret,
+                 bool *ret_unanswered, Failure *f) {
+        _cleanup_(socket_wait_clear) SocketWait wait = SOCKET_WAIT_NULL;
+        uint32_t wait_sec, patience;
+        CallState state;
+
+        *ret_unanswered = false;
+        if (seconds_from_environment("NETMGR_WAIT_SEC", PLUGIN_WAIT_SEC, &wait_sec, f) < 0 ||
+            seconds_from_environment("NETMGR_ANSWER_SEC", patience_default(env->verb), &patience,
+                                     f) < 0)
+                return -1;
+        wait.deadline = deadline_in(wait_sec);
+        for (bool first = true;; first = false) {
+                _cleanup_(connection_clear)
+                                Connection c = { .patience = patience, .wait = wait_sec };
+
+                if (socket_address(&c.address, f) < 0)
+                        return -1;
+                c.deadline = deadline_in(patience);
+                state = call_once(env, program, config, &c, first, ret, f);
+                if (state != CALL_UNREACHABLE || env->verb != VERB_ADD ||
+                    socket_wait(&wait, c.address.sun_path) == 0)
+                        break;
+        }
+        *ret_unanswered = state == CALL_UNREACHABLE || state == CALL_UNANSWERED;
+        return state == CALL_ANSWERED ? 0 : -1;
 }

@@ -8,7 +8,8 @@
 /*
  * Calls the verb's method of org.netmgr1.Runtime and waits for the answer. program: the name under
  * which the runtime executed us; config: the exact bytes of stdin. Returns 0 with the reply (owned;
- * "" for verbs without a result), or -1 with *f filled.
+ * "" for verbs without a result), or -1 with *f filled; *ret_unanswered tells that netmgrd has not
+ * answered: it is not there, does not react, or went away.
  */
 int runtime_call(const Environment *env, const char *program, const char *config, char **ret,
-                 Failure *f);
+                 bool *ret_unanswered, Failure *f);

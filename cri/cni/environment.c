@@ -156,8 +156,7 @@ int environment_read(Environment *env, Failure *f) {
 
 /* ---- namespaces ------------------------------------------------------------------------------ */
 
-/* Opens the network namespace at the path; -EINVAL when something else is there. */
-static int netns_open(const char *path) {
+int netns_open(const char *path) {
         _cleanup_close_ int pin = -EBADF, fd = -EBADF;
         char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
         struct statfs fs;

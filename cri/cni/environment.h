@@ -39,3 +39,5 @@ void environment_clear(Environment *env);
 int environment_read(Environment *env, Failure *f);
 /* Opens the namespaces; after environment_read(), and after stdin is known to be good. */
 int environment_open_netns(Environment *env, Failure *f);
+/* Opens the network namespace at the path; -EINVAL when something else is there. */
+int netns_open(const char *path);

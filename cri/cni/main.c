@@ -21,6 +21,7 @@
 #include "base/parse.h"
 #include "base/version.h"
 #include "cri/cni/call.h"
+#include "cri/cni/spool.h"
 #include "cri/netconf.h"
 #include "cri/result.h"
 
@@ -204,7 +205,9 @@ static int run_verb(const char *program) {
         _cleanup_(envelope_clear) Envelope envelope = { 0 };
         _cleanup_failure_ Failure f = { 0 };
         _cleanup_free_ char *config = NULL, *result = NULL;
+        const SpoolTime called = spool_time_now(); /* before anything that can wait */
         const char *version;
+        bool unanswered;
         size_t size;
 
         if (environment_read(&env, &f) < 0)
@@ -218,8 +221,11 @@ static int run_verb(const char *program) {
                                                                          : NULL;
                 return print_failure(version, &f);
         }
-        if (environment_open_netns(&env, &f) < 0 ||
-            runtime_call(&env, program, config, &result, &f) < 0)
+        if (environment_open_netns(&env, &f) < 0)
+                return print_failure(envelope.cni_version, &f);
+        if (runtime_call(&env, program, config, &result, &unanswered, &f) < 0 &&
+            (!unanswered || env.verb != VERB_DEL ||
+             spool_request(&env, program, config, called, &f) < 0))
                 return print_failure(envelope.cni_version, &f);
         return isempty(result) ? EXIT_SUCCESS : print_text(result);
 }

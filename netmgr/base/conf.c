@@ -26,6 +26,7 @@ void conf_init(Conf *c) {
                 .add_timeout_sec = ADD_TIMEOUT_SEC_DEFAULT,
                 .cooldown_sec = COOLDOWN_SEC_DEFAULT,
                 .nftables_owner = true,
+                .repair = true,
         };
 }
 
@@ -138,6 +139,8 @@ static int read_key(Conf *c, const char *section, const char *key, const char *v
                 return number(value, 1, 600, &c->add_timeout_sec, key, e);
         if (streq(section, "Addresses") && streq(key, "CooldownSec"))
                 return number(value, 0, 86400, &c->cooldown_sec, key, e);
+        if (streq(section, "Manager") && streq(key, "Repair"))
+                return boolean(value, &c->repair, key, e);
         if (streq(section, "Nftables") && streq(key, "Owner"))
                 return boolean(value, &c->nftables_owner, key, e);
         if (streq(section, "Host") && streq(key, "NodeAddress"))

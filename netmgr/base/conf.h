@@ -10,14 +10,18 @@
 #include "base/error.h"
 #include "base/inaddr.h"
 
+#define CONF_ALLOW_USERS_DEFAULT "netmgr-cri"
+
 typedef struct Conf {
-        uint32_t workers;         /* [Manager] Workers= 1..WORKERS_MAX */
-        uint32_t queue_max;       /* [Manager] QueueMax= 1..65536 */
-        int log_level;            /* [Manager] LogLevel= syslog priority */
-        char **allow_users;       /* [Runtime] AllowUsers= names or uids, NULL-terminated; owned */
+        uint32_t workers;   /* [Manager] Workers= 1..WORKERS_MAX */
+        uint32_t queue_max; /* [Manager] QueueMax= 1..65536 */
+        int log_level;      /* [Manager] LogLevel= syslog priority */
+        char **allow_users; /* [Runtime] AllowUsers= names or uids, NULL-terminated; owned; NULL: the
+                               default */
         uint32_t add_timeout_sec; /* [Runtime] AddTimeoutSec= 1..600 */
         uint32_t cooldown_sec;    /* [Addresses] CooldownSec= 0..86400 */
-        bool nftables_owner;      /* [Nftables] Owner= yes: nobody else can change our tables */
+        bool repair; /* [Manager] Repair= what somebody changed by hand, without being asked */
+        bool nftables_owner;  /* [Nftables] Owner= yes: nobody else can change our tables */
         InAddr node_address4; /* [Host] NodeAddress= one or two addresses, white space between */
         InAddr node_address6;
 } Conf;

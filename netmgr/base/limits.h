@@ -106,14 +106,75 @@
 /* Connections on the private socket at once: one per plugin process under way. */
 #define RUNTIME_CONNECTIONS_MAX 2048U
 
+/* Sandboxes in one list of Synchronize; no node has more of them than attachments. */
+#define SYNCHRONIZE_SANDBOXES_MAX ATTACHMENTS_MAX
+
+/* The name by which a runtime claims its sandboxes; the path of its socket fits. */
+#define RUNTIME_NAME_MAX 128U
+
+/* Lists of runtimes worked on at once: one per runtime, and few of those. */
+#define SYNCHRONIZE_MAX 16U
+
+/* An ADD that finds its range nearly full asks the runtimes what is still there, and waits for their
+ * answer so long, in ms; asked at most so often, in ms. */
+#define SYNC_ROUND_WAIT_MS     2000U
+#define SYNC_ROUND_INTERVAL_MS 10000U
+
+/* One answer of a runtime over gRPC: containerd's own limit. What its reading may take; an answer of
+ * 65,536 sandboxes with 200 bytes of labels each needs half of it. */
+#define CRI_MESSAGE_MAX (16U * 1024 * 1024)
+#define CRI_MEMORY_MAX  (64U * 1024 * 1024)
+
+/* What a runtime may send before we have taken it, and how long it may take, in ms. */
+#define GRPC_WINDOW     (1024U * 1024)
+#define GRPC_TIMEOUT_MS 10000U
+
+/* Runtimes that one netmgr-cri asks. */
+#define CRI_ENDPOINTS_MAX 8U
+
 /* Files read from networks.d and netmgr.conf.d. */
 #define CONFIG_FILES_MAX 1024U
 
 /* One line of netmgr.conf (libinih's own limit is lower by default). */
 #define CONF_LINE_MAX 4096U
 
-/* Rows of the event table kept; the oldest go first. */
+/* The spool of DELs: a full node's worth (4,000 sandboxes, two interfaces each), most entries below
+ * 4 KiB. One entry is one JSON text, so no larger than what we parse; whoever sends a larger one gets
+ * code 11. What cannot be read is kept for a person to look at, the first so many. */
+#define SPOOL_ENTRIES_MAX    8192U
+#define SPOOL_BYTES_MAX      (64U * 1024U * 1024U)
+#define SPOOL_ENTRY_SIZE_MAX CONFIG_SIZE_MAX
+#define SPOOL_BAD_MAX        64U
+
+/* Spooled requests that netmgrd works on at once. */
+#define SPOOL_BATCH_MAX 256U
+/* Seconds that a start waits for the spool's releases before it serves; what is left goes on then. And
+ * after which it tries again what failed. */
+#define SPOOL_START_SEC 30U
+#define SPOOL_RETRY_SEC 30U
+
+/* Seconds that the plugin's ADD waits for netmgrd to appear (NETMGR_WAIT_SEC), and that it waits for an
+ * answer (NETMGR_ANSWER_SEC): an ADD until it must have undone itself; a DEL less, since the runtime's
+ * patience (two minutes in Kubernetes) has to be enough for spooling it. */
+#define PLUGIN_WAIT_SEC          10U
+#define PLUGIN_ANSWER_SEC        90U
+#define PLUGIN_DEL_ANSWER_SEC    30U
+#define PLUGIN_STATUS_ANSWER_SEC 15U
+
+/* Rows of the event table kept (about 40 MB); the oldest go first, few at a time. */
 #define EVENTS_MAX 100000U
+/* Bytes of one event's reason and of its list of ports: what is longer is cut, with a word about it. */
+#define EVENT_REASON_MAX 1024U
+#define EVENT_PORTS_MAX  4096U
+
+/* Entries and bytes of one answer about the past, and how many such questions may wait: each takes
+ * the committer and the event loop a few milliseconds, and everybody may ask. */
+#define HISTORY_MAX         4096U
+#define HISTORY_DEFAULT     1000U
+#define HISTORY_BYTES_MAX   (4U * 1024U * 1024U)
+#define HISTORY_WAITING_MAX 32U
+/* Port changes told of one attachment; the newest. */
+#define HISTORY_CHANGES_MAX 64U
 
 /* Milliseconds that a worker waits for netmgr-nsd or for a netlink acknowledgement. */
 #define NSD_TIMEOUT_MS     5000U

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -48,8 +49,8 @@ static bool stderr_is_journal(void) {
 
 /* "KEY=value" fields of one entry. */
 typedef struct Fields {
-        struct iovec iov[16];
-        char *owned[16];
+        struct iovec iov[20];
+        char *owned[20];
         int n;
 } Fields;
 
@@ -68,36 +69,40 @@ static void field_add(Fields *f, const char *key, const char *format, ...) {
         f->iov[f->n++] = (struct iovec) { s, strlen(s) };
 }
 
+static void context_field(Fields *f, const char *key, const char *value) {
+        if (!isempty(value))
+                field_add(f, key, "%s", value);
+}
+
 static void context_fields(Fields *f, const LogContext *ctx) {
         if (!ctx)
                 return;
-        if (ctx->sandbox)
-                field_add(f, "NETMGR_SANDBOX", "%s", ctx->sandbox);
-        if (ctx->network)
-                field_add(f, "NETMGR_NETWORK", "%s", ctx->network);
-        if (ctx->interface)
-                field_add(f, "INTERFACE", "%s", ctx->interface);
-        if (ctx->op)
-                field_add(f, "NETMGR_OP", "%s", ctx->op);
+        context_field(f, "NETMGR_SANDBOX", ctx->sandbox);
+        context_field(f, "NETMGR_NETWORK", ctx->network);
+        context_field(f, "INTERFACE", ctx->interface);
+        context_field(f, "NETMGR_OP", ctx->op);
+        context_field(f, "NETMGR_ADDRESS", ctx->address);
+        context_field(f, "NETMGR_REASON", ctx->reason);
+        context_field(f, "NETMGR_PROGRAM", ctx->program);
+        if (ctx->attachment)
+                field_add(f, "NETMGR_ATTACHMENT", "%" PRIu64, ctx->attachment);
         if (ctx->error)
                 field_add(f, "ERRNO", "%d", ctx->error < 0 ? -ctx->error : ctx->error);
-        if (ctx->message_id)
-                field_add(f, "MESSAGE_ID", "%s", ctx->message_id);
+        context_field(f, "MESSAGE_ID", ctx->message_id);
 }
 
-void log_full(int priority, const char *file, int line, const char *func, const LogContext *ctx,
-              const char *format, ...) {
+static void log_fullv(int priority, const char *file, int line, const char *func,
+                      const LogContext *ctx, const char *format, va_list ap) _printf_(6, 0);
+static void log_fullv(int priority, const char *file, int line, const char *func,
+                      const LogContext *ctx, const char *format, va_list ap) {
         int saved = errno;
         char *message = NULL;
         Fields f = { .n = 0 };
-        va_list ap;
 
         if (priority > atomic_load(&max_level))
                 return;
-        va_start(ap, format);
         if (vasprintf(&message, format, ap) < 0)
                 message = NULL;
-        va_end(ap);
 
         if (message && stderr_is_journal()) {
                 field_add(&f, "PRIORITY", "%d", priority);
@@ -120,4 +125,24 @@ void log_full(int priority, const char *file, int line, const char *func, const 
                 free(f.owned[i]);
         free(message);
         errno = saved;
+}
+
+void log_full(int priority, const char *file, int line, const char *func, const LogContext *ctx,
+              const char *format, ...) {
+        va_list ap;
+
+        va_start(ap, format);
+        log_fullv(priority, file, line, func, ctx, format, ap);
+        va_end(ap);
+}
+
+void log_event_full(int priority, const char *file, int line, const char *func, const char *id,
+                    const LogContext *ctx, const char *format, ...) {
+        LogContext with_id = ctx ? *ctx : (LogContext) { 0 };
+        va_list ap;
+
+        with_id.message_id = id;
+        va_start(ap, format);
+        log_fullv(priority, file, line, func, &with_id, format, ap);
+        va_end(ap);
 }

@@ -16,14 +16,18 @@ void log_set_level(int level);
 int log_level_from_string(const char *s); /* "err" "warning" "notice" "info" "debug", or -EINVAL */
 
 /* What the message is about; all optional. Becomes NETMGR_SANDBOX= NETMGR_NETWORK= INTERFACE=
- * NETMGR_OP= ERRNO= MESSAGE_ID=. */
+ * NETMGR_OP= NETMGR_ATTACHMENT= NETMGR_ADDRESS= NETMGR_REASON= NETMGR_PROGRAM= ERRNO= MESSAGE_ID=. */
 typedef struct LogContext {
         const char *sandbox;
         const char *network;
         const char *interface;
         const char *op;
+        const char *address;    /* one, or several with commas */
+        const char *reason;     /* why it was done; half a sentence */
+        const char *program;    /* somebody else's, who gave cause */
+        uint64_t attachment;    /* id; 0: none */
         int error;              /* negative or positive errno, 0: none */
-        const char *message_id; /* 32 hex digits, see systemd catalog */
+        const char *message_id; /* of base/log-ids.h */
 } LogContext;
 
 void log_full(int priority, const char *file, int line, const char *func, const LogContext *ctx,
@@ -36,6 +40,14 @@ void log_full(int priority, const char *file, int line, const char *func, const 
 #define log_notice(...)        log_ctx(LOG_NOTICE, NULL, __VA_ARGS__)
 #define log_info(...)          log_ctx(LOG_INFO, NULL, __VA_ARGS__)
 #define log_debug(...)         log_ctx(LOG_DEBUG, NULL, __VA_ARGS__)
+/*
+ * A message that the catalog explains: log_event(priority, LOG_ID_…, &(LogContext) { … }, "format", …).
+ * The id takes the place of the context's own; a NULL context is none.
+ */
+void log_event_full(int priority, const char *file, int line, const char *func, const char *id,
+                    const LogContext *ctx, const char *format, ...) _printf_(7, 8);
+#define log_event(priority, id, ...)                                                               \
+        log_event_full((priority), __FILE__, __LINE__, __func__, (id), __VA_ARGS__)
 /* Logs "...: strerror" and returns -abs(r), for `return log_error_errno(r, "…")`. */
 #define log_error_errno(r, fmt, ...)                                                               \
         ({                                                                                         \

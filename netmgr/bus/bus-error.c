@@ -106,9 +106,12 @@ int bus_unknown_sender(sd_bus_error *error, int r) {
 }
 
 bool bus_uid_is_allowed(const Bus *b, uid_t uid) {
+        char *defaults[] = { (char *) CONF_ALLOW_USERS_DEFAULT, NULL };
+        char **users = b->manager->conf.allow_users;
+
         if (uid == 0)
                 return true;
-        for (char **u = b->manager->conf.allow_users; u && *u; u++) {
+        for (char **u = users ? users : defaults; *u; u++) {
                 const struct passwd *pw;
                 uint32_t number;
 

@@ -7,6 +7,7 @@
 #include "bus/bus.h"
 #include "core/attachment.h"
 #include "core/network.h"
+#include "core/op-synchronize.h"
 #include "core/operation.h"
 #include "core/sandbox.h"
 
@@ -23,6 +24,7 @@ struct Bus {
         sd_event_source *listen_source, *post_source;
         List peers; /* Peer: connections of the private socket */
         size_t n_peers;
+        sd_bus_track *synchronizers; /* on the system bus: who has called Synchronize */
         List changes;      /* granted, and waiting for their attachment (attachment-bus.c) */
         char *socket_path; /* to be removed at the end; NULL when the socket was given */
 };
@@ -44,11 +46,21 @@ void attachment_bus_stop(Bus *b);
 int network_bus_find(sd_bus *bus, const char *path, const char *interface, void *userdata,
                      void **ret_found, sd_bus_error *error);
 
-/* Of the Manager; in a file of its own (garbage-bus.c). */
+/* Of the Manager; in files of their own (history-bus.c, garbage-bus.c, reconcile-bus.c). */
+int method_history(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_reconcile(sd_bus_message *m, void *userdata, sd_bus_error *error);
+/* The only option of the latter two. */
+int bus_read_dry_run(sd_bus_message *m, bool *ret_dry_run, sd_bus_error *error);
 int method_collect_garbage(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
 /* The a{sv} of a Runtime method. q starts empty and is to be cleared, whatever comes of it. */
 int runtime_request_read(sd_bus_message *m, Request *q, Error *e);
+
+/* The same for Synchronize. */
+int synchronize_request_read(sd_bus_message *m, SyncRequest *q, Error *e);
+int synchronize_remember_sender(Bus *b, sd_bus_message *m);
+/* Asks everyone who was remembered and is still there; how many. userdata: the Bus. */
+unsigned synchronize_wanted(void *userdata);
 
 /* Object paths; owned by caller, NULL when out of memory. */
 char *sandbox_bus_path(const Sandbox *s);
@@ -83,7 +95,8 @@ typedef struct Peer {
         List list;
         Bus *bus;
         sd_bus *connection;
-        bool greeted; /* the greeting is over, and what came behind it was looked at */
+        bool synchronizes; /* it has called Synchronize, and listens for SynchronizeWanted */
+        bool greeted;      /* the greeting is over, and what came behind it was looked at */
 } Peer;
 
 static inline void sd_bus_error_freep(sd_bus_error *e) {

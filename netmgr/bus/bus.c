@@ -153,28 +153,32 @@ static int on_connection(sd_event_source *s, int listen_fd, uint32_t revents, vo
         }
 }
 
+/* The socket gets its name when it listens: who waits for the name can connect at once, and the socket
+ * that a killed netmgrd left is replaced in the same instant. */
 static int bind_socket(Bus *b, const char *runtime_dir, Error *e) {
+        _cleanup_free_ char *temporary = strf("%s/runtime.new", runtime_dir);
         struct sockaddr_un sun = { .sun_family = AF_UNIX };
 
         b->socket_path = strf("%s/runtime.sock", runtime_dir);
-        if (!b->socket_path)
+        if (!b->socket_path || !temporary)
                 return error_oom(e);
         if (strlen(b->socket_path) >= sizeof(sun.sun_path))
                 return error_setf(e, ERROR_INVALID_ARGUMENT, "%s: too long for a socket",
                                   b->socket_path);
-        memcpy(sun.sun_path, b->socket_path, strlen(b->socket_path) + 1);
+        memcpy(sun.sun_path, temporary, strlen(temporary) + 1);
         if (mkdir(runtime_dir, 0755) < 0 && errno != EEXIST)
                 return error_set_errnof(e, ERROR_INTERNAL, errno, "making %s", runtime_dir);
         b->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (b->listen_fd < 0)
                 return error_set_errnof(e, ERROR_INTERNAL, errno, "socket");
-        if (unlink(b->socket_path) < 0 && errno != ENOENT)
-                return error_set_errnof(e, ERROR_INTERNAL, errno, "removing the old %s",
-                                        b->socket_path);
+        if (unlink(temporary) < 0 && errno != ENOENT)
+                return error_set_errnof(e, ERROR_INTERNAL, errno, "removing the old %s", temporary);
         mode_t old = umask(0177);
         int r = bind(b->listen_fd, (struct sockaddr *) &sun, sizeof(sun)) < 0 ? -errno : 0;
         umask(old);
         if (r >= 0 && listen(b->listen_fd, 1024) < 0)
+                r = -errno;
+        if (r >= 0 && rename(temporary, b->socket_path) < 0)
                 r = -errno;
         return r < 0 ? error_set_errnof(e, ERROR_INTERNAL, r, "listening on %s", b->socket_path)
                      : 0;
@@ -343,6 +347,8 @@ int bus_new(Manager *m, const BusParams *params, Bus **ret, Error *e) {
                 return r;
         if (b->system)
                 bus_observe(b, &m->observer);
+        m->observer.synchronize_wanted = synchronize_wanted;
+        m->observer.userdata = b;
         *ret = TAKE_PTR(b);
         return 0;
 }
@@ -363,6 +369,7 @@ Bus *bus_free(Bus *b) {
                 (void) unlink(b->socket_path);
         free(b->socket_path);
         sd_event_source_disable_unref(b->reconnect);
+        sd_bus_track_unref(b->synchronizers);
         sd_bus_flush_close_unref(b->system);
         free(b->address);
         free(b);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * What callers of AddPort, RemovePort and SetBandwidth want: read, checked, and refused with a
+ * What callers of AddPort, RemovePort, SetBandwidth and History want: read, checked, and refused with a
  * sentence, before anybody is asked for leave.
  */
 
@@ -153,4 +153,18 @@ int bandwidth_request_read(sd_bus_message *m, NetBandwidth *b, Error *e) {
         net_bandwidth_normalise(&wanted);
         *b = wanted;
         return 0;
+}
+
+int history_request_read(sd_bus_message *m, HistoryRequest *ret, Error *e) {
+        HistoryRequest request = *ret;
+        Option options[] = { { "Limit", "t", &request.limit, false },
+                             { "Since", "t", &request.since, false } };
+
+        int r = sd_bus_message_read(m, "s", &request.filter);
+        if (r < 0)
+                return error_set_errnof(e, ERROR_INVALID_ARGUMENT, r, "reading the filter");
+        r = read_options(m, options, ELEMENTSOF(options), e);
+        if (r >= 0)
+                *ret = request;
+        return r;
 }

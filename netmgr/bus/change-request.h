@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The arguments of the methods that change a living attachment, read out of the message. */
+/* The arguments of methods that have options, read out of the message. */
 
 #include <systemd/sd-bus.h>
 
@@ -15,6 +15,14 @@ typedef enum PortRequest {
 
 /* Protocol without case, ports above 0, HostIP the only option. *ret untouched on failure. */
 int port_request_read(sd_bus_message *m, PortRequest which, NetPort *ret, Error *e);
+
+/* sa{sv} of Manager.History: the filter, borrowed of the message, and the options Limit t and Since t.
+ * What no option says stays as it is in *ret. */
+typedef struct HistoryRequest {
+        const char *filter;
+        uint64_t limit, since;
+} HistoryRequest;
+int history_request_read(sd_bus_message *m, HistoryRequest *ret, Error *e);
 
 /* a{sv}: the keys that are there replace values of *b, which begins as what holds now. A rate of 0
  * is no limit. *b untouched on failure. */

@@ -8,6 +8,7 @@
 #include "base/parse.h"
 #include "base/version.h"
 #include "bus/bus-internal.h"
+#include "core/audit.h"
 #include "core/ports.h"
 #include "store/store.h"
 
@@ -67,7 +68,7 @@ json_object *sandbox_describe(const Sandbox *s) {
         if (r >= 0)
                 r = json_add_string(o, "NetnsPath", s->netns_path);
         if (r >= 0)
-                r = json_add_string(o, "State", "ready");
+                r = json_add_string(o, "State", sandbox_state_to_string(s));
         if (r >= 0)
                 r = json_add(o, "Attachments", list);
         else
@@ -229,6 +230,27 @@ static size_t count_sandboxes(const Manager *m) {
         return n;
 }
 
+/* The sum, and what it consists of. */
+static int add_counters(json_object *o, const Manager *m) {
+        json_object *repairs = json_object_new_object(), *reaps = json_object_new_object();
+
+        int r = json_add(o, "RepairsByKind", repairs);
+        r = json_add(o, "ReapsByReason", reaps) < 0 ? -ENOMEM : r;
+        for (RepairKind i = 0; r >= 0 && i < _REPAIR_MAX; i++)
+                if (m->audit->repairs[i] > 0)
+                        r = json_add(repairs, repair_kind_to_string(i),
+                                     new_number(m->audit->repairs[i]));
+        for (ReapReason i = 0; r >= 0 && i < _REAP_MAX; i++)
+                if (m->audit->reaps[i] > 0)
+                        r = json_add(reaps, reap_reason_to_string(i),
+                                     new_number(m->audit->reaps[i]));
+        if (r >= 0)
+                r = json_add(o, "Repairs", new_number(audit_repairs(m)));
+        if (r >= 0)
+                r = json_add(o, "Reaps", new_number(audit_reaps(m)));
+        return r;
+}
+
 json_object *manager_describe(const Manager *m) {
         json_object *o = json_object_new_object(), *reasons = json_object_new_array(),
                     *f = json_object_new_array();
@@ -256,6 +278,8 @@ json_object *manager_describe(const Manager *m) {
                 r = json_add(o, "Sandboxes", new_number(count_sandboxes(m)));
         if (r >= 0)
                 r = json_add(o, "Attachments", new_number(count_announced(m)));
+        if (r >= 0)
+                r = add_counters(o, m);
         if (r >= 0)
                 r = json_add_string(o, "LedgerPath", ledger);
         if (r >= 0)

@@ -6,6 +6,7 @@
  * DryRun "release"; "kept") and Reason. It comes when all that goes is gone.
  */
 
+#include "base/failpoint.h"
 #include "base/limits.h"
 #include "bus/bus-internal.h"
 #include "bus/describe.h"
@@ -23,7 +24,7 @@ static void question_free(Question *q) {
         free(q);
 }
 
-static int read_options(sd_bus_message *m, bool *ret_dry_run, sd_bus_error *error) {
+int bus_read_dry_run(sd_bus_message *m, bool *ret_dry_run, sd_bus_error *error) {
         int r = sd_bus_message_enter_container(m, 'a', "{sv}"), value;
         const char *key, *type;
 
@@ -90,6 +91,7 @@ static void on_done(int r, const Error *e, void *userdata) {
         _cleanup_free_ char *text = NULL;
         Question *q = userdata;
 
+        failpoint_past("bus-reply");
         if (r < 0) {
                 bus_reply_error(q->message, r, e);
                 question_free(q);
@@ -111,7 +113,7 @@ int method_collect_garbage(sd_bus_message *m, void *userdata, sd_bus_error *erro
         bool dry_run = false;
         Bus *b = userdata;
 
-        int r = read_options(m, &dry_run, error);
+        int r = bus_read_dry_run(m, &dry_run, error);
         if (r < 0)
                 return r;
         r = polkit_authorise(b, m, "org.netmgr1.manage-sandboxes", method_collect_garbage, userdata,

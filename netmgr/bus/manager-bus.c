@@ -7,6 +7,7 @@
 #include "base/version.h"
 #include "bus/bus-internal.h"
 #include "bus/describe.h"
+#include "core/audit.h"
 #include "core/network-internal.h"
 
 /* --- properties ------------------------------------------------------------------------------------ */
@@ -38,6 +39,16 @@ static int get_health_reasons(sd_bus *bus, const char *path, const char *interfa
                 if (b->manager->health_text[i])
                         r = sd_bus_message_append(reply, "s", b->manager->health_text[i]);
         return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static int get_repairs(sd_bus *bus, const char *path, const char *interface, const char *property,
+                       sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        return sd_bus_message_append(reply, "t", audit_repairs(((Bus *) userdata)->manager));
+}
+
+static int get_reaps(sd_bus *bus, const char *path, const char *interface, const char *property,
+                     sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        return sd_bus_message_append(reply, "t", audit_reaps(((Bus *) userdata)->manager));
 }
 
 /* --- lists ------------------------------------------------------------------------------------------ */
@@ -341,6 +352,8 @@ const sd_bus_vtable manager_vtable[] = {
         SD_BUS_PROPERTY("Health", "s", get_health, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("HealthReasons", "as", get_health_reasons, 0,
                         SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Repairs", "t", get_repairs, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Reaps", "t", get_reaps, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_METHOD_WITH_ARGS("ListSandboxes", SD_BUS_NO_ARGS,
                                 SD_BUS_RESULT("a(ssso)", sandboxes), method_list_sandboxes,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
@@ -362,12 +375,18 @@ const sd_bus_vtable manager_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("CollectGarbage", SD_BUS_ARGS("a{sv}", options),
                                 SD_BUS_RESULT("s", json), method_collect_garbage,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Reconcile", SD_BUS_ARGS("a{sv}", options),
+                                SD_BUS_RESULT("s", json), method_reconcile,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Describe", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json),
                                 method_describe, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("DescribeAll", SD_BUS_ARGS("s", what), SD_BUS_RESULT("s", json),
                                 method_describe_all, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("History", SD_BUS_ARGS("s", filter, "a{sv}", options),
+                                SD_BUS_RESULT("s", json), method_history,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL_WITH_ARGS("SandboxAdded", SD_BUS_ARGS("s", id, "o", path), 0),
         SD_BUS_SIGNAL_WITH_ARGS("SandboxRemoved", SD_BUS_ARGS("s", id, "o", path), 0),
         SD_BUS_SIGNAL_WITH_ARGS("AttachmentChanged",

@@ -26,6 +26,15 @@ static void on_sandbox_removed(Sandbox *s, void *userdata) {
         sandbox_signal(userdata, s, "SandboxRemoved", false);
 }
 
+static void on_sandbox_changed(Sandbox *s, void *userdata) {
+        _cleanup_free_ char *path = sandbox_bus_path(s);
+        Bus *b = userdata;
+
+        if (path)
+                (void) sd_bus_emit_properties_changed(b->system, path, BUS_IFACE "Sandbox",
+                                                      "Runtime", "State", NULL);
+}
+
 /* Used, Free and Attachments are counted when somebody asks: told as invalidated. */
 static void network_changed(Bus *b, const Network *n) {
         _cleanup_free_ char *path = network_bus_path(n);
@@ -94,16 +103,24 @@ static void on_health_changed(void *userdata) {
                                               "HealthReasons", NULL);
 }
 
+static void on_counters_changed(void *userdata) {
+        Bus *b = userdata;
+        (void) sd_bus_emit_properties_changed(b->system, BUS_PATH, BUS_IFACE "Manager", "Repairs",
+                                              "Reaps", NULL);
+}
+
 void bus_observe(Bus *b, ManagerObserver *ret) {
         *ret = (ManagerObserver) {
                 .sandbox_added = on_sandbox_added,
                 .sandbox_removed = on_sandbox_removed,
+                .sandbox_changed = on_sandbox_changed,
                 .attachment_added = on_attachment_added,
                 .attachment_removed = on_attachment_removed,
                 .attachment_changed = on_attachment_changed,
                 .network_added = on_network_added,
                 .network_removed = on_network_removed,
                 .health_changed = on_health_changed,
+                .counters_changed = on_counters_changed,
                 .userdata = b,
         };
 }

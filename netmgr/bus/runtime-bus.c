@@ -6,6 +6,8 @@
  * private socket alike.
  */
 
+#include <poll.h>
+
 #include "base/failpoint.h"
 #include "base/fd.h"
 #include "base/limits.h"
@@ -123,16 +125,65 @@ int runtime_request_read(sd_bus_message *m, Request *q, Error *e) {
         return complete(q, e);
 }
 
+/* A call that waits for its operation. */
+typedef struct RuntimeCall {
+        sd_bus_message *message; /* owned */
+        sd_bus_track *track;     /* owned; of the sender on the system bus, NULL: not watched */
+} RuntimeCall;
+
+static RuntimeCall *call_free(RuntimeCall *c) {
+        if (!c)
+                return NULL;
+        sd_bus_track_unref(c->track);
+        sd_bus_message_unref(c->message);
+        free(c);
+        return NULL;
+}
+DEFINE_CLEANUP(RuntimeCall *, call_free)
+
+/* watched: somebody is going to ask whether the sender is still there. On the private socket the
+ * connection tells. */
+static int call_new(Bus *b, sd_bus_message *m, bool watched, RuntimeCall **ret) {
+        _cleanup_(call_freep) RuntimeCall *c = new0(RuntimeCall, 1);
+
+        if (!c)
+                return -ENOMEM;
+        c->message = sd_bus_message_ref(m);
+        if (watched && sd_bus_message_get_bus(m) == b->system) {
+                int r = sd_bus_track_new(b->system, &c->track, NULL, NULL);
+                if (r >= 0)
+                        r = sd_bus_track_add_sender(c->track, m);
+                if (r < 0)
+                        return r;
+        }
+        *ret = TAKE_PTR(c);
+        return 0;
+}
+
+static bool call_is_abandoned(void *userdata) {
+        RuntimeCall *c = userdata;
+        sd_bus *bus = sd_bus_message_get_bus(c->message);
+        struct pollfd p = { .events = POLLRDHUP };
+
+        if (c->track)
+                return sd_bus_track_count_sender(c->track, c->message) <= 0;
+        if (sd_bus_is_open(bus) <= 0)
+                return true;
+        /* What the loop has not come to see yet. */
+        p.fd = sd_bus_get_fd(bus);
+        return p.fd >= 0 && poll(&p, 1, 0) > 0 && p.revents & (POLLRDHUP | POLLHUP | POLLERR);
+}
+
 static void runtime_done(int r, const Error *e, const char *result, void *userdata) {
-        sd_bus_message *m = userdata;
+        RuntimeCall *c = userdata;
 
         failpoint_past("bus-reply");
         if (r < 0)
-                bus_reply_error(m, r, e);
+                bus_reply_error(c->message, r, e);
         else
-                bus_reply(m, "s", result);
+                bus_reply(c->message, "s", result);
         failpoint_past("bus-replied");
-        sd_bus_message_unref(m);
+        call_free(c);
 }
 
 static int check_sender(Bus *b, sd_bus_message *m, sd_bus_error *error) {
@@ -153,16 +204,24 @@ static int check_sender(Bus *b, sd_bus_message *m, sd_bus_error *error) {
 static int runtime_method(sd_bus_message *m, Bus *b, Operation operation, sd_bus_error *error) {
         Request q = { .netns_fd = -EBADF, .host_netns_fd = -EBADF };
         _cleanup_error_ Error e = ERROR_NULL;
+        bool is_add = operation == operation_add;
+        RuntimeCall *c = NULL;
 
         int r = check_sender(b, m, error);
         if (r < 0)
                 return bus_refuse(m, r, error);
         r = runtime_request_read(m, &q, &e);
+        if (r >= 0) {
+                r = call_new(b, m, is_add, &c);
+                if (r < 0)
+                        r = error_set_errnof(&e, ERROR_TRY_AGAIN, r, "keeping the call");
+        }
         if (r < 0) {
                 request_clear(&q);
                 return bus_refuse(m, bus_error_set(error, r, &e), error);
         }
-        operation(b->manager, &q, runtime_done, sd_bus_message_ref(m));
+        q.abandoned = is_add ? call_is_abandoned : NULL;
+        operation(b->manager, &q, runtime_done, c);
         return 1;
 }
 
@@ -182,6 +241,25 @@ static int method_status(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return runtime_method(m, userdata, operation_status, error);
 }
 
+static int method_synchronize(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        SyncRequest q = { 0 };
+        Bus *b = userdata;
+
+        int r = check_sender(b, m, error);
+        if (r < 0)
+                return r;
+        r = synchronize_request_read(m, &q, &e);
+        if (r >= 0)
+                r = synchronize_remember_sender(b, m);
+        if (r < 0) {
+                sync_request_clear(&q);
+                return bus_error_set(error, r, &e);
+        }
+        operation_synchronize(b->manager, &q, runtime_done, sd_bus_message_ref(m));
+        return 1;
+}
+
 #define VERB(name, handler)                                                                        \
         SD_BUS_METHOD_WITH_ARGS(name, SD_BUS_ARGS("a{sv}", request), SD_BUS_RESULT("s", result),   \
                                 handler, SD_BUS_VTABLE_UNPRIVILEGED)
@@ -193,5 +271,7 @@ const sd_bus_vtable runtime_vtable[] = {
         VERB("Check", method_check),
         VERB("CollectGarbage", method_gc),
         VERB("Status", method_status),
+        VERB("Synchronize", method_synchronize),
+        SD_BUS_SIGNAL("SynchronizeWanted", "", 0),
         SD_BUS_VTABLE_END,
 };

@@ -49,7 +49,7 @@ static int method_describe(sd_bus_message *m, void *userdata, sd_bus_error *erro
 const sd_bus_vtable sandbox_vtable[] = {
         SD_BUS_VTABLE_START(0),
         PROPERTY("Id", "s", get_string, SD_BUS_VTABLE_PROPERTY_CONST),
-        PROPERTY("Runtime", "s", get_string, 0),
+        PROPERTY("Runtime", "s", get_string, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         PROPERTY("PodName", "s", get_string, 0),
         PROPERTY("PodNamespace", "s", get_string, 0),
         PROPERTY("PodUID", "s", get_string, 0),

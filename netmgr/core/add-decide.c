@@ -60,24 +60,27 @@ static int find_network(AddOp *op, Network **ret, Error *e) {
         return r;
 }
 
-static int set_text(char **field, const char *value) {
+/* The sandbox's row follows at the next commit. While another operation works on the sandbox, its row,
+ * which borrows these texts, may be at the committer: then only what is not there yet is added. */
+static int set_text(Sandbox *s, char **field, const char *value) {
         char *copy;
 
-        if (!value || streq_ptr(*field, value))
+        if (!value || streq_ptr(*field, value) || (*field && sandbox_is_busy(s)))
                 return 0;
         copy = strdup(value);
         if (!copy)
                 return -ENOMEM;
         free(*field);
         *field = copy;
+        s->stored = false;
         return 0;
 }
 
 static int describe_sandbox(AddOp *op, Sandbox *s) {
-        if (set_text(&s->netns_path, op->request.netns_path) < 0 ||
-            set_text(&s->pod_namespace, op->args.pod_namespace) < 0 ||
-            set_text(&s->pod_name, op->args.pod_name) < 0 ||
-            set_text(&s->pod_uid, op->args.pod_uid) < 0)
+        if (set_text(s, &s->netns_path, op->request.netns_path) < 0 ||
+            set_text(s, &s->pod_namespace, op->args.pod_namespace) < 0 ||
+            set_text(s, &s->pod_name, op->args.pod_name) < 0 ||
+            set_text(s, &s->pod_uid, op->args.pod_uid) < 0)
                 return -ENOMEM;
         return 0;
 }
@@ -256,6 +259,19 @@ static int allocate(AddOp *op, Error *e) {
                                        "%s, or its range gives another one already",
                                        IN_ADDR_STR(&ips[i].address), a->network->name);
         return r;
+}
+
+bool add_range_is_nearly_full(const AddOp *op) {
+        const NetConf *net = op->attachment->network->conf, *mine = op->conf;
+        const char *pool = network_pool(op->attachment->network);
+
+        for (size_t i = 0; i < mine->n_runtime_sets; i++)
+                if (ipam_is_nearly_full(op->manager->ipam, pool, &mine->runtime_sets[i]))
+                        return true;
+        for (size_t i = 0; i < net->n_sets; i++)
+                if (ipam_is_nearly_full(op->manager->ipam, pool, &net->sets[i]))
+                        return true;
+        return false;
 }
 
 static InAddr gateway_of(const AttachmentSpec *s, int family) {

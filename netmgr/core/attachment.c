@@ -79,6 +79,7 @@ int attachment_new(Manager *m, Network *n, Sandbox *s, const char *ifname, Attac
         a->spec.id = ++m->last_id;
         a->spec.kind = n->conf->kind;
         a->created_usec = now_realtime();
+        a->created_boot_usec = now_boottime();
         snprintf(a->spec.ifname, sizeof(a->spec.ifname), "%s", ifname);
         if (n->conf->kind != NET_KIND_LOOPBACK)
                 snprintf(a->spec.host_ifname, sizeof(a->spec.host_ifname), "nmg%" PRIx64,
@@ -128,6 +129,7 @@ Attachment *attachment_free(Attachment *a) {
         if (a->announced && m->observer.attachment_removed)
                 m->observer.attachment_removed(a, m->observer.userdata);
         attachment_give_back_all_ports(a);
+        attachment_set_host_ifindex(a, 0);
         map_remove_u64(m->attachments, a->spec.id);
         if (a->spec.host_ifname[0])
                 map_remove_str(m->host_ends, a->spec.host_ifname);
@@ -152,6 +154,19 @@ Attachment *attachment_free(Attachment *a) {
         if (n)
                 network_release_if_unused(n);
         return NULL;
+}
+
+void attachment_set_host_ifindex(Attachment *a, uint32_t ifindex) {
+        Map *map = a->manager->host_ifindexes;
+
+        if (a->host_ifindex && map_get_u64(map, a->host_ifindex) == a)
+                map_remove_u64(map, a->host_ifindex);
+        a->host_ifindex = ifindex;
+        if (!ifindex)
+                return;
+        /* A number that is used again is the newer one's. Without memory only its events are missed. */
+        map_remove_u64(map, ifindex);
+        (void) map_put_u64(map, ifindex, a);
 }
 
 void attachment_set_state(Attachment *a, AttachmentState state) {
@@ -190,6 +205,7 @@ void attachment_to_row(const Attachment *a, char *plan, AttachmentRow *ret) {
                 .config_hash = (char *) a->config_hash,
                 .plan = plan,
                 .created_usec = a->created_usec,
+                .created_boot_usec = a->created_boot_usec,
         };
         memcpy(ret->host_mac, a->spec.host_mac.bytes, sizeof(ret->host_mac));
         memcpy(ret->mac, a->spec.mac.bytes, sizeof(ret->mac));
@@ -210,8 +226,9 @@ static int load_spec(Attachment *a, const AttachmentRow *row, Error *e) {
         memcpy(a->spec.host_mac.bytes, row->host_mac, sizeof(row->host_mac));
         memcpy(a->spec.mac.bytes, row->mac, sizeof(row->mac));
         a->spec.mtu = row->mtu;
-        a->host_ifindex = row->host_ifindex;
+        attachment_set_host_ifindex(a, row->host_ifindex);
         a->created_usec = row->created_usec;
+        a->created_boot_usec = row->created_boot_usec;
         return spec_from_json(row->plan, &a->spec, e);
 }
 

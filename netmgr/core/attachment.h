@@ -35,8 +35,9 @@ struct Attachment {
         char *request; /* exact bytes of the configuration */
         char *result;  /* CNI result 1.1.0, NULL before up */
         char config_hash[17];
-        uint64_t created_usec;
-        uint64_t settled_usec; /* CLOCK_MONOTONIC: when the last operation ended */
+        uint64_t created_usec;      /* CLOCK_REALTIME */
+        uint64_t created_boot_usec; /* CLOCK_BOOTTIME of the sandbox's boot; 0: not noted */
+        uint64_t settled_usec;      /* CLOCK_MONOTONIC: when the last operation ended */
         uint32_t host_ifindex;
         bool lost;      /* the host end vanished: the sandbox died, or somebody deleted it */
         bool lost_told; /* the journal has it that somebody deleted it */
@@ -65,6 +66,8 @@ Attachment *attachment_free(Attachment *a);
 DEFINE_CLEANUP(Attachment *, attachment_free)
 
 void attachment_set_state(Attachment *a, AttachmentState state);
+/* As the kernel numbered its host end; 0: none. */
+void attachment_set_host_ifindex(Attachment *a, uint32_t ifindex);
 /* Ends an operation: wakes who waits. */
 void attachment_set_idle(Attachment *a);
 

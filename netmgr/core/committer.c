@@ -150,14 +150,39 @@ static void enforce_all(Committer *c, List *group) {
         }
 }
 
-static void commit_all(Committer *c, List *group) {
-        write_all(c, group);
-        enforce_all(c, group);
+static void post_all(Committer *c, List *group) {
         while (!list_is_empty(group)) {
                 Task *t = list_entry(group->next, Task, list);
                 list_unlink(&t->list);
                 mailbox_post(c->mailbox, t);
         }
+}
+
+static void take_reads(List *group, List *ret_reads) {
+        list_init(ret_reads);
+        for (List *p = group->next, *next; p != group; p = next) {
+                next = p->next;
+                if (((Commit *) list_entry(p, Task, list))->read) {
+                        list_unlink(p);
+                        list_append(ret_reads, p);
+                }
+        }
+}
+
+static void commit_all(Committer *c, List *group) {
+        List reads;
+
+        take_reads(group, &reads);
+        if (!list_is_empty(group)) {
+                write_all(c, group);
+                enforce_all(c, group);
+                post_all(c, group);
+        }
+        for (List *p = reads.next; p != &reads; p = p->next) {
+                Commit *commit = (Commit *) list_entry(p, Task, list);
+                commit->task.r = commit->read(commit, c->store, &commit->task.error);
+        }
+        post_all(c, &reads);
 }
 
 static void checkpoint(Committer *c) {

@@ -24,6 +24,9 @@ struct Commit {
          * run twice. */
         int (*enforce)(Commit *commit, Firewall *firewall);
         bool enforce_anyway; /* also when the rows could not be written */
+        /* Reads, behind everything that is to be written, outside of a transaction; write and enforce are
+         * not called then. NULL: this commit writes. */
+        int (*read)(Commit *commit, Store *store, Error *e);
         bool written; /* out: the rows are in the ledger, whatever became of the rule tables */
         bool owed;    /* failed before and is tried again: see committer_owe() */
 };

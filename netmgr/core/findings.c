@@ -100,7 +100,7 @@ int findings_to_json(const Findings *f, bool dry_run, char **ret) {
                 if (json_append(list, finding_to_json(&f->items[i], dry_run)) < 0)
                         return -ENOMEM;
         if (json_add(o, "differences", TAKE_PTR(list)) < 0 ||
-            json_add(o, "dryRun", json_object_new_boolean(dry_run)) < 0)
+            json_add(o, "DryRun", json_object_new_boolean(dry_run)) < 0)
                 return -ENOMEM;
         *ret = json_to_text(o);
         return *ret ? 0 : -ENOMEM;

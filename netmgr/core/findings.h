@@ -44,5 +44,5 @@ void findings_clear(Findings *f);
  * may be NULL; all are copied. */
 Finding *findings_add(Findings *f, FindingKind kind, const char *object, const char *network,
                       const char *sandbox, const char *ifname, Differences *differences);
-/* {"dryRun":bool,"differences":[{...}]}; owned by caller. -ENOMEM. */
+/* {"DryRun":bool,"differences":[{...}]}; owned by caller. -ENOMEM. */
 int findings_to_json(const Findings *f, bool dry_run, char **ret);

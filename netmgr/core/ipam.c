@@ -308,6 +308,13 @@ uint64_t ipam_count_held(const Ipam *ipam, const char *pool, const NetRangeSet *
         return u.held;
 }
 
+bool ipam_is_nearly_full(const Ipam *ipam, const char *pool, const NetRangeSet *set) {
+        uint64_t capacity = range_set_capacity(set), limit = capacity - capacity / 10;
+
+        return capacity > 0 && map_size(ipam->leases) >= limit &&
+               ipam_count_held(ipam, pool, set) >= limit;
+}
+
 static int exhausted(const Ipam *ipam, const char *pool, const NetRangeSet *set, Error *e) {
         _cleanup_free_ char *words = set_describe(set);
 

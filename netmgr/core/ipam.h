@@ -82,6 +82,9 @@ void ipam_visit(const Ipam *ipam, IpamVisit visit, void *userdata);
 /* Addresses of the set that are held in the pool. Walks all leases: not for the path of ADD. */
 uint64_t ipam_count_held(const Ipam *ipam, const char *pool, const NetRangeSet *set);
 
+/* Nine of ten addresses of the set are held. Walks all leases only when there are that many at all. */
+bool ipam_is_nearly_full(const Ipam *ipam, const char *pool, const NetRangeSet *set);
+
 /* Addresses that the set can give out at all, saturated at UINT64_MAX. */
 uint64_t range_set_capacity(const NetRangeSet *set);
 /* True when the address may be given out from the range: inside, no gateway, not excluded. */

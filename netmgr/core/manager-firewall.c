@@ -7,7 +7,9 @@
 #include <net/if.h>
 #include <stdio.h>
 
+#include "base/log-ids.h"
 #include "base/log.h"
+#include "core/audit.h"
 #include "core/enforce.h"
 #include "policy/foreign.h"
 #include "policy/nft-monitor.h"
@@ -152,6 +154,8 @@ typedef struct RepairCommit {
         Manager *manager;
         TablesRebuilt done; /* or NULL */
         void *userdata;
+        char program[32]; /* who changed them; "" without such a one */
+        uint32_t pid;
 } RepairCommit;
 
 static int repair_enforce(Commit *c _unused_, Firewall *f) {
@@ -165,8 +169,13 @@ static void repaired(Task *task) {
         if (!rc->done)
                 rc->manager->repairing = false;
         manager_set_commit_health(rc->manager, &rc->commit);
-        if (task->r >= 0)
-                log_notice("the rule tables are built anew");
+        if (task->r >= 0 && rc->program[0]) {
+                log_event(LOG_NOTICE, LOG_ID_TABLES_REBUILT,
+                          &(LogContext) { .op = "repair", .program = rc->program },
+                          "%s (pid %u) changed the rule tables of netmgr; they are built anew",
+                          rc->program, rc->pid);
+                audit_count_repair(rc->manager, REPAIR_TABLES);
+        }
         if (rc->done)
                 rc->done(task->r, &task->error, rc->userdata);
         error_clear(&task->error);
@@ -182,12 +191,14 @@ static void repair_commit(RepairCommit *rc, Manager *m) {
         committer_submit(m->committer, &rc->commit);
 }
 
-static void repair(Manager *m) {
+static void repair(Manager *m, uint32_t pid, const char *program) {
         RepairCommit *rc = m->repairing ? NULL : new0(RepairCommit, 1);
 
         if (!rc)
                 return; /* one is under way; what changes meanwhile is told again */
         m->repairing = true;
+        rc->pid = pid;
+        snprintf(rc->program, sizeof(rc->program), "%s", program);
         repair_commit(rc, m);
 }
 
@@ -308,18 +319,15 @@ static void look_soon(Manager *m) {
 static void on_nft_changed(uint32_t pid, const char *program, bool ours, void *userdata) {
         Manager *m = userdata;
 
-        if (ours) {
-                log_notice("%s (pid %u) changed the rule tables of netmgr",
-                           program[0] ? program : "somebody", pid);
-                repair(m);
-        }
+        if (ours)
+                repair(m, pid, program[0] ? program : "somebody");
         look_soon(m);
 }
 
 static void on_nft_lost(void *userdata) {
         /* Tables that we own cannot have been touched. */
         if (!((Manager *) userdata)->firewall_features.owner)
-                repair(userdata);
+                repair(userdata, 0, "somebody");
         look_soon(userdata);
 }
 

@@ -11,9 +11,12 @@
 
 #include "base/fd.h"
 #include "base/limits.h"
+#include "base/log-ids.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "core/attachment.h"
+#include "core/audit.h"
+#include "core/history.h"
 #include "core/manager-firewall.h"
 #include "core/netns-watch.h"
 #include "core/network.h"
@@ -23,6 +26,8 @@
 #include "core/reconcile.h"
 #include "core/recover.h"
 #include "core/sandbox.h"
+#include "core/spool.h"
+#include "core/sync-round.h"
 
 static uint64_t now(clockid_t clock) {
         struct timespec ts;
@@ -38,18 +43,25 @@ uint64_t now_monotonic(void) {
         return now(CLOCK_MONOTONIC);
 }
 
+uint64_t now_boottime(void) {
+        return now(CLOCK_BOOTTIME);
+}
+
 void manager_set_health(Manager *m, HealthBit bit, const char *sentence) {
         unsigned mask = 1U << bit, before = m->health;
 
         if (streq_ptr(m->health_text[bit], sentence))
                 return;
+        if (sentence)
+                log_event(LOG_WARNING, LOG_ID_DEGRADED, &(LogContext) { .reason = sentence },
+                          "degraded: %s", sentence);
+        else
+                log_event(LOG_NOTICE, LOG_ID_RECOVERED,
+                          &(LogContext) { .reason = m->health_text[bit] },
+                          "health: recovered, it is over: %s", strempty(m->health_text[bit]));
         free(m->health_text[bit]);
         m->health_text[bit] = sentence ? strdup(sentence) : NULL;
         m->health = sentence ? before | mask : before & ~mask;
-        if (sentence)
-                log_warning("degraded: %s", sentence);
-        else
-                log_notice("health: recovered");
         if (m->observer.health_changed)
                 m->observer.health_changed(m->observer.userdata);
 }
@@ -122,15 +134,21 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         conf_init(&m->conf);
         m->state_dir = strdup(params->state_dir);
         m->config_dir = strdup(params->config_dir);
+        m->spool_dir = strdup(params->spool_dir);
         m->nsd_socket = strdup(params->nsd_socket);
         m->networks = map_new();
         m->sandboxes = map_new();
         m->attachments = map_new();
         m->host_ends = map_new();
         m->orphans = map_new();
+        m->host_ifindexes = map_new();
         m->ports = port_table_new();
-        if (!m->state_dir || !m->config_dir || !m->nsd_socket || !m->networks || !m->sandboxes ||
-            !m->attachments || !m->host_ends || !m->orphans || !m->ports)
+        m->audit = audit_new();
+        m->history = history_queue_new();
+        m->sync_round = sync_round_new(m);
+        if (!m->state_dir || !m->config_dir || !m->spool_dir || !m->nsd_socket || !m->networks ||
+            !m->sandboxes || !m->attachments || !m->host_ends || !m->host_ifindexes ||
+            !m->orphans || !m->ports || !m->audit || !m->history || !m->sync_round)
                 return error_oom(e);
 
         int r = conf_load(m->config_dir, &m->conf, e);
@@ -158,8 +176,24 @@ static void on_link_deleted(uint32_t ifindex _unused_, const char *name, void *u
                 rebuild_link_gone(m, name);
         else
                 MAP_FOREACH (n, m->networks)
-                        if (streq(n->bridge, name))
+                        if (streq(n->bridge, name)) {
                                 network_forget_ready(n);
+                                reconcile_soon(m);
+                        }
+}
+
+/* Our own operations strip links too: those are under way, and are not judged. */
+static void on_link_stripped(uint32_t ifindex, void *userdata) {
+        Manager *m = userdata;
+        const Attachment *a = map_get_u64(m->host_ifindexes, ifindex);
+        const Network *n;
+
+        if (a && a->state == ATTACHMENT_UP && !a->busy)
+                reconcile_soon(m);
+        else if (!a)
+                MAP_FOREACH (n, m->networks)
+                        if (n->bridge_ifindex == ifindex && n->n_attachments > 0)
+                                reconcile_soon(m);
 }
 
 /* Notifications were dropped: ask for every host end that we wait for or believe in. */
@@ -186,10 +220,12 @@ static void on_monitor_lost(void *userdata) {
         MAP_FOREACH (n, m->networks)
                 if (n->bridge[0] && !map_get_str(present, n->bridge))
                         network_forget_ready(n);
+        reconcile_soon(m);
 }
 
 static int start_netlink(Manager *m, Error *e) {
         static const NlMonitorCallbacks callbacks = { .link_deleted = on_link_deleted,
+                                                      .link_stripped = on_link_stripped,
                                                       .lost = on_monitor_lost };
         _cleanup_close_ int fd = kernel_open_fd();
         if (fd < 0)
@@ -263,6 +299,10 @@ int manager_start(Manager *m, Error *e) {
         if (r < 0)
                 return r;
         manager_finish_recovery(m);
+        r = spool_new(m, m->spool_dir, &m->spool, e);
+        if (r < 0)
+                return r;
+        spool_consume_before_serving(m->spool);
         reconcile_at_start(m);
         return 0;
 }
@@ -288,6 +328,7 @@ int manager_reload(Manager *m, Error *e) {
                 m->inotify_fd = safe_close(m->inotify_fd);
                 (void) network_files_watch(m, NULL);
         }
+        spool_reload(m->spool);
         /* Broken networks are told by Health: the reload itself has done what it could. */
         (void) network_files_load(m, NULL);
         return r < 0 ? error_setf(e, error.kind, "%s", error_message(&error)) : 0;
@@ -305,8 +346,10 @@ Manager *manager_free(Manager *m) {
         m->committer = committer_free(m->committer);
         m->flows = flows_free(m->flows);
         mailbox_drain(m->mailbox);
+        history_queue_free(m->history);
         m->netns_watch = netns_watch_free(m->netns_watch);
         mailbox_free(m->mailbox);
+        m->spool = spool_free(m->spool);
         nl_monitor_free(m->monitor);
         m->reconciler = reconciler_free(m->reconciler);
         manager_unwatch_firewalls(m);
@@ -321,7 +364,10 @@ Manager *manager_free(Manager *m) {
         map_free(m->attachments);
         map_free(m->host_ends);
         rebuild_free(m);
+        map_free(m->host_ifindexes);
         port_table_free(m->ports);
+        audit_free(m->audit);
+        sync_round_free(m->sync_round);
         for (char **f = m->features; f && *f; f++)
                 free(*f);
         free(m->features);
@@ -331,6 +377,7 @@ Manager *manager_free(Manager *m) {
                 free(m->health_text[i]);
         free(m->state_dir);
         free(m->config_dir);
+        free(m->spool_dir);
         free(m->nsd_socket);
         free(m);
         return NULL;

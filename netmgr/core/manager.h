@@ -27,18 +27,23 @@ typedef struct Manager Manager;
 typedef struct Network Network;
 typedef struct Sandbox Sandbox;
 typedef struct Attachment Attachment;
+typedef struct Audit Audit;
 
 /* How the D-Bus face hears of changes without core knowing of D-Bus. Objects are still (or already)
  * in the Manager's maps while the call runs. Any member may be NULL. */
 typedef struct ManagerObserver {
         void (*sandbox_added)(Sandbox *s, void *userdata);
         void (*sandbox_removed)(Sandbox *s, void *userdata);
+        void (*sandbox_changed)(Sandbox *s, void *userdata);
         void (*attachment_added)(Attachment *a, void *userdata);
         void (*attachment_removed)(Attachment *a, void *userdata);
         void (*attachment_changed)(Attachment *a, void *userdata);
         void (*network_added)(Network *n, void *userdata);
         void (*network_removed)(Network *n, void *userdata);
         void (*health_changed)(void *userdata);
+        void (*counters_changed)(void *userdata); /* once for a burst */
+        /* Asks who called Synchronize before to do it now; how many were asked. */
+        unsigned (*synchronize_wanted)(void *userdata);
         void *userdata;
 } ManagerObserver;
 
@@ -51,6 +56,7 @@ typedef enum HealthBit {
         HEALTH_FIREWALL,     /* the rule tables could not be brought up to date */
         HEALTH_FOREIGN,      /* another firewall drops what sandboxes forward */
         HEALTH_RECONCILE,    /* the kernel differs from the ledger */
+        HEALTH_SPOOL,        /* the spool is missing or unfit: DEL fails while netmgrd is down */
         HEALTH_CONF,         /* netmgr.conf is broken; the last good one is in force */
         _HEALTH_MAX,
 } HealthBit;
@@ -58,7 +64,7 @@ typedef enum HealthBit {
 struct Manager {
         sd_event *event; /* borrowed */
         Conf conf;
-        char *state_dir, *config_dir, *nsd_socket; /* owned */
+        char *state_dir, *config_dir, *spool_dir, *nsd_socket; /* owned */
         char boot_id[40];
         dev_t netns_dev; /* of the host's netns, which stays open as long as we live in it */
         ino_t netns_ino;
@@ -72,6 +78,7 @@ struct Manager {
         Committer *committer;
         Flows *flows;
         struct Reconciler *reconciler;
+        struct Spool *spool;
 
         InAddr node4, node6; /* source of what netmgr masquerades; unset: none known */
         FirewallFeatures firewall_features;
@@ -84,11 +91,12 @@ struct Manager {
         char **features; /* owned, NULL-terminated: what this kernel and this build can do */
         struct PortTable *ports;
 
-        Map *networks;    /* name -> Network */
-        Map *sandboxes;   /* id -> Sandbox */
-        Map *attachments; /* id -> Attachment */
-        Map *host_ends;   /* host ifname -> Attachment */
-        Map *orphans;     /* host ifname -> what rebuild.c knows of it */
+        Map *networks;       /* name -> Network */
+        Map *sandboxes;      /* id -> Sandbox */
+        Map *attachments;    /* id -> Attachment */
+        Map *host_ends;      /* host ifname -> Attachment */
+        Map *host_ifindexes; /* of the host end -> Attachment */
+        Map *orphans;        /* host ifname -> what rebuild.c knows of it */
         uint64_t lost_id; /* highest id that a lost ledger may have given out; 0: none was lost */
         Commit probe; /* whether the ledger can be written again; see manager_set_commit_health() */
         bool probing;
@@ -96,9 +104,13 @@ struct Manager {
         Ipam *ipam;
         uint64_t last_id; /* highest attachment id ever */
 
-        unsigned n_operations;          /* under way; at most conf.queue_max */
+        unsigned n_operations;       /* under way; at most conf.queue_max */
+        unsigned n_synchronizations; /* of these: lists of runtimes */
+        struct SyncRound *sync_round;
         unsigned health;                /* 1 << HealthBit */
         char *health_text[_HEALTH_MAX]; /* owned; the sentence that goes with the bit */
+        struct HistoryQueue *history;   /* questions about the past that wait */
+        Audit *audit;                   /* counters of repairs and reaps */
 
         sd_event_source *inotify_source;
         int inotify_fd;
@@ -107,12 +119,12 @@ struct Manager {
 };
 
 typedef struct ManagerParams {
-        const char *state_dir, *config_dir, *nsd_socket; /* copied */
-        Kernel *kernel;                                  /* borrowed */
+        const char *state_dir, *config_dir, *spool_dir, *nsd_socket; /* copied */
+        Kernel *kernel;                                              /* borrowed */
 } ManagerParams;
 
 int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Error *e);
-/* Opens the ledger, loads and repairs, reads networks.d, starts the threads. */
+/* Opens the ledger, loads and repairs, reads networks.d, starts the threads, works off the spool. */
 int manager_start(Manager *m, Error *e);
 Manager *manager_free(Manager *m);
 DEFINE_CLEANUP(Manager *, manager_free)
@@ -138,3 +150,5 @@ static inline bool manager_is_degraded(const Manager *m) {
 uint64_t now_realtime(void);
 /* CLOCK_MONOTONIC in microseconds. */
 uint64_t now_monotonic(void);
+/* CLOCK_BOOTTIME in microseconds: goes on in suspend, and nobody can set it back. */
+uint64_t now_boottime(void);

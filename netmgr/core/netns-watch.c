@@ -12,7 +12,6 @@
 
 #include <stdio.h>
 #include <sys/inotify.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -37,7 +36,7 @@ struct NetnsWatch {
         sd_event_source *io, *look_source, *release_timer, *sweep_timer;
         Map *dirs; /* wd -> WatchedDir, owned */
         List suspects, dead;
-        bool looking;
+        NetnsLook *look; /* under way: with a worker or in the mailbox; NULL: none */
 };
 
 /* --- directories ------------------------------------------------------------------------------- */
@@ -113,7 +112,7 @@ void netns_watch_suspect(NetnsWatch *w, Sandbox *s) {
         if (!w || list_is_linked(&s->watch.queue))
                 return;
         list_append(&w->suspects, &s->watch.queue);
-        if (!w->looking)
+        if (!w->look)
                 (void) sd_event_source_set_enabled(w->look_source, SD_EVENT_ONESHOT);
 }
 
@@ -215,7 +214,7 @@ static void judge(NetnsWatch *w, Sandbox *s, const NetnsView *v) {
 static void looked(NetnsView *views, size_t n, void *userdata) {
         NetnsWatch *w = userdata;
 
-        w->looking = false;
+        w->look = NULL; /* freed behind us */
         for (size_t i = 0; i < n; i++) {
                 Sandbox *s = netns_view_sandbox(w->manager, &views[i]);
                 /* Suspected again meanwhile: the next look knows more. */
@@ -232,7 +231,7 @@ static int on_look(sd_event_source *source _unused_, void *userdata) {
         Sandbox *s;
 
         /* Without memory they stay, and the sweep tries again. */
-        if (w->looking || netns_look_new(w->manager, &look) < 0)
+        if (w->look || netns_look_new(w->manager, &look) < 0)
                 return 0;
         LIST_FOREACH (s, &w->suspects, Sandbox, watch.queue) {
                 /* An operation knows what it does, and its end makes it a suspect again. */
@@ -240,17 +239,18 @@ static int on_look(sd_event_source *source _unused_, void *userdata) {
                         break;
                 list_unlink(&s->watch.queue);
         }
-        w->looking = true;
-        netns_look_start(TAKE_PTR(look), looked, w);
+        w->look = TAKE_PTR(look);
+        netns_look_start(w->look, looked, w);
         return 0;
 }
 
-static int on_release(sd_event_source *source _unused_, uint64_t usec, void *userdata) {
+static int on_release(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+        uint64_t now = now_monotonic(); /* the timer may be late, and then more of them are due */
         NetnsWatch *w = userdata;
         Attachment *a;
         Sandbox *s;
 
-        while ((s = list_first(&w->dead, Sandbox, watch.queue)) && s->watch.release_usec <= usec) {
+        while ((s = list_first(&w->dead, Sandbox, watch.queue)) && s->watch.release_usec <= now) {
                 list_unlink(&s->watch.queue);
                 /* DEL came, or ADD came again and gave it an interface. */
                 if (sandbox_is_busy(s) || sandbox_has_link(s))
@@ -283,12 +283,14 @@ int netns_watch_new(Manager *m, NetnsWatch **ret) {
         list_init(&w->suspects);
         list_init(&w->dead);
         w->dirs = map_new();
-        w->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
         if (!w->dirs)
                 return -ENOMEM;
+        w->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
         if (w->fd < 0)
-                return -errno;
-        int r = sd_event_add_io(m->event, &w->io, w->fd, EPOLLIN, on_inotify, w);
+                log_warning("the directories of network namespaces are not watched: inotify: %s; "
+                            "sandboxes without interfaces are looked at every %u s",
+                            strerror(errno), NETNS_SWEEP_SEC);
+        int r = w->fd < 0 ? 0 : sd_event_add_io(m->event, &w->io, w->fd, EPOLLIN, on_inotify, w);
         if (r >= 0)
                 r = sd_event_add_defer(m->event, &w->look_source, on_look, w);
         if (r >= 0)
@@ -321,6 +323,8 @@ NetnsWatch *netns_watch_free(NetnsWatch *w) {
                 MAP_FOREACH (d, w->dirs)
                         dir_free(w, d);
         map_free(w->dirs);
+        /* The workers have ended and everything was delivered: it was still in their queue. */
+        netns_look_free(w->look);
         sd_event_source_disable_unref(w->io);
         sd_event_source_disable_unref(w->look_source);
         sd_event_source_disable_unref(w->release_timer);

@@ -37,8 +37,10 @@ static void add_free(AddOp *op) {
         policy_attachment_free(op->policy);
         free(op->wanted_ports);
         free(op->port_rows);
+        trail_clear(&op->trail);
         free(op->plan_json);
         free(op->answer);
+        free(op->result);
         free(op);
 }
 
@@ -50,13 +52,8 @@ static void add_end(AddOp *op, int r, const Error *e) {
 
 static int write_undo(Commit *c, Store *store, Error *e) {
         AddOp *op = (AddOp *) ((char *) c - offsetof(AddOp, commit));
-        EventRow event = { .usec = now_realtime(),
-                           .op = "add-failed",
-                           .network = op->network_row.name,
-                           .sandbox = op->request.container_id,
-                           .ifname = op->request.ifname,
-                           .addresses = op->addresses,
-                           .reason = error_message(&op->error) };
+        EventRow event = trail_end(&op->trail, "add-failed", error_message(&op->error),
+                                   now_realtime());
         int r = 0;
 
         for (size_t i = 0; i < op->n_address_rows && r >= 0; i++)
@@ -97,13 +94,23 @@ static void undo_written(Task *task) {
 
         manager_set_commit_health(op->manager, &op->commit);
         error_clear(&task->error);
-        free(TAKE_PTR(op->addresses));
         if (task->r < 0) {
                 add_release(op, "the ledger refused its undoing");
                 return;
         }
         add_drop_objects(op);
         add_end(op, op->r, &op->error);
+}
+
+static void add_log_failure(const AddOp *op) {
+        log_ctx(LOG_ERR,
+                &(LogContext) { .sandbox = op->request.container_id,
+                                .network = op->attachment ? op->attachment->network->name : NULL,
+                                .interface = op->request.ifname,
+                                .op = "add",
+                                .error = op->r },
+                "add: %s of %s: %s", op->request.ifname, op->request.container_id,
+                error_message(&op->error));
 }
 
 /* Takes the sentence over. The kernel holds nothing of the attachment any more, or op->left says so. */
@@ -115,14 +122,7 @@ static void add_fail(AddOp *op, int r, Error *e) {
         op->r = r;
         op->error = *e;
         *e = ERROR_NULL;
-        log_ctx(LOG_ERR,
-                &(LogContext) { .sandbox = op->request.container_id,
-                                .network = a ? a->network->name : NULL,
-                                .interface = op->request.ifname,
-                                .op = "add",
-                                .error = r },
-                "add: %s of %s: %s", op->request.ifname, op->request.container_id,
-                error_message(&op->error));
+        add_log_failure(op);
         if (!op->written) {
                 add_drop_objects(op);
                 add_end(op, op->r, &op->error);
@@ -135,21 +135,31 @@ static void add_fail(AddOp *op, int r, Error *e) {
         op->drop_sandbox = a->sandbox->n_attachments == 1;
         if (op->drop_sandbox)
                 a->sandbox->stored = false;
+        trail_take(&op->trail, a);
         op->commit.write = write_undo;
         op->commit.enforce = op->policy ? enforce_undo : NULL;
         op->commit.task.deliver = undo_written;
         committer_submit(op->manager->committer, &op->commit);
 }
 
+/* Nobody would learn of the result. */
+static bool add_is_abandoned(const AddOp *op, Error *e) {
+        if (!op->request.abandoned || !op->request.abandoned(op->userdata))
+                return false;
+        (void) error_setf(e, ERROR_TRY_AGAIN, "the caller went away before the answer; undone");
+        return true;
+}
+
 static bool add_is_late(AddOp *op) {
         Error error = ERROR_NULL;
 
-        if (now_monotonic() < op->deadline)
+        if (now_monotonic() >= op->deadline)
+                (void) error_setf(&error, ERROR_TRY_AGAIN,
+                                  "ADD took longer than AddTimeoutSec=%u; undone, try again",
+                                  op->manager->conf.add_timeout_sec);
+        else if (!add_is_abandoned(op, &error))
                 return false;
-        int r = error_setf(&error, ERROR_TRY_AGAIN,
-                           "ADD took longer than AddTimeoutSec=%u; undone, try again",
-                           op->manager->conf.add_timeout_sec);
-        add_fail(op, r, &error);
+        add_fail(op, -error_errno(error.kind), &error);
         return true;
 }
 
@@ -157,34 +167,41 @@ static bool add_is_late(AddOp *op) {
 
 static int write_up(Commit *c, Store *store, Error *e) {
         AddOp *op = (AddOp *) ((char *) c - offsetof(AddOp, commit));
-        EventRow event = { .usec = now_realtime(),
-                           .op = "add",
-                           .network = op->network_row.name,
-                           .sandbox = op->request.container_id,
-                           .ifname = op->request.ifname,
-                           .addresses = op->addresses };
+        EventRow event = trail_event(&op->trail, "add", now_realtime());
 
         int r = store_set_attachment_state(store, op->id, attachment_state_to_string(ATTACHMENT_UP),
                                            op->applied.host_ifindex, op->result, e);
         return r < 0 ? r : store_add_event(store, &event, e);
 }
 
+/* It works and is not wanted: taken down as a DEL would. Takes the sentence over. */
+static void add_take_down(AddOp *op, const char *reason, Error *e) {
+        op->r = -error_errno(e->kind);
+        op->error = *e;
+        *e = ERROR_NULL;
+        add_log_failure(op);
+        free(TAKE_PTR(op->result));
+        add_release(op, reason);
+}
+
 static void up_written(Task *task) {
         AddOp *op = add_of_commit(task);
+        _cleanup_error_ Error error = ERROR_NULL;
         Attachment *a = op->attachment;
 
         manager_set_commit_health(op->manager, &op->commit);
-        free(TAKE_PTR(op->addresses));
+        trail_clear(&op->trail);
         if (task->r < 0) {
-                /* It works, but a crash would forget it: take it down as a DEL would. */
-                op->r = task->r;
-                op->error = task->error;
-                free(TAKE_PTR(op->result));
-                add_release(op, "the ledger refused the row");
+                /* A crash would forget it. */
+                add_take_down(op, "the ledger refused the row", &task->error);
+                return;
+        }
+        if (add_is_abandoned(op, &error)) {
+                add_take_down(op, "the caller went away before the answer", &error);
                 return;
         }
         a->result = TAKE_PTR(op->result);
-        a->host_ifindex = op->applied.host_ifindex;
+        attachment_set_host_ifindex(a, op->applied.host_ifindex);
         op->attachment = NULL;
         attachment_set_state(a, ATTACHMENT_UP);
         log_ctx(LOG_INFO,
@@ -219,7 +236,7 @@ static void wired(Task *task) {
                 add_fail(op, task->r, &task->error);
                 return;
         }
-        op->addresses = attachment_addresses_text(op->attachment);
+        trail_take(&op->trail, op->attachment);
         op->commit.write = write_up;
         op->commit.enforce = NULL;
         op->commit.task.deliver = up_written;
@@ -298,6 +315,22 @@ static void add_commit_planned(AddOp *op) {
 
 /* --- 3. the network is ready: decide everything ------------------------------------------------ */
 
+static void add_decide_now(AddOp *op) {
+        Error error = ERROR_NULL;
+
+        if (add_is_late(op))
+                return;
+        int r = add_decide(op, &error);
+        if (r < 0)
+                add_fail(op, r, &error);
+        else
+                add_commit_planned(op);
+}
+
+static void sync_ready(SyncWaiter *w) {
+        add_decide_now((AddOp *) ((char *) w - offsetof(AddOp, sync)));
+}
+
 static void network_ready(NetworkWaiter *w, int r, const Error *e) {
         AddOp *op = add_of_waiter(w);
         Error error = ERROR_NULL;
@@ -307,13 +340,11 @@ static void network_ready(NetworkWaiter *w, int r, const Error *e) {
                 add_fail(op, r, &error);
                 return;
         }
-        if (add_is_late(op))
+        /* Before the last addresses go: what the runtimes have lost without a DEL may be in the way. */
+        op->sync.ready = sync_ready;
+        if (add_range_is_nearly_full(op) && sync_round_await(op->manager->sync_round, &op->sync))
                 return;
-        r = add_decide(op, &error);
-        if (r < 0)
-                add_fail(op, r, &error);
-        else
-                add_commit_planned(op);
+        add_decide_now(op);
 }
 
 /* --- 2. look into the netns -------------------------------------------------------------------- */
@@ -352,7 +383,7 @@ static void set_witness(const AddOp *op, Sandbox *s) {
         const NetnsWitness *w = &op->netns_witness;
 
         if (!streq(s->netns_path, op->request.netns_path))
-                return; /* a later ADD has put its own path there */
+                return; /* another ADD that is under way has put its own there */
         if (s->netns_witness.seen != w->seen || s->netns_witness.start != w->start) {
                 s->netns_witness = *w;
                 s->stored = false;

@@ -10,6 +10,8 @@
 #include "base/limits.h"
 #include "core/operation.h"
 #include "core/plan.h"
+#include "core/sync-round.h"
+#include "core/trail.h"
 #include "core/wire.h"
 #include "policy/policy.h"
 
@@ -17,6 +19,7 @@ typedef struct AddOp {
         Job job; /* first member */
         Commit commit;
         NetworkWaiter waiter;
+        SyncWaiter sync;
         Manager *manager;
         Request request;
         RequestDone done;
@@ -59,9 +62,9 @@ typedef struct AddOp {
         size_t n_rested;
 
         NlApplied applied;
-        bool left;       /* links of a failed ADD that could not be deleted */
-        char *addresses; /* owned while a commit needs it */
-        int r;           /* why it failed */
+        bool left;   /* links of a failed ADD that could not be deleted */
+        Trail trail; /* owned while a commit needs it */
+        int r;       /* why it failed */
         Error error;
 } AddOp;
 
@@ -71,6 +74,8 @@ int add_parse(AddOp *op, Error *e);
 int add_prepare(AddOp *op, const Attachment *existing, Error *e);
 /* The host ports that the attachment may take, by the families of its network. */
 int add_list_ports(AddOp *op);
+/* Nine tenths of a range that it would get an address from are given out. */
+bool add_range_is_nearly_full(const AddOp *op);
 /* Addresses, routes, MACs, plan, rows, answer. Nothing is written yet. */
 int add_decide(AddOp *op, Error *e);
 /* The chain from its second link on. */

@@ -13,6 +13,7 @@
 #include "core/flows.h"
 #include "core/plan.h"
 #include "core/ports.h"
+#include "core/trail.h"
 #include "core/workers.h"
 
 typedef struct ChangeOp {
@@ -33,6 +34,7 @@ typedef struct ChangeOp {
         bool renew; /* whatever the kernel has: it may have another rate than the row */
         char host_ifname[16], bridge[16], ifb[16];
         uint64_t id;
+        Trail trail; /* owned; its ports are those added or removed */
         SpecPort added[2];
         SpecPort removed[2]; /* to take back when the ledger refuses */
 } ChangeOp;
@@ -58,6 +60,7 @@ static void change_end(ChangeOp *op, int r, Error *e) {
                 r < 0 ? error_message(&error) : "");
         op->done(r, &error, op->userdata);
         policy_attachment_free(op->policy);
+        trail_clear(&op->trail);
         free(op);
         attachment_set_idle(a);
 }
@@ -125,13 +128,25 @@ static void give_back_added(ChangeOp *op) {
                 attachment_give_back_port(a, a->spec.n_ports - 1);
 }
 
+/* What the audit trail says of the change. */
+static void take_trail(ChangeOp *op) {
+        trail_take(&op->trail, op->attachment);
+        free(op->trail.ports);
+        op->trail.ports = ports_format(op->rows, op->n_rows);
+}
+
+static int write_change_event(const ChangeOp *op, const char *what, Store *store, Error *e) {
+        EventRow event = trail_event(&op->trail, what, now_realtime());
+        return store_add_event(store, &event, e);
+}
+
 static int write_added(Commit *c, Store *store, Error *e) {
         ChangeOp *op = CHANGE_OF_COMMIT(c);
         int r = 0;
 
         for (size_t i = 0; i < op->n_rows && r >= 0; i++)
                 r = store_put_port(store, &op->rows[i], e);
-        return r;
+        return r < 0 ? r : write_change_event(op, "add-port", store, e);
 }
 
 static int write_removed(Commit *c, Store *store, Error *e) {
@@ -140,7 +155,7 @@ static int write_removed(Commit *c, Store *store, Error *e) {
 
         for (size_t i = 0; i < op->n_rows && r >= 0; i++)
                 r = store_delete_port(store, &op->rows[i], e);
-        return r;
+        return r < 0 ? r : write_change_event(op, "remove-port", store, e);
 }
 
 static void forget_flows(ChangeOp *op) {
@@ -243,6 +258,7 @@ void attachment_add_port(Attachment *a, const NetPort *port, ChangeDone done, vo
         for (size_t i = 0; i < op->n_rows; i++)
                 op->rows[i] = attachment_port_row(a,
                                                   &a->spec.ports[a->spec.n_ports - op->n_rows + i]);
+        take_trail(op);
         op->policy = enforce_attachment(a);
         if (!op->policy) {
                 give_back_added(op);
@@ -330,6 +346,7 @@ void attachment_remove_port(Attachment *a, const NetPort *port, ChangeDone done,
                 op->removed[i] = a->spec.ports[found[i]];
                 op->rows[i] = attachment_port_row(a, &op->removed[i]);
         }
+        take_trail(op);
         /* Held until nothing leads there any more. */
         for (size_t i = op->n_rows; i > 0; i--)
                 attachment_leave_out_port(a, found[i - 1]);

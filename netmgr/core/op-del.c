@@ -14,10 +14,12 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "core/audit.h"
 #include "core/enforce.h"
 #include "core/netns-watch.h"
 #include "core/operation.h"
 #include "core/reconcile.h"
+#include "core/trail.h"
 #include "cri/netconf.h"
 
 typedef struct Release Release;
@@ -29,11 +31,13 @@ struct Release {
         ReleaseDone done;
         void *userdata;
         bool reaping, writing; /* who still has a part of us */
+        bool recorded; /* `releasing` is in the ledger: a crash from here on is finished later */
         /* for the event trail; copies, the last write outlives the attachment */
-        const char *op, *reason;
-        uint64_t id, usec;
-        char *network, *sandbox, *ifname, *addresses;
-        bool drop_sandbox, drop_addresses;
+        const char *op; /* static */
+        char *reason;   /* owned; NULL: none */
+        Trail trail;
+        uint64_t usec;
+        bool drop_sandbox;
 };
 
 #define RELEASE_OF_COMMIT(t) ((Release *) ((char *) (t) -offsetof(Release, commit)))
@@ -41,28 +45,20 @@ struct Release {
 static void release_maybe_free(Release *rel) {
         if (rel->reaping || rel->writing || rel->attachment)
                 return;
-        free(rel->network);
-        free(rel->sandbox);
-        free(rel->ifname);
-        free(rel->addresses);
+        trail_clear(&rel->trail);
+        free(rel->reason);
         free(rel);
 }
 
 static int write_end(Commit *c, Store *store, Error *e) {
         Release *rel = RELEASE_OF_COMMIT(c);
-        EventRow event = { .usec = rel->usec,
-                           .op = rel->op,
-                           .network = rel->network,
-                           .sandbox = rel->sandbox,
-                           .ifname = rel->ifname,
-                           .addresses = rel->addresses,
-                           .reason = rel->reason };
+        EventRow event = trail_end(&rel->trail, rel->op, rel->reason, rel->usec);
 
-        int r = store_release_addresses(store, rel->id, rel->usec, e);
+        int r = store_release_addresses(store, rel->trail.id, rel->usec, e);
         if (r >= 0)
-                r = store_delete_attachment(store, rel->id, e);
+                r = store_delete_attachment(store, rel->trail.id, e);
         if (r >= 0 && rel->drop_sandbox)
-                r = store_delete_sandbox(store, rel->sandbox, e);
+                r = store_delete_sandbox(store, rel->trail.sandbox, e);
         if (r >= 0)
                 r = store_add_event(store, &event, e);
         return r;
@@ -82,6 +78,22 @@ static void end_written(Task *task) {
         release_maybe_free(rel);
 }
 
+static void release_tell(const Release *rel) {
+        LogContext ctx = { .sandbox = rel->trail.sandbox,
+                           .network = rel->trail.network,
+                           .interface = rel->trail.ifname,
+                           .op = rel->op,
+                           .address = rel->trail.addresses,
+                           .reason = rel->reason,
+                           .attachment = rel->trail.id };
+
+        if (audit_op_is_reap(rel->op))
+                audit_reaped(rel->manager, &ctx);
+        else
+                log_ctx(LOG_INFO, &ctx, "%s: %s of %s released %s", rel->op, rel->trail.ifname,
+                        rel->trail.sandbox, strempty(rel->trail.addresses));
+}
+
 /* The interface is gone from both namespaces. */
 static void release_finish(Release *rel) {
         Attachment *a = TAKE_PTR(rel->attachment);
@@ -89,7 +101,6 @@ static void release_finish(Release *rel) {
 
         a->releasing = NULL;
         rel->usec = now_realtime();
-        rel->addresses = attachment_addresses_text(a);
         rel->drop_sandbox = a->sandbox->n_attachments == 1;
         if (rel->drop_sandbox)
                 a->sandbox->stored = false;
@@ -101,16 +112,10 @@ static void release_finish(Release *rel) {
         rel->commit.task.deliver = end_written;
         committer_submit(m->committer, &rel->commit);
 
-        log_ctx(LOG_INFO,
-                &(LogContext) { .sandbox = rel->sandbox,
-                                .network = rel->network,
-                                .interface = rel->ifname,
-                                .op = rel->op },
-                "%s: %s of %s released %s", rel->op, rel->ifname, rel->sandbox,
-                strempty(rel->addresses));
+        release_tell(rel);
         attachment_free(a);
         if (rel->done)
-                rel->done(0, NULL, rel->userdata);
+                rel->done(rel->recorded ? 0 : RELEASE_UNRECORDED, NULL, rel->userdata);
 }
 
 static void release_failed(Release *rel, int r) {
@@ -162,14 +167,14 @@ void attachment_link_lost(Attachment *a) {
 
 static int write_releasing(Commit *c, Store *store, Error *e) {
         Release *rel = RELEASE_OF_COMMIT(c);
-        return store_set_attachment_state(store, rel->id,
+        return store_set_attachment_state(store, rel->trail.id,
                                           attachment_state_to_string(ATTACHMENT_RELEASING), 0, NULL,
                                           e);
 }
 
 /* Cut first: from here on nothing passes the interface, and its ports lead nowhere. */
 static int enforce_releasing(Commit *c, Firewall *f) {
-        return firewall_remove(f, RELEASE_OF_COMMIT(c)->id);
+        return firewall_remove(f, RELEASE_OF_COMMIT(c)->trail.id);
 }
 
 static void releasing_written(Task *task) {
@@ -180,6 +185,7 @@ static void releasing_written(Task *task) {
         manager_set_commit_health(rel->manager, &rel->commit);
         error_clear(&task->error);
         rel->writing = false;
+        rel->recorded = rel->commit.written;
 
         /* Who gets the address next must not inherit its flows. */
         for (size_t i = 0; i < a->spec.n_addresses && enforce_concerns(a); i++)
@@ -202,13 +208,12 @@ void attachment_release(Attachment *a, const char *op, const char *reason, Relea
         _cleanup_error_ Error error = ERROR_NULL;
         Release *rel = new0(Release, 1);
 
-        if (!rel || !(rel->network = strdup(a->network->name)) ||
-            !(rel->sandbox = strdup(a->sandbox->id)) || !(rel->ifname = strdup(a->spec.ifname))) {
-                if (rel) {
-                        free(rel->network);
-                        free(rel->sandbox);
-                        free(rel);
-                }
+        if (rel)
+                trail_take(&rel->trail, a);
+        if (!rel || !rel->trail.sandbox || !rel->trail.network || !rel->trail.ifname) {
+                if (rel)
+                        trail_clear(&rel->trail);
+                free(rel);
                 if (a->state != ATTACHMENT_UP)
                         reconcile_soon(a->manager);
                 /* Busy with the ADD that gives up, perhaps: who waits may try. */
@@ -223,8 +228,7 @@ void attachment_release(Attachment *a, const char *op, const char *reason, Relea
         rel->done = done;
         rel->userdata = userdata;
         rel->op = op;
-        rel->reason = reason;
-        rel->id = a->spec.id;
+        rel->reason = reason ? strdup(reason) : NULL; /* without memory it is told without */
         attachment_set_state(a, ATTACHMENT_RELEASING);
 
         rel->writing = true;
@@ -258,7 +262,7 @@ static void del_released(int r, const Error *e, void *userdata) {
         if (r < 0 && e->kind == ERROR_KERNEL)
                 del_end(userdata, 0, NULL);
         else
-                del_end(userdata, r, e);
+                del_end(userdata, MIN_OF(r, 0), e);
 }
 
 static void del_start(DelOp *op);

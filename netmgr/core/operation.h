@@ -4,8 +4,8 @@
 /*
  * The verbs of org.netmgr1.Runtime. Each is a chain of small steps on the loop, with jobs and commits
  * between them; it ends with exactly one call of `done`, possibly before the starting function
- * returns. A caller that goes away changes nothing: the operation runs to its end, since its row is
- * in the ledger.
+ * returns. A caller that goes away changes nothing for DEL, CHECK and GC, which run to their end. An ADD
+ * that nobody waits for any more is undone: its result would be known to no runtime.
  */
 
 #include "core/attachment.h"
@@ -16,6 +16,8 @@ typedef struct Request {
         char *type, *container_id, *ifname, *netns_path, *args, *path, *config; /* owned */
         size_t config_size;
         int netns_fd, host_netns_fd; /* owned; -EBADF: not sent */
+        /* True once the caller has gone away; userdata is that of `done`. NULL: it cannot. */
+        bool (*abandoned)(void *userdata);
 } Request;
 void request_clear(Request *q);
 
@@ -40,7 +42,9 @@ int operation_begin(Manager *m, Error *e);
 void operation_end(Manager *m);
 
 /* Releases an attachment that is not busy: cut, delete, forget. `done` hears of it once the interface
- * is gone from both namespaces. op and reason go to the event trail; static strings. */
+ * is gone from both namespaces: r is 0, or RELEASE_UNRECORDED when the ledger could not be told of it.
+ * op (a static string) and reason (copied; NULL: none) go to the audit trail. */
+#define RELEASE_UNRECORDED 1
 typedef void (*ReleaseDone)(int r, const Error *e, void *userdata);
 void attachment_release(Attachment *a, const char *op, const char *reason, ReleaseDone done,
                         void *userdata);

@@ -38,9 +38,16 @@ static void collect(NlOp *op, const char *name, uint32_t group) {
         snprintf(op->link.name, sizeof(op->link.name), "%s", name);
 }
 
+/* After a doubt: most of them are gone, and asking is cheap, deleting is not. */
+static int delete_if_there(NlSocket *host, const char *name) {
+        NlLink link;
+
+        return kernel_get_link(host, name, &link) == -ENODEV ? 0 : delete_one(host, name);
+}
+
 /*
- * All links of the batch in two messages. The first fails for links that are gone (ENODEV), which is
- * as good as deleted; any other doubt is settled link by link.
+ * All links of the batch in two messages. The first tells only the first failure: a link that is gone
+ * (ENODEV, its sandbox died) may hide that another was not collected. Any doubt is settled link by link.
  */
 static void delete_group(ReaperThread *t, List *batch, size_t n) {
         NlOp ops[2 * REAP_BATCH_MAX] = { 0 }; /* a link, and its shaping interface if it has one */
@@ -56,12 +63,13 @@ static void delete_group(ReaperThread *t, List *batch, size_t n) {
         int r = kernel_apply(t->host, ops, i, &(NlApplied) { 0 });
         int d = kernel_apply(t->host, &del, 1, &(NlApplied) { 0 });
 
-        bool sure = (r == 0 || r == -ENODEV) && (d == 0 || d == -ENODEV);
-        for (List *p = batch->next; p != batch; p = p->next) {
+        bool sure = r == 0 && d == 0;
+        for (List *p = batch->next; p != batch && !sure; p = p->next) {
                 Reap *reap = (Reap *) list_entry(p, Task, list);
-                reap->task.r = sure ? 0 : delete_one(t->host, reap->name);
-                if (!sure && reap->ifb[0])
-                        (void) delete_one(t->host, reap->ifb);
+                reap->task.r = delete_if_there(t->host, reap->name);
+                r = reap->ifb[0] ? delete_if_there(t->host, reap->ifb) : 0;
+                if (reap->task.r >= 0)
+                        reap->task.r = r;
         }
 }
 

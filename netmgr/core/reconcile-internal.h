@@ -10,6 +10,7 @@
 typedef struct ReconcileRun {
         Manager *manager;
         bool dry_run, deep, renew_limits;
+        bool hands_off; /* Repair=no and nobody asked: only what we did not finish is finished */
         uint64_t began; /* CLOCK_MONOTONIC, microseconds: what changed since is not judged */
         Findings findings;
         size_t waiting; /* repairs or looks under way, and the step itself */

@@ -245,7 +245,7 @@ static void rewire_written(Task *task) {
         task->error = ERROR_NULL;
         if (a) {
                 a->lost = false;
-                a->host_ifindex = j->applied.host_ifindex;
+                attachment_set_host_ifindex(a, j->applied.host_ifindex);
         }
         sandbox_settled(j, task->r, &error);
         error_clear(&error);

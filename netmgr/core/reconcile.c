@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/parse.h"
+#include "core/audit.h"
 #include "core/manager-firewall.h"
 #include "core/network.h"
 #include "core/op-change.h"
@@ -57,21 +58,57 @@ void reconcile_put(ReconcileRun *run) {
         run->next(run);
 }
 
+/* What ends an attachment is a reap, and told as such. */
+static bool is_repair(FindingKind kind, RepairKind *ret) {
+        switch (kind) {
+        case FINDING_NETWORK:
+                *ret = REPAIR_NETWORK;
+                return true;
+        case FINDING_MISSING:
+                *ret = REPAIR_LINK;
+                return true;
+        case FINDING_HOST:
+                *ret = REPAIR_HOST;
+                return true;
+        case FINDING_SANDBOX:
+                *ret = REPAIR_SANDBOX;
+                return true;
+        case FINDING_STRAY:
+                *ret = REPAIR_STRAY;
+                return true;
+        case FINDING_TABLES:
+                *ret = REPAIR_TABLES;
+                return true;
+        default:
+                return false;
+        }
+}
+
 void finding_settled(ReconcileRun *run, size_t index, int r, const Error *e) {
         Finding *f = &run->findings.items[index];
+        LogContext ctx = { .sandbox = f->sandbox,
+                           .network = f->network,
+                           .interface = f->object,
+                           .op = "reconcile",
+                           .attachment = f->id };
+        RepairKind kind;
 
         f->repaired = r >= 0;
         if (r < 0 && !f->error)
                 f->error = strdup(e && error_is_set(e) ? error_message(e) : strerror(-r));
-        for (size_t i = 0; i < f->differences.n; i++)
-                log_ctx(f->repaired ? LOG_NOTICE : LOG_WARNING,
-                        &(LogContext) { .sandbox = f->sandbox,
-                                        .network = f->network,
-                                        .interface = f->object,
-                                        .op = "reconcile" },
-                        "reconcile: %s: %s%s%s", f->differences.items[i].sentence,
-                        f->repaired ? "repaired" : "cannot be repaired", f->error ? ": " : "",
-                        strempty(f->error));
+        bool counts = f->repaired && is_repair(f->kind, &kind);
+        for (size_t i = 0; i < f->differences.n; i++) {
+                const char *sentence = f->differences.items[i].sentence;
+                if (counts)
+                        audit_tell_repair(kind, &ctx, sentence);
+                else
+                        log_ctx(f->repaired ? LOG_NOTICE : LOG_WARNING, &ctx,
+                                "reconcile: %s: %s%s%s", sentence,
+                                f->repaired ? "repaired" : "cannot be repaired",
+                                f->error ? ": " : "", strempty(f->error));
+        }
+        if (counts)
+                audit_count_repair(run->manager, kind);
         reconcile_put(run);
 }
 
@@ -147,6 +184,11 @@ static void tables_repaired(int r, const Error *e, void *userdata) {
 }
 
 static void repair(ReconcileRun *run, size_t i) {
+        if (run->hands_off && run->findings.items[i].kind != FINDING_UNFINISHED) {
+                run->findings.items[i].error = strdup("Repair=no; netmgrctl reconcile repairs it");
+                reconcile_put(run);
+                return;
+        }
         switch (run->findings.items[i].kind) {
         case FINDING_UNFINISHED:
                 reconcile_repair_unfinished(run, i);
@@ -199,7 +241,7 @@ static void repair_all(ReconcileRun *run) {
         }
         run->next = all_repaired;
         if (!run->dry_run) {
-                if (n > 0)
+                if (n > 0 && !run->hands_off)
                         manager_set_health(run->manager, HEALTH_RECONCILE,
                                            "the kernel differs from the ledger; repairing");
                 run->waiting += n;
@@ -302,7 +344,7 @@ static void networks_repaired(ReconcileRun *run) {
 
 static void networks_seen(ReconcileRun *run, const NlDump *d) {
         reconcile_find_networks(run, d);
-        if (run->dry_run || run->findings.n == 0) {
+        if (run->dry_run || run->hands_off || run->findings.n == 0) {
                 host_seen(run, d);
                 return;
         }
@@ -319,6 +361,7 @@ static void run_start(Reconciler *c, bool dry_run, bool deep) {
         c->run = (ReconcileRun) { .manager = c->manager,
                                   .owner = c,
                                   .dry_run = dry_run,
+                                  .hands_off = !c->asked && !c->manager->conf.repair,
                                   .deep = deep,
                                   .renew_limits = c->renew_limits && !dry_run,
                                   .waiting = 1 };

@@ -6,13 +6,16 @@
 
 #include <inttypes.h>
 
+#include "base/log-ids.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "core/attachment.h"
+#include "core/audit.h"
 #include "core/netns-watch.h"
 #include "core/network.h"
 #include "core/operation.h"
 #include "core/sandbox.h"
+#include "core/trail.h"
 
 typedef struct Loader {
         Manager *manager;
@@ -93,9 +96,13 @@ static int end_other_boots(Manager *m, Store *store, Error *e) {
                 r = store_commit(store, e);
         if (r < 0)
                 store_rollback(store);
-        else if (n_sandboxes > 0)
-                log_notice("the machine was started anew: released %zu attachments of %zu sandboxes",
-                           n_attachments, n_sandboxes);
+        else if (n_sandboxes > 0) {
+                log_event(LOG_NOTICE, LOG_ID_EARLIER_BOOT,
+                          &(LogContext) { .op = "reboot", .reason = "the boot id changed" },
+                          "the machine was started anew: released %zu attachments of %zu sandboxes",
+                          n_attachments, n_sandboxes);
+                audit_count_reaps(m, "reboot", n_attachments);
+        }
         return r;
 }
 
@@ -141,9 +148,12 @@ void manager_finish_recovery(Manager *m) {
                 if (a->busy)
                         continue;
                 if (a->state != ATTACHMENT_UP)
-                        attachment_release(a, "recover",
-                                           "netmgrd ended in the middle of an operation", NULL,
-                                           NULL);
+                        attachment_release(
+                                        a, "recover",
+                                        a->state == ATTACHMENT_RELEASING
+                                                        ? "netmgrd ended while it was being released"
+                                                        : "netmgrd ended in the middle of its ADD",
+                                        NULL, NULL);
         }
         MAP_FOREACH (s, m->sandboxes) {
                 netns_watch_add(m->netns_watch, s);

@@ -16,6 +16,7 @@ int sandbox_new(Manager *m, const char *id, Sandbox **ret) {
 
         s->manager = m;
         list_init(&s->attachments);
+        s->seen_usec = now_boottime();
         s->id = strdup(id);
         s->runtime = strdup("");
         s->netns_path = strdup("");
@@ -27,6 +28,10 @@ int sandbox_new(Manager *m, const char *id, Sandbox **ret) {
         }
         *ret = s;
         return 0;
+}
+
+const char *sandbox_state_to_string(const Sandbox *s) {
+        return s->not_ready ? "notready" : "ready";
 }
 
 Sandbox *sandbox_free(Sandbox *s) {
@@ -100,6 +105,8 @@ int sandbox_load(Manager *m, SandboxRow *row) {
         s->netns_dev = row->netns_dev;
         s->netns_ino = row->netns_ino;
         s->netns_witness = (NetnsWitness) { .seen = row->netns_seen, .start = row->netns_start };
+        s->not_ready = streq(strempty(row->state), "notready");
+        s->seen_usec = 0;
         s->stored = true;
         return 0;
 }
@@ -119,6 +126,6 @@ void sandbox_to_row(const Sandbox *s, SandboxRow *ret) {
                 .netns_seen = s->netns_witness.seen,
                 .netns_start = s->netns_witness.start,
                 .boot_id = s->boot_id,
-                .state = (char *) "ready",
+                .state = (char *) sandbox_state_to_string(s),
         };
 }

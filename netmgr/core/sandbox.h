@@ -28,7 +28,7 @@ typedef struct SandboxWatch {
 struct Sandbox {
         Manager *manager;
         char *id;
-        char *runtime;                            /* "" unknown */
+        char *runtime;                            /* who listed it (op-synchronize.h), "": nobody */
         char *pod_namespace, *pod_name, *pod_uid; /* NULL: unknown */
         char *labels;                             /* JSON object, NULL: unknown */
         char *netns_path;                         /* as the runtime said it */
@@ -37,6 +37,9 @@ struct Sandbox {
         NetnsWitness netns_witness;
         SandboxWatch watch;
         char *boot_id;
+        bool not_ready; /* the runtime that claimed it has stopped it */
+        /* CLOCK_BOOTTIME: made, or listed by its runtime last; 0: before this daemon's start */
+        uint64_t seen_usec;
         List attachments; /* Attachment.by_sandbox */
         size_t n_attachments;
         bool announced; /* the observer knows it */
@@ -48,7 +51,9 @@ int sandbox_new(Manager *m, const char *id, Sandbox **ret);
 Sandbox *sandbox_free(Sandbox *s);
 /* Drops a sandbox without attachments from the Manager. */
 void sandbox_release_if_unused(Sandbox *s);
-/* An operation works on one of its attachments. */
+/* "ready" or "notready", for the ledger and the bus. */
+const char *sandbox_state_to_string(const Sandbox *s);
+/* An operation works on one of its attachments, and may have lent its strings to the committer. */
 bool sandbox_is_busy(const Sandbox *s);
 /* A host end of it is there, as far as the monitor knows. */
 bool sandbox_has_link(const Sandbox *s);

@@ -227,30 +227,32 @@ int client_describe(sd_bus *bus, const char *path, const char *interface, json_o
         return client_answer(reply, "Describe", ret, e);
 }
 
-int client_describe_all(sd_bus *bus, const char *what, json_object **ret, sd_bus_error *e) {
-        _cleanup_message_ sd_bus_message *reply = NULL;
+int client_read_list(sd_bus_message *reply, const char *member, const char *key, json_object **ret,
+                     sd_bus_error *e) {
         _cleanup_json_ json_object *object = NULL;
         json_object *array;
         bool good;
-        int r;
 
-        r = client_call(bus, 0, NETMGR_PATH, NETMGR_BUS_NAME ".Manager", "DescribeAll", &reply, e,
-                        "s", what);
+        int r = client_answer(reply, member, &object, e);
         if (r < 0)
                 return r;
-        r = client_answer(reply, "DescribeAll", &object, e);
-        if (r < 0)
-                return r;
-
-        good = json_object_object_get_ex(object, what, &array) &&
+        good = json_object_object_get_ex(object, key, &array) &&
                json_object_is_type(array, json_type_array);
         for (size_t i = 0; good && i < json_object_array_length(array); i++)
                 good = json_object_is_type(json_object_array_get_idx(array, i), json_type_object);
         if (!good) {
                 sd_bus_error_setf(e, error_dbus_name(ERROR_DECODE),
-                                  "netmgrd answered DescribeAll without a list of %s", what);
+                                  "netmgrd answered %s without a list of %s", member, key);
                 return -EBADMSG;
         }
         *ret = TAKE_PTR(object);
         return 0;
+}
+
+int client_describe_all(sd_bus *bus, const char *what, json_object **ret, sd_bus_error *e) {
+        _cleanup_message_ sd_bus_message *reply = NULL;
+
+        int r = client_call(bus, 0, NETMGR_PATH, NETMGR_BUS_NAME ".Manager", "DescribeAll", &reply,
+                            e, "s", what);
+        return r < 0 ? r : client_read_list(reply, "DescribeAll", what, ret, e);
 }

@@ -60,6 +60,10 @@ int client_answer(sd_bus_message *reply, const char *method, json_object **ret, 
 int client_describe(sd_bus *bus, const char *path, const char *interface, json_object **ret,
                     sd_bus_error *e);
 
+/* The answer to a method as an object with a list of objects under the key. */
+int client_read_list(sd_bus_message *reply, const char *member, const char *key, json_object **ret,
+                     sd_bus_error *e);
+
 /* Manager.DescribeAll(what): {what: [...]}, whose elements are checked to be objects. */
 int client_describe_all(sd_bus *bus, const char *what, json_object **ret, sd_bus_error *e);
 

@@ -31,6 +31,10 @@ typedef struct Verb {
         (INTERFACE | 1U << OPTION_INGRESS | 1U << OPTION_INGRESS_BURST | 1U << OPTION_EGRESS |     \
          1U << OPTION_EGRESS_BURST)
 
+/* Beside the options: one more argument may follow. */
+#define ONE_MORE (1U << _OPTION_MAX)
+#define HISTORY  (ONE_MORE | 1U << OPTION_SINCE | 1U << OPTION_LINES)
+
 static const Verb verbs[] = {
         { "status", NULL, "", 0, 0, NULL, verb_status,
           "Version, health and numbers of the daemon" },
@@ -38,8 +42,12 @@ static const Verb verbs[] = {
           verb_list, "Table of all objects of a kind" },
         { "show", NULL, "OBJECT", 1, 0, verb_show_check, verb_show,
           "One sandbox (ID), attachment (ID/INTERFACE) or network (NAME)" },
+        { "history", NULL, "[ADDRESS|SANDBOX|NAMESPACE/NAME]", 0, HISTORY, verb_history_check,
+          verb_history, "Who had which address when, and what ended it" },
         { "monitor", NULL, "", 0, 0, NULL, verb_monitor, "Print changes until interrupted" },
         { "reload", NULL, "", 0, 0, NULL, verb_reload, "Read netmgr.conf and networks.d again" },
+        { "reconcile", NULL, "", 0, 1U << OPTION_DRY_RUN, NULL, verb_reconcile,
+          "Set right what differs from the ledger" },
         { "gc", NULL, "", 0, 1U << OPTION_DRY_RUN, NULL, verb_gc,
           "Release what belongs to dead sandboxes" },
         { "network", "add", "FILE", 1, 0, NULL, verb_network_add,
@@ -70,6 +78,7 @@ static void usage(FILE *f) {
                 "  --host-ip=ADDRESS         address of the host that the port is on (default: all)\n"
                 "  --ingress=RATE, --egress=RATE, --ingress-burst=BITS, --egress-burst=BITS\n"
                 "                            such as 10M or 1.5G bit/s; 0 or none: no limit\n"
+                "  --since=TIME, -n LINES    such as \"2026-11-21 10:00\", yesterday, -2h; only the last lines\n"
                 "  --dry-run                 only say what would be done\n"
                 "  --json=short|pretty|off   JSON instead of tables\n"
                 "  --no-legend               no headings; tab-separated when stdout is no terminal\n"
@@ -90,6 +99,8 @@ static const struct option options[] = {
         { "ingress-burst", required_argument, NULL, VERB_OPTION + OPTION_INGRESS_BURST },
         { "egress", required_argument, NULL, VERB_OPTION + OPTION_EGRESS },
         { "egress-burst", required_argument, NULL, VERB_OPTION + OPTION_EGRESS_BURST },
+        { "since", required_argument, NULL, VERB_OPTION + OPTION_SINCE },
+        { "lines", required_argument, NULL, VERB_OPTION + OPTION_LINES },
         { "dry-run", no_argument, NULL, VERB_OPTION + OPTION_DRY_RUN },
         { "json", required_argument, NULL, 'j' },
         { "no-legend", no_argument, NULL, 'l' },
@@ -173,8 +184,11 @@ static int parse_options(int argc, char **argv, Ctl *ctl, const char **ret_addre
         int c;
 
         *ret_status = EXIT_STATUS_USAGE;
-        while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
+        while ((c = getopt_long(argc, argv, "hn:", options, NULL)) >= 0)
                 switch (c) {
+                case 'n':
+                        ctl->options[OPTION_LINES] = optarg;
+                        break;
                 case 'j': {
                         int mode = (int) output_mode_from_string(optarg);
                         if (mode < 0) {
@@ -223,8 +237,9 @@ int main(int argc, char **argv) {
                 return usage_error("unknown verb", argv[optind]);
         if (argc - optind - used < v->n_args)
                 return usage_error("an argument is missing after", v->name);
-        if (argc - optind - used > v->n_args)
-                return usage_error("unexpected argument", argv[optind + used + v->n_args]);
+        int most = used + v->n_args + (v->options & ONE_MORE ? 1 : 0);
+        if (argc - optind > most)
+                return usage_error("unexpected argument", argv[optind + most]);
         VerbOption stray = stray_option(&ctl, v);
         if (stray < _OPTION_MAX)
                 return usage_error("this verb does not take the option", option_name(stray));

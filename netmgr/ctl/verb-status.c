@@ -10,7 +10,8 @@ static const Column status_fields[] = {
         { "Version", "Version", 0, NULL },         { "Health", "Health", CELL_STATE, NULL },
         { "Reasons", "HealthReasons", 0, NULL },   { "Features", "Features", 0, NULL },
         { "Networks", "Networks", 0, NULL },       { "Sandboxes", "Sandboxes", 0, NULL },
-        { "Attachments", "Attachments", 0, NULL }, { "Ledger", "LedgerPath", 0, NULL },
+        { "Attachments", "Attachments", 0, NULL }, { "Repairs", "RepairsByKind", 0, NULL },
+        { "Reaps", "ReapsByReason", 0, NULL },     { "Ledger", "LedgerPath", 0, NULL },
         { "Schema", "SchemaVersion", 0, NULL },    { 0 },
 };
 

@@ -21,6 +21,8 @@ typedef enum VerbOption {
         OPTION_INGRESS_BURST,
         OPTION_EGRESS,
         OPTION_EGRESS_BURST,
+        OPTION_SINCE,
+        OPTION_LINES,
         OPTION_DRY_RUN, /* a flag: its value is "" */
         _OPTION_MAX,
 } VerbOption;
@@ -42,8 +44,12 @@ extern const Column attachment_columns[];
 int verb_show_check(Ctl *ctl, char **args, sd_bus_error *e);
 int verb_show(Ctl *ctl, char **args, sd_bus_error *e);
 
+int verb_history_check(Ctl *ctl, char **args, sd_bus_error *e);
+int verb_history(Ctl *ctl, char **args, sd_bus_error *e);
+
 int verb_monitor(Ctl *ctl, char **args, sd_bus_error *e);
 
+int verb_reconcile(Ctl *ctl, char **args, sd_bus_error *e);
 int verb_gc(Ctl *ctl, char **args, sd_bus_error *e);
 
 int verb_reload(Ctl *ctl, char **args, sd_bus_error *e);

@@ -137,6 +137,7 @@ static int run(const Options *o, Error *e) {
         _cleanup_(bus_freep) Bus *bus = NULL;
         const ManagerParams params = { .state_dir = o->state_dir,
                                        .config_dir = o->config_dir,
+                                       .spool_dir = o->spool_dir,
                                        .nsd_socket = o->nsd_socket,
                                        .kernel = &kernel_real };
         BusParams bus_params = { .address = o->bus_address,

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* RTM_DELLINK of the host's netns; see monitor.h. */
+/* What goes away in the host's netns; see monitor.h. */
 
 #include "nl/monitor.h"
 
 #include <arpa/inet.h>
 #include <linux/filter.h>
+#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <netlink/attr.h>
 #include <sys/socket.h>
 
@@ -26,17 +28,48 @@ struct NlMonitor {
         char buffer[NETLINK_BUFFER_SIZE];
 };
 
-static void handle(NlMonitor *m, struct nlmsghdr *h) {
+static void handle_link(NlMonitor *m, struct nlmsghdr *h) {
         struct nlattr *tb[IFLA_MAX + 1];
         const struct ifinfomsg *ifi = nlmsg_data(h);
         char name[IFNAMSIZ] = "";
 
-        /* A port that leaves its bridge sends an AF_BRIDGE one: the link itself lives on. */
-        if (h->nlmsg_type != RTM_DELLINK || nlmsg_parse(h, sizeof(*ifi), tb, IFLA_MAX, NULL) < 0 ||
-            ifi->ifi_family != AF_UNSPEC || !tb[IFLA_IFNAME])
+        if (nlmsg_parse(h, sizeof(*ifi), tb, IFLA_MAX, NULL) < 0)
                 return;
-        (void) nla_strlcpy(name, tb[IFLA_IFNAME], sizeof(name));
-        m->callbacks.link_deleted((uint32_t) ifi->ifi_index, name, m->userdata);
+        /* A port that leaves its bridge sends an AF_BRIDGE one: the link itself lives on. */
+        if (h->nlmsg_type == RTM_NEWLINK || ifi->ifi_family != AF_UNSPEC)
+                m->callbacks.link_stripped((uint32_t) ifi->ifi_index, m->userdata);
+        else if (tb[IFLA_IFNAME]) {
+                (void) nla_strlcpy(name, tb[IFLA_IFNAME], sizeof(name));
+                m->callbacks.link_deleted((uint32_t) ifi->ifi_index, name, m->userdata);
+        }
+}
+
+static void handle(NlMonitor *m, struct nlmsghdr *h) {
+        struct nlattr *tb[RTA_MAX + 1];
+        uint32_t ifindex = 0;
+
+        switch (h->nlmsg_type) {
+        case RTM_NEWLINK:
+        case RTM_DELLINK:
+                handle_link(m, h);
+                return;
+        case RTM_DELADDR:
+                if (nlmsg_valid_hdr(h, sizeof(struct ifaddrmsg)))
+                        ifindex = ((struct ifaddrmsg *) nlmsg_data(h))->ifa_index;
+                break;
+        case RTM_DELNEIGH:
+                if (nlmsg_valid_hdr(h, sizeof(struct ndmsg)))
+                        ifindex = (uint32_t) ((struct ndmsg *) nlmsg_data(h))->ndm_ifindex;
+                break;
+        case RTM_DELROUTE:
+                if (nlmsg_parse(h, sizeof(struct rtmsg), tb, RTA_MAX, NULL) >= 0 && tb[RTA_OIF])
+                        ifindex = nla_get_u32(tb[RTA_OIF]);
+                break;
+        default:
+                break;
+        }
+        if (ifindex)
+                m->callbacks.link_stripped(ifindex, m->userdata);
 }
 
 static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
@@ -72,12 +105,31 @@ static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *
 }
 
 static int attach_filter(int fd) {
-        /* Loads are big-endian, nlmsg_type is native. */
+        enum {
+                PAYLOAD = NLMSG_HDRLEN,
+                FLAGS = PAYLOAD + offsetof(struct ifinfomsg, ifi_flags),
+                CHANGE = PAYLOAD + offsetof(struct ifinfomsg, ifi_change),
+                PROTOCOL = PAYLOAD + offsetof(struct rtmsg, rtm_protocol),
+        };
+        /* Loads are big-endian, what they load is native. Jumps count from the next instruction. */
         struct sock_filter code[] = {
-                BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_type)),
-                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELLINK), 0, 1),
-                BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
-                BPF_STMT(BPF_RET | BPF_K, 0),
+                [0] = BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_type)),
+                [1] = BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELLINK), 12, 0),
+                [2] = BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELADDR), 11, 0),
+                [3] = BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELNEIGH), 10, 0),
+                [4] = BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELROUTE), 6, 0),
+                [5] = BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWLINK), 0, 7),
+                /* set down, and not just made: then everything has changed */
+                [6] = BPF_STMT(BPF_LD | BPF_W | BPF_ABS, CHANGE),
+                [7] = BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, UINT32_MAX, 5, 0),
+                [8] = BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, htonl(IFF_UP), 0, 4),
+                [9] = BPF_STMT(BPF_LD | BPF_W | BPF_ABS, FLAGS),
+                [10] = BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, htonl(IFF_UP), 2, 3),
+                /* ours are static; the kernel's own go with every link */
+                [11] = BPF_STMT(BPF_LD | BPF_B | BPF_ABS, PROTOCOL),
+                [12] = BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, RTPROT_STATIC, 1, 0),
+                [13] = BPF_STMT(BPF_RET | BPF_K, 0),
+                [14] = BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
         };
         struct sock_fprog program = { .len = ELEMENTSOF(code), .filter = code };
 
@@ -87,7 +139,10 @@ static int attach_filter(int fd) {
 
 int nl_monitor_new(sd_event *event, const NlMonitorCallbacks *callbacks, void *userdata,
                    NlMonitor **ret) {
-        struct sockaddr_nl local = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK };
+        struct sockaddr_nl local = { .nl_family = AF_NETLINK,
+                                     .nl_groups = RTMGRP_LINK | RTMGRP_NEIGH | RTMGRP_IPV4_IFADDR |
+                                                  RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE |
+                                                  RTMGRP_IPV6_ROUTE };
         int size = RECEIVE_BUFFER;
         _cleanup_(nl_monitor_freep) NlMonitor *m = new0(NlMonitor, 1);
 

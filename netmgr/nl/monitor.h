@@ -2,9 +2,10 @@
 #pragma once
 
 /*
- * Link notifications of the host's netns on the event loop. A socket filter lets only RTM_DELLINK
- * pass (an ADD makes four RTM_NEWLINK that nobody needs), so that 4,000 ADDs cost nothing here.
- * After an overrun (ENOBUFS) `lost` is called: the owner must look for itself.
+ * What is taken away in the host's netns, on the event loop: links, addresses, static routes, neighbour
+ * entries, and links that are set down or leave their bridge. A socket filter keeps out what appears (an
+ * ADD makes four RTM_NEWLINK that nobody needs), so that 4,000 ADDs cost nothing here. After an overrun
+ * (ENOBUFS) `lost` is called: the owner must look for itself.
  */
 
 #include <systemd/sd-event.h>
@@ -15,6 +16,8 @@ typedef struct NlMonitor NlMonitor;
 
 typedef struct NlMonitorCallbacks {
         void (*link_deleted)(uint32_t ifindex, const char *name, void *userdata);
+        /* An address, a route or a neighbour entry of the link is gone, or it is down, or no port any more. */
+        void (*link_stripped)(uint32_t ifindex, void *userdata);
         void (*lost)(void *userdata);
 } NlMonitorCallbacks;
 

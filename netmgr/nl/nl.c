@@ -17,9 +17,12 @@ NlSocket *kernel_socket_free(NlSocket *s) {
 }
 
 #ifdef NETMGR_FAILPOINTS
-/* One message carries all; a crash test wants to be between any two. Sends what comes before. */
-static int apply_failpoints(NlSocket *s, const NlOp *ops, size_t n_ops, size_t *sent,
+/* One message carries all; a crash test wants to be between any two. Sends what comes before. What the
+ * kernel refuses of that keeps the rest from being done no more than it does in one message: *first. */
+static int apply_failpoints(NlSocket *s, const NlOp *ops, size_t n_ops, size_t *sent, int *first,
                             NlApplied *ret) {
+        size_t failed = 0;
+
         static const char *const names[_NL_OP_MAX] = {
                 [NL_VETH_ADD] = "nl-veth-add",         [NL_BRIDGE_ADD] = "nl-bridge-add",
                 [NL_LINK_SET] = "nl-link-set",         [NL_LINK_DEL] = "nl-link-del",
@@ -35,9 +38,9 @@ static int apply_failpoints(NlSocket *s, const NlOp *ops, size_t n_ops, size_t *
         for (size_t i = 0; i < n_ops; i++) {
                 if (failpoint_is_armed(names[ops[i].type]) && i > *sent) {
                         int r = s->kernel->ops->apply(s, ops + *sent, i - *sent, ret);
-                        if (r < 0) {
-                                ret->failed += *sent;
-                                return r;
+                        if (r < 0 && *first >= 0) {
+                                *first = r;
+                                failed = ret->failed + *sent;
                         }
                         *sent = i;
                 }
@@ -47,22 +50,26 @@ static int apply_failpoints(NlSocket *s, const NlOp *ops, size_t n_ops, size_t *
                         return r;
                 }
         }
+        if (*first < 0)
+                ret->failed = failed;
         return 0;
 }
 #endif
 
 int kernel_apply(NlSocket *s, const NlOp *ops, size_t n_ops, NlApplied *ret) {
         size_t sent = 0;
-        int r = 0;
+        int first = 0, r = 0;
 
         *ret = (NlApplied) { .failed = n_ops };
 #ifdef NETMGR_FAILPOINTS
-        r = apply_failpoints(s, ops, n_ops, &sent, ret);
+        r = apply_failpoints(s, ops, n_ops, &sent, &first, ret);
 #endif
         if (r >= 0 && sent < n_ops) {
+                size_t failed = ret->failed;
                 r = s->kernel->ops->apply(s, ops + sent, n_ops - sent, ret);
-                ret->failed += sent;
+                ret->failed = first < 0 ? failed : ret->failed + sent;
         }
+        r = first < 0 ? first : r;
         if (r >= 0 && n_ops > 0)
                 failpoint_past("nl-applied");
         return r;
@@ -108,7 +115,9 @@ int kernel_probe_tc(NlSocket *s, NlTcFeatures *ret) {
                 r = try_op(s, &clsact, &ret->clsact);
         if (r >= 0 && ret->clsact)
                 r = try_op(s, &redirect, &ret->mirred);
-        (void) kernel_apply(s, &del, 1, &(NlApplied) { 0 });
+        /* Once more when it fails: otherwise the link would stay until the next start. */
+        if (kernel_apply(s, &del, 1, &(NlApplied) { 0 }) < 0)
+                (void) kernel_apply(s, &del, 1, &(NlApplied) { 0 });
         return r;
 }
 

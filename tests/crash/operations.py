@@ -5,11 +5,13 @@ Each operation makes its own sandbox beforehand (prepare), is one child process 
 and is taken to its end afterwards as a runtime or an administrator would do it (finish), whatever the
 crash left: then nothing of it may be there any more.
 """
+import contextlib
 import dataclasses
 import json
 import subprocess
+import time
 
-from netmgr_host import LIMIT, MANAGER, ROOT, bridge, routed
+from netmgr_host import LIMIT, MANAGER, ROOT, RUNTIME, bridge, routed
 
 PORTS = {"runtimeConfig": {"portMappings": [{"hostPort": 8000, "containerPort": 80, "protocol": "tcp"},
                                             {"hostPort": 8053, "containerPort": 53, "protocol": "udp"}]}}
@@ -169,6 +171,31 @@ class DelDead(DelRouted):
         self.pod.delete()
 
 
+class DelSpooled(DelRouted):
+    """netmgrd is down: the plugin spools, the next start works on it."""
+    name = "del-spooled"
+
+    def prepare(self):
+        super().prepare()
+        self.host.netmgrd.stop()
+
+    def revive(self):
+        """The fault may hit a daemon while netmgrd starts."""
+        for daemon in (self.host.nsd, self.host.netmgrd):
+            while not daemon.running:
+                with contextlib.suppress(AssertionError):
+                    daemon.start()
+
+    def wait(self):
+        o = super().wait()
+        self.revive()
+        return o
+
+    def check_outcome(self, o):
+        self.revive()  # what fired after the start; nothing fires any more
+        super().check_outcome(o)
+
+
 class GarbageCollection(Attached):
     """GC with a list without the sandbox, whose namespace is gone."""
     name = "gc"
@@ -197,6 +224,47 @@ class BusOperation(Attached):
     @property
     def path(self):
         return f"{ROOT}/sandbox/{self.pod.name}/eth0"
+
+
+class CollectGarbage(BusOperation):
+    """The administrator's: a sandbox without a host end, whose mount was undone while its name stayed, so
+    that nothing else has noticed."""
+    name = "collect-garbage"
+    conf = AddLoopback.conf
+
+    def prepare(self):
+        Operation.prepare(self)
+        self.host.cni("ADD", self.conf, self.pod.name, "lo", self.pod.path, plugin="loopback").expect_ok()
+        self.host.run(["umount", self.pod.path])
+        self.pod.exists = False
+
+    def argv(self):
+        return self.call(ROOT, MANAGER, "CollectGarbage", "a{sv}", 0)
+
+    def delete(self):
+        assert self.pod.name not in {s["Id"] for s in self.host.describe("sandboxes")}
+        self.host.run(["ip", "netns", "delete", self.pod.name])
+
+
+class EndWithoutDel(Attached):
+    """The namespace dies, and nobody says so: the process only waits until that was noticed."""
+    name = "end-without-del"
+    conf = AddBridge.conf
+
+    def argv(self):
+        known = ("busctl --address=unix:path=/run/dbus/system_bus_socket call org.netmgr1 /org/netmgr1 "
+                 "org.netmgr1.Manager ListSandboxes")
+        return ["sh", "-c", f"ip netns delete {self.pod.name} || :; until list=$({known} 2>/dev/null) && "
+                f"case $list in *'\"{self.pod.name}\"'*) false;; esac; do sleep 0.05; done"], None, ""
+
+    def prepare(self):
+        super().prepare()
+        self.pod.exists = False
+
+    def wait(self):
+        o = super().wait()
+        self.host.run(["ip", "netns", "delete", self.pod.name], check=False)  # the process was killed before it could
+        return o
 
 
 class AddPort(BusOperation):
@@ -300,5 +368,45 @@ class Reload(BusOperation):
         self.retry()
 
 
-OPERATIONS = [AddRouted, AddBridge, AddLoopback, DelRouted, DelBridge, DelDead, GarbageCollection, AddPort,
-              RemovePort, Bandwidth, BandwidthShape, NetworkAdd, NetworkRemove, Reload]
+class Claim(BusOperation):
+    """A runtime's list with the sandbox in it."""
+    name = "synchronize-claim"
+
+    def synchronize(self, *sandboxes):
+        began = int(time.clock_gettime(time.CLOCK_BOOTTIME) * 1_000_000)
+        return self.call(ROOT, RUNTIME, "Synchronize", "a{sv}", 3, "Runtime", "s", "crash", "Began", "t", began,
+                         "Sandboxes", "a(ss)", len(sandboxes), *(x for s in sandboxes for x in (s, "ready")))
+
+    def argv(self):
+        return self.synchronize(self.pod.name)
+
+    def finish(self, outcome):
+        self.retry()
+        assert {s["Id"]: s["Runtime"] for s in self.host.describe("sandboxes")}[self.pod.name] == "crash"
+        self.delete()
+        self.remove_pod()
+
+
+class Lose(Claim):
+    """A list without a sandbox that the runtime had before."""
+    name = "synchronize-lose"
+
+    def prepare(self):
+        super().prepare()
+        self.host.run(self.synchronize(self.pod.name)[0])
+
+    def argv(self):
+        return self.synchronize()
+
+    def finish(self, outcome):
+        self.retry()
+        assert self.pod.name not in {s["Id"] for s in self.host.describe("sandboxes")}
+        assert not self.pod.link("eth0")
+        self.delete()  # comes late, and finds nothing
+        self.remove_pod()
+
+
+OPERATIONS = [AddRouted, AddBridge, AddLoopback, DelRouted, DelBridge, DelDead, DelSpooled, GarbageCollection,
+              CollectGarbage, EndWithoutDel, AddPort,
+              RemovePort, Bandwidth, BandwidthShape, NetworkAdd, NetworkRemove, Reload, Claim,
+              Lose]

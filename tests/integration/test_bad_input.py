@@ -267,7 +267,7 @@ def caller(host, request):
 def test_dbus_wrong_signatures(host, caller):
     connection, destination = caller
     with host.unchanged():
-        for method in ("Add", "Del", "Check", "CollectGarbage", "Status"):
+        for method in ("Add", "Del", "Check", "CollectGarbage", "Status", "Synchronize"):
             for signature, args in (("", []), ("s", ["x"]), ("a{ss}", [{"a": "b"}]), ("u", [1]), ("as", [["a"]])):
                 name, sentence = dbus_error(connection, method, signature, args, destination)
                 assert name == "org.freedesktop.DBus.Error.InvalidArgs" and sentence

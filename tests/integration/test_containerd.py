@@ -139,6 +139,19 @@ def test_pod_without_a_daemon_is_refused_and_works_later(host, runtime):
     host.wait_ping(pod.ips[0])
 
 
+def test_pod_removed_without_a_daemon(host, runtime):
+    """containerd is told that the pod is gone, and so it is once netmgrd is there again."""
+    pods = [runtime.pod(name).start_container() for name in ("stays", "goes", "goes-too")]
+    host.netmgrd.kill()
+    for pod in pods[1:]:
+        pod.stop()
+        pod.remove()
+    assert len(host.held_addresses()) == 6  # nobody did anything yet
+    host.netmgrd.start()
+    assert {a.split("/")[0] for a in host.held()} == set(pods[0].ips)
+    pods[0].wait_ping("192.0.2.1")
+
+
 def test_exhausted_range_reaches_the_user(host, runtime):
     """The sentence of the plugin is what a person sees in the runtime's error."""
     import grpc

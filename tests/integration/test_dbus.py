@@ -15,12 +15,15 @@ MEMBERS = {
         "methods": {"ListSandboxes": ("", "a(ssso)"), "ListAttachments": ("", "a(sssso)"),
                     "ListNetworks": ("", "a(sso)"), "GetSandbox": ("s", "o"), "GetNetwork": ("s", "o"),
                     "AddNetwork": ("ssa{sv}", "o"), "RemoveNetwork": ("sa{sv}", ""), "Reload": ("", ""),
-                    "Describe": ("", "s"), "DescribeAll": ("s", "s"), "CollectGarbage": ("a{sv}", "s")},
-        "properties": {"Version": "s", "Features": "as", "Health": "s", "HealthReasons": "as"},
+                    "Describe": ("", "s"), "DescribeAll": ("s", "s"), "CollectGarbage": ("a{sv}", "s"),
+                    "Reconcile": ("a{sv}", "s"), "History": ("sa{sv}", "s")},
+        "properties": {"Version": "s", "Features": "as", "Health": "s", "HealthReasons": "as",
+                       "Repairs": "t", "Reaps": "t"},
         "signals": {"SandboxAdded": "so", "SandboxRemoved": "so", "AttachmentChanged": "osss"}},
     RUNTIME: {
-        "methods": {m: ("a{sv}", "s") for m in ("Add", "Del", "Check", "CollectGarbage", "Status")},
-        "properties": {}, "signals": {}},
+        "methods": {m: ("a{sv}", "s") for m in ("Add", "Del", "Check", "CollectGarbage", "Status",
+                                                "Synchronize")},
+        "properties": {}, "signals": {"SynchronizeWanted": ""}},
     SANDBOX: {
         "methods": {"Describe": ("", "s")},
         "properties": {"Id": "s", "Runtime": "s", "PodName": "s", "PodNamespace": "s", "PodUID": "s",
@@ -245,11 +248,13 @@ def calls(host):
     conf = {"cniVersion": "1.0.0", "name": "green", "plugins": [
         {"type": "netmgr", "ipam": {"type": "local", "subnet": "10.97.30.0/24"}}]}
     return {"Reload": [], "AddNetwork": ["ssa{sv}", "green", json.dumps(conf), "0"],
-            "RemoveNetwork": ["sa{sv}", "green", "0"], "CollectGarbage": ["a{sv}", "0"]}
+            "RemoveNetwork": ["sa{sv}", "green", "0"], "CollectGarbage": ["a{sv}", "0"],
+            "Reconcile": ["a{sv}", "0"]}
 
 
 # What everybody may call: it changes nothing.
-READING = {"ListSandboxes", "ListAttachments", "ListNetworks", "GetSandbox", "GetNetwork", "Describe", "DescribeAll"}
+READING = {"ListSandboxes", "ListAttachments", "ListNetworks", "GetSandbox", "GetNetwork", "Describe", "DescribeAll",
+           "History"}
 
 
 def test_every_method_of_the_manager_reads_or_asks_polkit(host):

@@ -201,6 +201,7 @@ def test_reboot_with_a_thousand_sandboxes(host):
     a = host.add(CONF)
     b = host.add(CONF)
     b.delete().expect_ok()  # its address rests
+    settle(lambda: host.ledger()["address"] == 1, "the last rows of the DEL, which come after its answer")
     host.netmgrd.kill()
     a.pod.delete()
     settle(lambda: host.link(a.host_ifname) is None, "the kernel has ended the namespace")

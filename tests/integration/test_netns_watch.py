@@ -219,16 +219,18 @@ def test_mount_undone_but_a_process_lives_in_it(host):
     a.live = False
 
 
-def test_link_deleted_by_hand(host):
-    """The namespace lives: that is no end of a sandbox."""
+@pytest.mark.parametrize("running", [True, False], ids=["running", "down"])
+def test_link_deleted_by_hand(host, running):
+    """The namespace lives: that is no end of a sandbox, and the interface is made anew."""
     a = host.add(routed())
+    if not running:
+        host.netmgrd.stop()
     host.run(["ip", "link", "delete", a.host_ifname])
-    settle(lambda: "was deleted" in host.netmgrd.text(), "the journal has it")
-    said = host.ctl_json("gc")["sandboxes"]
-    assert [(x["Id"], x["Action"]) for x in said] == [(a.cid, "kept")]
-    assert "deleted" in said[0]["Reason"]
-    host.netmgrd.restart()
-    settle(lambda: host.netmgrd.text().count("was deleted") == 2, "found again at start")
+    if not running:
+        host.netmgrd.start()
+    settle(lambda: "was deleted, but the network namespace" in host.netmgrd.text() or
+           host.link(a.host_ifname), "it was noticed")
+    settle(lambda: host.link(a.host_ifname) and a.check().ok, "the interface is there again")
     assert host.held() == {a.cidrs[0]: f"{a.cid}/eth0"} and events(host, "gone") == []
 
 
@@ -298,3 +300,20 @@ def test_watches_are_shared_bounded_and_given_back(host):
     assert {x["Action"] for x in host.ctl_json("gc")["sandboxes"]} == {"released"}
     settle_released(host)
     settle(lambda: watches(host) == before, "the watches are given back")
+
+
+def test_another_interface_by_another_path(host):
+    """The ledger follows: after a start the first path, which is gone by then, is no evidence of an end."""
+    pod = host.pod()
+    host.run(["sh", "-c", "mkdir /run/own && touch /run/own/x && mount --bind $0 /run/own/x", pod.path])
+    pod.path, named = "/run/own/x", pod.path
+    first = add_loopback(host, pod)
+    pod.path = named
+    second = host.add({"cniVersion": "1.0.0", "name": "lonet", "type": "netmgr", "kind": "loopback"}, pod, ifname="lo1")
+    host.run(["sh", "-c", "umount /run/own/x && rm -r /run/own"])
+    assert host.ctl_json("gc")["sandboxes"] == []
+    host.netmgrd.restart()
+    assert host.ctl_json("gc")["sandboxes"] == []
+    assert {a["ifname"] for a in host.sql("SELECT ifname FROM attachment")} == {first.ifname, second.ifname}
+    pod.delete()
+    settle_released(host)

@@ -62,7 +62,7 @@ def test_netmgrd_runs_no_program(host):
 # --- the bus -------------------------------------------------------------------------------------
 
 @pytest.mark.sanitize
-@pytest.mark.parametrize("method", ["Add", "Del", "Check", "CollectGarbage", "Status"])
+@pytest.mark.parametrize("method", ["Add", "Del", "Check", "CollectGarbage", "Status", "Synchronize"])
 def test_runtime_methods_refuse_an_unprivileged_user(host, method):
     a = host.add(routed())
     with host.unchanged():

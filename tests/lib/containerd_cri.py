@@ -27,6 +27,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.
     "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.zfs"]
 [grpc]
   address = "/run/containerd/containerd.sock"
+  gid = {gid}
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "{image}"
   stream_server_address = "127.0.0.1"
@@ -42,13 +43,17 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.
       SystemdCgroup = false
 """
 
-# What becomes containerd: its own view of cgroups and of /var/lib.
+# The first process: its own view of cgroups and of /var/lib. containerd is its child, so that containerd
+# alone can be killed; it starts again on a word through the FIFO.
 START = """set -e
 umount -R /sys/fs/cgroup 2>/dev/null || true
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mkdir "/sys/fs/cgroup/$2"
 mount -t tmpfs tmpfs /var/lib
-exec containerd --config "$1"
+while true; do
+    containerd --config "$1" || true
+    read -r _ < "$3"
+done
 """
 
 
@@ -183,10 +188,13 @@ class Containerd(Daemon):
         on = subprocess.run(["stat", "-f", "-c", "%T", self.dir], stdout=subprocess.PIPE, text=True).stdout.strip()
         with open(f"{self.dir}/config.toml", "w") as f:
             f.write(CONFIG.format(dir=self.dir, image=IMAGE, lib=LIB, cni_bin=cni_bin or f"{host.dir}/cni",
+                                  gid=host.run(["id", "-g", "netmgr-cri"]).stdout.strip(),
                                   snapshotter="native" if on == "overlayfs" else "overlayfs"))
         super().__init__(host, "containerd", [
             "setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--propagation", "private", "--pid", "--fork",
-            "--kill-child", "--mount-proc", "sh", "-c", START, "containerd", f"{self.dir}/config.toml", self.cgroup])
+            "--kill-child", "--mount-proc", "sh", "-c", START, "containerd", f"{self.dir}/config.toml", self.cgroup,
+            f"{self.dir}/again"])
+        os.mkfifo(f"{self.dir}/again")
         self.client = None
 
     def start(self):
@@ -201,6 +209,23 @@ class Containerd(Daemon):
     def conditions(self):
         status = self.client.call("Status")["status"]
         return {c["type"]: c["status"] or c["message"] for c in status["conditions"]}
+
+    def daemon_pid(self):
+        """The process of containerd itself, None when it does not run"""
+        found = subprocess.run(["pgrep", "-P", str(self.process.pid)], stdout=subprocess.PIPE, text=True).stdout.split()
+        found = found and subprocess.run(["pgrep", "-x", "-P", found[0], "containerd"], stdout=subprocess.PIPE,
+                                         text=True).stdout.split()
+        return int(found[0]) if found else None
+
+    def kill_daemon(self):
+        """kill -9 for containerd alone: shims and containers go on"""
+        os.kill(self.daemon_pid(), 9)
+        settle(lambda: self.daemon_pid() is None, "containerd is dead")
+
+    def start_daemon(self):
+        with open(f"{self.dir}/again", "w") as f:
+            f.write("again\n")
+        self.wait_ready()
 
     def wait_ready(self):
         settle(lambda: self.conditions() == {"RuntimeReady": True, "NetworkReady": True},

@@ -382,7 +382,7 @@ class Host:
             "PATH": f"{self.dir}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "LANG": "C.UTF-8", "HOME": "/root",
             "NETMGR_TEST_DIR": self.dir, "NETMGR_BUILD_DIR": self.build,
-            "NETMGR_RUNTIME_DIR": self.runtime_dir,
+            "NETMGR_RUNTIME_DIR": self.runtime_dir, "NETMGR_SPOOL_DIR": f"{self.dir}/spool",
             "DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/run/dbus/system_bus_socket",
             "ASAN_OPTIONS": f"log_path={self.sanitizer_logs}:detect_leaks=1:abort_on_error=0",
             "UBSAN_OPTIONS": f"log_path={self.sanitizer_logs}:print_stacktrace=1",

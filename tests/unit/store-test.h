@@ -176,7 +176,8 @@ static _unused_ AttachmentRow attachment_row(uint64_t id, const char *sandbox, c
                                  .group = 7,
                                  .config_hash = TEXT("00"),
                                  .plan = TEXT("{\"p\":1}"),
-                                 .created_usec = 1800000000000000 };
+                                 .created_usec = 1800000000000000,
+                                 .created_boot_usec = 77000000 };
 }
 
 static _unused_ AddressRow address_row(uint64_t attachment, const char *pool, const char *address) {

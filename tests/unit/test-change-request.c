@@ -185,12 +185,51 @@ static void test_refused_bandwidth(void **state) {
                           ERROR_UNKNOWN_OPTION, "Rate");
 }
 
+/* ---- Manager.History ---------------------------------------------------------------------------- */
+
+static void history_refused(sd_bus_message *m, ErrorKind kind, const char *word) {
+        _cleanup_message_ _unused_ sd_bus_message *owned = m;
+        HistoryRequest request = { .limit = 7, .since = 8 };
+        _cleanup_error_ Error e = ERROR_NULL;
+
+        assert_true(history_request_read(m, &request, &e) < 0);
+        assert_int_equal(e.kind, kind);
+        if (!strstr(error_message(&e), word))
+                fail_msg("no \"%s\" in: %s", word, error_message(&e));
+        assert_null(request.filter);
+        assert_int_equal(request.limit, 7);
+        assert_int_equal(request.since, 8);
+}
+
+static void test_history(void **state) {
+        const uint64_t v = UINT64_MAX;
+        _cleanup_message_ sd_bus_message *plain = MESSAGE(*state, "sa{sv}", "box", 0);
+        _cleanup_message_ sd_bus_message *all =
+                        MESSAGE(*state, "sa{sv}", "", 2, "Since", "t", v, "Limit", "t", v - 1);
+        HistoryRequest request = { .limit = 7 };
+
+        assert_int_equal(history_request_read(plain, &request, NULL), 0);
+        assert_string_equal(request.filter, "box");
+        assert_int_equal(request.limit, 7); /* what is not said stays */
+        assert_int_equal(request.since, 0);
+        assert_int_equal(history_request_read(all, &request, NULL), 0);
+        assert_string_equal(request.filter, "");
+        assert_true(request.limit == v - 1 && request.since == v);
+
+        history_refused(MESSAGE(*state, "sa{sv}", "", 1, "Limit", "u", 5), ERROR_INVALID_ARGUMENT,
+                        "Limit");
+        history_refused(MESSAGE(*state, "sa{sv}", "", 2, "Limit", "t", v, "Limit", "t", v),
+                        ERROR_INVALID_ARGUMENT, "twice");
+        history_refused(MESSAGE(*state, "sa{sv}", "", 1, "since", "t", v), ERROR_UNKNOWN_OPTION,
+                        "since");
+        history_refused(MESSAGE(*state, "a{sv}", 0), ERROR_INVALID_ARGUMENT, "filter");
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
 #define on_bus(test) cmocka_unit_test_setup_teardown(test, make_bus, end_bus)
-                on_bus(test_ports),
-                on_bus(test_refused_ports),
-                on_bus(test_bandwidth),
+                on_bus(test_history),           on_bus(test_ports),
+                on_bus(test_refused_ports),     on_bus(test_bandwidth),
                 on_bus(test_refused_bandwidth),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -552,6 +552,8 @@ static void scenario_conf(World *w) {
 typedef struct Seen {
         uint32_t deleted[4];
         size_t n;
+        uint32_t watched; /* whose stripping is counted */
+        unsigned n_stripped;
         sd_event *event;
 } Seen;
 
@@ -564,12 +566,19 @@ static void on_deleted(uint32_t ifindex, const char *name, void *userdata) {
                 EXPECT(sd_event_exit(s->event, 0) >= 0);
 }
 
+static void on_stripped(uint32_t ifindex, void *userdata) {
+        Seen *s = userdata;
+        s->n_stripped += ifindex == s->watched;
+}
+
 static void on_lost(void *userdata) {
         EXPECT(false);
 }
 
 static void scenario_monitor(World *w) {
-        const NlMonitorCallbacks callbacks = { .link_deleted = on_deleted, .lost = on_lost };
+        const NlMonitorCallbacks callbacks = { .link_deleted = on_deleted,
+                                               .link_stripped = on_stripped,
+                                               .lost = on_lost };
         Seen seen = { .n = 0 };
         NlMonitor *m;
 
@@ -581,12 +590,18 @@ static void scenario_monitor(World *w) {
         port.veth.master_ifindex = bridge_ifindex;
         EXPECT_INT(apply_one(w->host, port), 0);
         uint32_t port_ifindex = link_of(w->host, "nmg1").ifindex;
-        /* Leaving the bridge is not the end of the link. */
+        /* Leaving the bridge is not the end of the link. What appears is not told; setting it down is. */
+        seen.watched = port_ifindex;
+        NlOp up = set("nmg1", NL_LINK_UP), down = up;
+        up.link.up = true;
+        EXPECT_INT(apply_one(w->host, up), 0);
+        EXPECT_INT(apply_one(w->host, down), 0);
         EXPECT_INT(apply_one(w->host, leave), 0);
         EXPECT_INT(apply_one(w->host, del("nmg1")), 0);
         EXPECT_INT(apply_one(w->host, del("nmb-lab")), 0);
         EXPECT_INT(sd_event_loop(seen.event), 0);
         EXPECT_INT(seen.n, 2);
+        EXPECT(seen.n_stripped >= 2);
         EXPECT_INT(seen.deleted[0], port_ifindex);
         EXPECT_INT(seen.deleted[1], bridge_ifindex);
         nl_monitor_free(m);

@@ -108,6 +108,7 @@ static void test_migration_from_version_1(void **state) {
         assert_int_equal(n.mtu, 1450);
         assert_int_equal(n.group, 0); /* to be decided */
         assert_ok(store_load_attachments(s, keep_attachment, &a, &e));
+        assert_true(a.created_boot_usec == 0); /* nobody noted it */
         assert_int_equal(a.id, 7);
         assert_string_equal(a.state, "up");
         assert_ok(store_load_addresses(s, keep_address, &held, &e));

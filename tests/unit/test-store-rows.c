@@ -83,6 +83,19 @@ static void test_sandbox(void **state) {
         assert_null(out.pod_name);
         assert_null(out.pod_uid);
         assert_null(out.labels);
+        /* A claim changes two columns of a row that is there. */
+        in.runtime = TEXT("cri-o");
+        in.state = TEXT("notready");
+        in.netns_path = TEXT("/elsewhere");
+        assert_ok(store_claim_sandbox(s, &in, &e));
+        assert_ok(store_load_sandboxes(s, keep_sandbox, &out, &e));
+        assert_string_equal(out.runtime, "cri-o");
+        assert_string_equal(out.state, "notready");
+        assert_string_not_equal(out.netns_path, "/elsewhere");
+        in.id = TEXT("nobody");
+        assert_ok(store_claim_sandbox(s, &in, &e));
+        assert_int_equal(ask(*state, "SELECT count(*) FROM sandbox"), 1);
+
         assert_ok(store_delete_sandbox(s, "sb", &e));
         assert_int_equal(ask(*state, "SELECT count(*) FROM sandbox"), 0);
 }
@@ -111,6 +124,7 @@ static void test_attachment(void **state) {
         assert_string_equal(out.config_hash, in.config_hash);
         assert_string_equal(out.plan, in.plan);
         assert_true(out.created_usec == in.created_usec);
+        assert_true(out.created_boot_usec == in.created_boot_usec);
 
         assert_ok(store_set_attachment_state(s, 1, "up", 42, "{\"result\":1}", &e));
         assert_ok(store_set_attachment_state(s, 1, "releasing", 43, NULL,
