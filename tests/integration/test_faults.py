@@ -42,7 +42,8 @@ FAILURES = [
 CODES = {11, 50, 105, 106}
 NAMES = {"org.netmgr1.Error.TryAgain", "org.netmgr1.Error.Kernel", "org.netmgr1.Error.Ledger",
          "org.netmgr1.Error.NotReady",
-         "org.freedesktop.DBus.Error.NoMemory", "org.freedesktop.DBus.Error.NoReply",
+         # sd-bus's own words for a shortage; the plugin makes code 11 of both
+         "org.freedesktop.DBus.Error.NoMemory", "org.freedesktop.DBus.Error.LimitsExceeded", "org.freedesktop.DBus.Error.NoReply",
          "org.freedesktop.DBus.Error.Disconnected", "org.freedesktop.DBus.Error.ServiceUnknown",
          "org.freedesktop.DBus.Error.NameHasNoOwner"}
 
