@@ -65,13 +65,14 @@ int error_setf(Error *e, ErrorKind kind, const char *format, ...) {
 
 /* What the machine lacks for a moment is nobody's mistake, whatever was being read then. */
 static ErrorKind kind_of_shortage(ErrorKind kind, int error) {
+        /* Whatever was wanted: descriptors come back when others have finished. */
+        if (error == EMFILE || error == ENFILE)
+                return ERROR_TRY_AGAIN;
         if (kind != ERROR_INVALID_ARGUMENT && kind != ERROR_DECODE && kind != ERROR_INTERNAL)
                 return kind;
         switch (error) {
         case ENOMEM:
                 return ERROR_NO_MEMORY;
-        case EMFILE:
-        case ENFILE:
         case ENOBUFS:
         case EINTR:
                 return ERROR_TRY_AGAIN;

@@ -57,7 +57,8 @@ void error_clear(Error *e);
  */
 int error_setf(Error *e, ErrorKind kind, const char *format, ...) _printf_(3, 4);
 
-/* The same with the errno's text appended (": No space left on device"); returns -abs(r). */
+/* The same with the errno's text appended (": No space left on device"); returns -abs(r). A lack of
+ * descriptors is ERROR_TRY_AGAIN whatever the kind. */
 int error_set_errnof(Error *e, ErrorKind kind, int r, const char *format, ...) _printf_(4, 5);
 
 /* -ENOMEM, with the sentence for it. */

@@ -9,9 +9,12 @@
 #include <linux/nsfs.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+
+#include "base/limits.h"
 
 #ifndef NSFS_MAGIC
 #define NSFS_MAGIC 0x6e736673
@@ -113,4 +116,12 @@ int fd_is_netns(int fd, dev_t *ret_dev, ino_t *ret_ino) {
 int fd_dup(int fd) {
         int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
         return copy < 0 ? -errno : copy;
+}
+
+bool fd_is_scarce(int fd) {
+        struct rlimit limit;
+
+        /* The kernel gives out the lowest number that is free. */
+        return getrlimit(RLIMIT_NOFILE, &limit) >= 0 && limit.rlim_cur != RLIM_INFINITY &&
+               (rlim_t) fd + FILES_RESERVE >= limit.rlim_cur;
 }

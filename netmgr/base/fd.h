@@ -35,4 +35,6 @@ int file_write_string(const char *path, const char *value);
 int fd_is_netns(int fd, dev_t *ret_dev, ino_t *ret_ino);
 
 /* Duplicates with O_CLOEXEC. */
+/* True when so many descriptors are open that this new one should be given back (FILES_RESERVE). */
+bool fd_is_scarce(int fd);
 int fd_dup(int fd);

@@ -76,6 +76,10 @@
 /* Operations under way at once, when netmgr.conf says nothing; beyond it "try again later". */
 #define QUEUE_MAX_DEFAULT 1024U
 
+/* ADDs that have begun, of those under way: each holds a socket in its sandbox and all that was decided
+ * for it. More would only wait for each other's turn with the kernel. */
+#define ADDS_BEGUN_MAX 64U
+
 /* Worker threads; RTNL serialises the kernel's part, more only adds contention (measured). */
 #define WORKERS_DEFAULT 4U
 #define WORKERS_MAX     16U
@@ -105,6 +109,13 @@
 
 /* Connections on the private socket at once: one per plugin process under way. */
 #define RUNTIME_CONNECTIONS_MAX 2048U
+
+/* Descriptors that netmgrd would like to be allowed: a connection, two namespaces in a message, one of
+ * them held on, and one socket in a sandbox for each of the connections. */
+#define FILES_WANTED 16384U
+/* Descriptors kept free of requests, for what workers open on their behalf; those of messages that
+ * are on their way in count among them. */
+#define FILES_RESERVE 24U
 
 /* Sandboxes in one list of Synchronize; no node has more of them than attachments. */
 #define SYNCHRONIZE_SANDBOXES_MAX ATTACHMENTS_MAX

@@ -27,6 +27,9 @@ static inline void list_append(List *head, List *entry) {
         head->prev->next = entry;
         head->prev = entry;
 }
+static inline void list_prepend(List *head, List *entry) {
+        list_append(head->next, entry);
+}
 static inline void list_unlink(List *entry) {
         if (!entry->next)
                 return;

@@ -40,7 +40,7 @@ static void reply_failed(sd_bus_message *m, int r) {
                 (void) shutdown(fd, SHUT_RDWR);
 }
 
-void bus_reply(sd_bus_message *m, const char *types, ...) {
+int bus_reply(sd_bus_message *m, const char *types, ...) {
         int r = -ENOMEM;
 
         for (unsigned i = 0; i < REPLY_TRIES && is_worth_a_try(r); i++) {
@@ -58,6 +58,7 @@ void bus_reply(sd_bus_message *m, const char *types, ...) {
         }
         if (r < 0)
                 reply_failed(m, r);
+        return r;
 }
 
 int bus_refuse(sd_bus_message *m, int r, const sd_bus_error *error) {

@@ -21,9 +21,11 @@ struct Bus {
         char *address;              /* of the system bus; NULL: the default */
         sd_event_source *reconnect; /* after the system bus was lost */
         int listen_fd;
+        int spare_fd;  /* given up to get rid of a connection when there are no descriptors left */
+        bool refusing; /* descriptors are scarce; said once */
         sd_event_source *listen_source, *post_source;
-        List peers; /* Peer: connections of the private socket */
-        size_t n_peers;
+        List peers;                  /* Peer: connections of the private socket */
+        size_t n_peers, most_peers;  /* most: since there were none */
         sd_bus_track *synchronizers; /* on the system bus: who has called Synchronize */
         List changes;      /* granted, and waiting for their attachment (attachment-bus.c) */
         char *socket_path; /* to be removed at the end; NULL when the socket was given */
@@ -77,8 +79,9 @@ int bus_error_set(sd_bus_error *error, int r, const Error *e);
  * The answers that come later than the handler's return. The caller waits for them for as long as its
  * patience lasts, so they are tried several times when memory or the socket's buffer are short; when all
  * fails a private connection is closed, which its plugin sees at once. types as in sd_bus_message_append().
+ * Negative: it was not sent.
  */
-void bus_reply(sd_bus_message *m, const char *types, ...);
+int bus_reply(sd_bus_message *m, const char *types, ...);
 /* The same for a handler that refuses at once: sd-bus would not tell when its own answer is lost. Returns 1. */
 int bus_refuse(sd_bus_message *m, int r, const sd_bus_error *error);
 /* Replies to a stored message with our error. */

@@ -4,6 +4,8 @@
 
 #include "bus/bus.h"
 
+#include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -30,18 +32,33 @@ static sd_bus *drop_connection(sd_bus *bus) {
         return sd_bus_unref(bus);
 }
 
+/* Connections that are enough for their memory to be worth a look. */
+#define MANY_PEERS 128
+
+/* A burst of requests leaves its pages with the allocator, which would keep them for the next. */
+static void give_memory_back(Bus *b) {
+        if (b->most_peers >= MANY_PEERS)
+                (void) malloc_trim(0);
+        b->most_peers = 0;
+}
+
 static void peer_free(Peer *p) {
         list_unlink(&p->list);
-        p->bus->n_peers--;
+        if (--p->bus->n_peers == 0)
+                give_memory_back(p->bus);
         /* Operations under way hold their own references to messages, and through them to the
          * connection: answering a closed one merely fails. */
         drop_connection(p->connection);
         free(p);
 }
 
-static int on_peer_gone(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+/* A filter sees every message; a match for this one alone would cost each connection more than all the
+ * rest of what we add to it. */
+static int on_peer_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        if (sd_bus_message_is_signal(m, "org.freedesktop.DBus.Local", "Disconnected") <= 0)
+                return 0;
         peer_free(userdata);
-        return 0;
+        return 1;
 }
 
 /* sd-bus (252) aborts when it frees a connection that had no memory for its objects: such a one is closed,
@@ -76,10 +93,7 @@ static int peer_start(Peer *p, int *fd) {
         if (r < 0)
                 abandon(&p->connection);
         if (r >= 0)
-                r = sd_bus_match_signal_async(p->connection, NULL, "org.freedesktop.DBus.Local",
-                                              "/org/freedesktop/DBus/Local",
-                                              "org.freedesktop.DBus.Local", "Disconnected",
-                                              on_peer_gone, NULL, p);
+                r = sd_bus_add_filter(p->connection, NULL, on_peer_message, p);
         if (r >= 0)
                 r = sd_bus_attach_event(p->connection, p->bus->manager->event, 0);
         return r;
@@ -104,7 +118,8 @@ static int peer_new(Bus *b, int *fd) {
                 return -ENOMEM;
         p->bus = b;
         list_append(&b->peers, &p->list);
-        b->n_peers++;
+        if (++b->n_peers > b->most_peers)
+                b->most_peers = b->n_peers;
         int r = peer_start(p, fd);
         if (r < 0) {
                 log_error_errno(r, "private socket: starting a connection");
@@ -138,18 +153,41 @@ static int on_post(sd_event_source *s, void *userdata) {
         return 0;
 }
 
+/* A connection that waits would wake the loop again and again: it is taken and closed, which the
+ * plugin tells its runtime as "try again later". */
+static void refuse_connection(Bus *b, int listen_fd) {
+        b->spare_fd = safe_close(b->spare_fd);
+        safe_close(accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC));
+        b->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* Says it once for a shortage. */
+static void set_refusing(Bus *b, bool refusing) {
+        if (refusing && !b->refusing)
+                log_warning("private socket: too many descriptors are open, connections are "
+                            "refused; LimitNOFILE= of netmgrd.service can be raised");
+        b->refusing = refusing;
+}
+
 static int on_connection(sd_event_source *s, int listen_fd, uint32_t revents, void *userdata) {
         Bus *b = userdata;
 
         for (;;) {
                 _cleanup_close_ int fd =
                                 accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+                if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {
+                        set_refusing(b, true);
+                        refuse_connection(b, listen_fd);
+                        return 0; /* the loop comes back as long as there are more */
+                }
                 if (fd < 0) {
                         if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
                                 log_error_errno(errno, "private socket: accepting");
                         return 0;
                 }
-                (void) peer_new(b, &fd);
+                set_refusing(b, fd_is_scarce(fd));
+                if (!b->refusing)
+                        (void) peer_new(b, &fd);
         }
 }
 
@@ -192,6 +230,9 @@ static int start_private(Bus *b, const BusParams *params, Error *e) {
                 if (r < 0)
                         return r;
         }
+        b->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        if (b->spare_fd < 0)
+                return error_set_errnof(e, ERROR_INTERNAL, errno, "opening /dev/null");
         int r = sd_event_add_io(b->manager->event, &b->listen_source, b->listen_fd, EPOLLIN,
                                 on_connection, b);
         if (r >= 0)
@@ -337,7 +378,7 @@ int bus_new(Manager *m, const BusParams *params, Bus **ret, Error *e) {
                 return error_oom(e);
 
         b->manager = m;
-        b->listen_fd = -EBADF;
+        b->listen_fd = b->spare_fd = -EBADF;
         list_init(&b->peers);
         list_init(&b->changes);
         int r = start_system(b, params->address, e);
@@ -365,6 +406,7 @@ Bus *bus_free(Bus *b) {
         sd_event_source_disable_unref(b->listen_source);
         sd_event_source_disable_unref(b->post_source);
         safe_close(b->listen_fd);
+        safe_close(b->spare_fd);
         if (b->socket_path)
                 (void) unlink(b->socket_path);
         free(b->socket_path);

@@ -61,6 +61,11 @@ static int read_fd(sd_bus_message *m, const char *key, int *target, Error *e) {
                 return error_set_errnof(e, ERROR_TRY_AGAIN, fd, "%s: duplicating the descriptor",
                                         key);
         *target = fd;
+        if (fd_is_scarce(fd))
+                return error_setf(e, ERROR_TRY_AGAIN,
+                                  "too many descriptors are open (%d); try again later, or raise "
+                                  "LimitNOFILE= of netmgrd.service",
+                                  fd);
         return 0;
 }
 
@@ -127,6 +132,7 @@ int runtime_request_read(sd_bus_message *m, Request *q, Error *e) {
 
 /* A call that waits for its operation. */
 typedef struct RuntimeCall {
+        Manager *manager;        /* borrowed */
         sd_bus_message *message; /* owned */
         sd_bus_track *track;     /* owned; of the sender on the system bus, NULL: not watched */
 } RuntimeCall;
@@ -148,6 +154,7 @@ static int call_new(Bus *b, sd_bus_message *m, bool watched, RuntimeCall **ret) 
 
         if (!c)
                 return -ENOMEM;
+        c->manager = b->manager;
         c->message = sd_bus_message_ref(m);
         if (watched && sd_bus_message_get_bus(m) == b->system) {
                 int r = sd_bus_track_new(b->system, &c->track, NULL, NULL);
@@ -180,8 +187,8 @@ static void runtime_done(int r, const Error *e, const char *result, void *userda
         failpoint_past("bus-reply");
         if (r < 0)
                 bus_reply_error(c->message, r, e);
-        else
-                bus_reply(c->message, "s", result);
+        else if (bus_reply(c->message, "s", result) < 0)
+                operation_unheard(c->manager, c);
         failpoint_past("bus-replied");
         call_free(c);
 }
@@ -244,19 +251,25 @@ static int method_status(sd_bus_message *m, void *userdata, sd_bus_error *error)
 static int method_synchronize(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_error_ Error e = ERROR_NULL;
         SyncRequest q = { 0 };
+        RuntimeCall *c = NULL;
         Bus *b = userdata;
 
         int r = check_sender(b, m, error);
         if (r < 0)
                 return r;
         r = synchronize_request_read(m, &q, &e);
-        if (r >= 0)
+        if (r >= 0) {
                 r = synchronize_remember_sender(b, m);
+                if (r >= 0)
+                        r = call_new(b, m, false, &c);
+                if (r < 0)
+                        r = error_set_errnof(&e, ERROR_TRY_AGAIN, r, "keeping the call");
+        }
         if (r < 0) {
                 sync_request_clear(&q);
                 return bus_error_set(error, r, &e);
         }
-        operation_synchronize(b->manager, &q, runtime_done, sd_bus_message_ref(m));
+        operation_synchronize(b->manager, &q, runtime_done, c);
         return 1;
 }
 

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "base/fd.h"
 #include "base/limits.h"
 #include "base/parse.h"
 #include "core/enforce.h"
@@ -18,6 +19,8 @@ int add_parse(AddOp *op, Error *e) {
                 r = request_check_ids(q, e);
         if (r >= 0)
                 r = request_check_netns(op->manager, q, e);
+        /* A thousand may wait: what has served its purpose goes. */
+        op->request.host_netns_fd = safe_close(op->request.host_netns_fd);
         if (r >= 0)
                 r = netconf_parse(q->config, q->config_size, &op->conf, e);
         if (r >= 0)
@@ -123,7 +126,7 @@ int add_prepare(AddOp *op, const Attachment *existing, Error *e) {
                 network_release_if_unused(n);
                 return r;
         }
-        op->attachment->request = strndup(op->request.config, op->request.config_size);
+        op->attachment->request = TAKE_PTR(op->request.config);
         op->attachment->spec.cni_name = strdup(op->conf->name);
         if (!op->attachment->request || !op->attachment->spec.cni_name)
                 return error_oom(e);
@@ -235,19 +238,21 @@ static int allocate(AddOp *op, Error *e) {
         Allocation x = { .op = op, .ips = ips, .n_ips = n_ips, .used = used };
         int r = 0;
 
+        if (n_sets > 2 * RANGE_SETS_MAX)
+                return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                  "ipam and runtimeConfig.ipRanges: %zu range sets, at "
+                                  "most %u",
+                                  n_sets, 2 * RANGE_SETS_MAX);
         a->leases = new0(Lease *, n_sets + 1);
         a->spec.addresses = new0(SpecAddress, n_sets + 1);
-        if (!ips || !used || !a->leases || !a->spec.addresses)
+        op->address_rows = new0(AddressRow, n_sets + 1);
+        op->cursor_rows = new0(CursorRow, n_sets + 1);
+        if (!ips || !used || !a->leases || !a->spec.addresses || !op->address_rows ||
+            !op->cursor_rows)
                 return error_oom(e);
         collect_requested(&x, ips);
         if (mine->network && (r = check_joined_sets(mine, net, e)) < 0)
                 return r;
-        if (n_sets > ELEMENTSOF(op->address_rows))
-                return error_setf(e, ERROR_INVALID_ARGUMENT,
-                                  "ipam and runtimeConfig.ipRanges: %zu range sets, at "
-                                  "most %zu",
-                                  n_sets, ELEMENTSOF(op->address_rows));
-
         for (size_t i = 0; i < mine->n_runtime_sets && r >= 0; i++)
                 r = allocate_from(&x, &mine->runtime_sets[i], RANGE_SETS_MAX + i, e);
         for (size_t i = 0; i < net->n_sets && r >= 0; i++)

@@ -131,6 +131,8 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         m->event = event;
         m->kernel = params->kernel;
         m->inotify_fd = -EBADF;
+        list_init(&m->adds);
+        list_init(&m->adds_waiting);
         conf_init(&m->conf);
         m->state_dir = strdup(params->state_dir);
         m->config_dir = strdup(params->config_dir);

@@ -106,6 +106,9 @@ struct Manager {
 
         unsigned n_operations;       /* under way; at most conf.queue_max */
         unsigned n_synchronizations; /* of these: lists of runtimes */
+        List adds;                   /* AddOp: those of them that are ADDs */
+        List adds_waiting;           /* of those, who has not begun; first come, first served */
+        unsigned n_adds_begun;       /* at most ADDS_BEGUN_MAX */
         struct SyncRound *sync_round;
         unsigned health;                /* 1 << HealthBit */
         char *health_text[_HEALTH_MAX]; /* owned; the sentence that goes with the bit */

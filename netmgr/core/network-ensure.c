@@ -359,7 +359,7 @@ static void ensure_stored(int r, const Error *e, void *userdata) {
         }
         j->job.run = ensure_make;
         j->job.task.deliver = ensure_made;
-        workers_submit(j->manager->workers, &j->job);
+        workers_submit_next(j->manager->workers, &j->job);
 }
 
 static void ensure_looked(Task *task) {
@@ -456,6 +456,6 @@ int network_ensure_start(Network *n, Error *e) {
         }
         j->job.run = ensure_look;
         j->job.task.deliver = ensure_looked;
-        workers_submit(n->manager->workers, &j->job);
+        workers_submit_next(n->manager->workers, &j->job);
         return 0;
 }

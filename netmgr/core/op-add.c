@@ -25,7 +25,15 @@ static AddOp *add_of_waiter(NetworkWaiter *w) {
         return (AddOp *) ((char *) w - offsetof(AddOp, waiter));
 }
 
+static void add_begin_next(Manager *m);
+
 static void add_free(AddOp *op) {
+        list_unlink(&op->list);
+        list_unlink(&op->turn);
+        if (op->begun) {
+                op->manager->n_adds_begun--;
+                add_begin_next(op->manager);
+        }
         request_clear(&op->request);
         cni_args_clear(&op->args);
         netconf_free(op->conf);
@@ -36,6 +44,8 @@ static void add_free(AddOp *op) {
                 lease_free(op->rested[i]);
         policy_attachment_free(op->policy);
         free(op->wanted_ports);
+        free(op->address_rows);
+        free(op->cursor_rows);
         free(op->port_rows);
         trail_clear(&op->trail);
         free(op->plan_json);
@@ -142,25 +152,51 @@ static void add_fail(AddOp *op, int r, Error *e) {
         committer_submit(op->manager->committer, &op->commit);
 }
 
-/* Nobody would learn of the result. */
-static bool add_is_abandoned(const AddOp *op, Error *e) {
-        if (!op->request.abandoned || !op->request.abandoned(op->userdata))
-                return false;
-        (void) error_setf(e, ERROR_TRY_AGAIN, "the caller went away before the answer; undone");
-        return true;
+/* -EAGAIN when it is not worth going on, as far as any thread can tell. */
+static int add_check_wanted(const AddOp *op, Error *e) {
+        if (op->unwanted)
+                return error_setf(
+                                e, ERROR_TRY_AGAIN,
+                                "a DEL of the same interface came before its ADD had ended; undone");
+        if (now_monotonic() < op->deadline)
+                return 0;
+        return error_setf(e, ERROR_TRY_AGAIN,
+                          "ADD took longer than AddTimeoutSec=%u; undone, try again",
+                          op->manager->conf.add_timeout_sec);
 }
 
-static bool add_is_late(AddOp *op) {
+/* The same on the loop, which can also see whether anybody would learn of the result. */
+static int add_check_awaited(const AddOp *op, Error *e) {
+        if (op->request.abandoned && op->request.abandoned(op->userdata))
+                return error_setf(e, ERROR_TRY_AGAIN,
+                                  "the caller went away before the answer; undone");
+        return add_check_wanted(op, e);
+}
+
+/* True when it was ended because nobody wants it any more. */
+static bool add_is_over(AddOp *op) {
         Error error = ERROR_NULL;
 
-        if (now_monotonic() >= op->deadline)
-                (void) error_setf(&error, ERROR_TRY_AGAIN,
-                                  "ADD took longer than AddTimeoutSec=%u; undone, try again",
-                                  op->manager->conf.add_timeout_sec);
-        else if (!add_is_abandoned(op, &error))
-                return false;
-        add_fail(op, -error_errno(error.kind), &error);
-        return true;
+        int r = add_check_awaited(op, &error);
+        if (r < 0)
+                add_fail(op, r, &error);
+        return r < 0;
+}
+
+void operation_unheard(Manager *m, const void *userdata) {
+        AddOp *op;
+
+        LIST_FOREACH (op, &m->adds, AddOp, list)
+                if (op->userdata == userdata)
+                        op->unwanted = true;
+}
+
+void attachment_abandon_add(const Attachment *a) {
+        AddOp *op;
+
+        LIST_FOREACH (op, &a->manager->adds, AddOp, list)
+                if (op->attachment == a)
+                        op->unwanted = true;
 }
 
 /* --- 6. up ------------------------------------------------------------------------------------ */
@@ -175,8 +211,8 @@ static int write_up(Commit *c, Store *store, Error *e) {
 }
 
 /* It works and is not wanted: taken down as a DEL would. Takes the sentence over. */
-static void add_take_down(AddOp *op, const char *reason, Error *e) {
-        op->r = -error_errno(e->kind);
+static void add_take_down(AddOp *op, int r, Error *e, const char *reason) {
+        op->r = r;
         op->error = *e;
         *e = ERROR_NULL;
         add_log_failure(op);
@@ -193,11 +229,12 @@ static void up_written(Task *task) {
         trail_clear(&op->trail);
         if (task->r < 0) {
                 /* A crash would forget it. */
-                add_take_down(op, "the ledger refused the row", &task->error);
+                add_take_down(op, task->r, &task->error, "the ledger refused the row");
                 return;
         }
-        if (add_is_abandoned(op, &error)) {
-                add_take_down(op, "the caller went away before the answer", &error);
+        int r = add_check_awaited(op, &error);
+        if (r < 0) {
+                add_take_down(op, r, &error, "nobody waited for it any more");
                 return;
         }
         a->result = TAKE_PTR(op->result);
@@ -210,8 +247,16 @@ static void up_written(Task *task) {
                                 .interface = a->spec.ifname,
                                 .op = "add" },
                 "add: %s of %s on network %s", a->spec.ifname, a->sandbox->id, a->network->name);
-        add_end(op, 0, NULL);
-        attachment_set_idle(a);
+        op->done(0, NULL, op->answer, op->userdata);
+        bool unheard = op->unwanted;
+        operation_end(op->manager);
+        add_free(op);
+        /* A runtime that was not told will not ask for the end either. */
+        if (unheard)
+                attachment_release(a, "add-failed", "its caller was gone when it was done", NULL,
+                                   NULL);
+        else
+                attachment_set_idle(a);
 }
 
 /* --- 5. wire ----------------------------------------------------------------------------------- */
@@ -219,8 +264,10 @@ static void up_written(Task *task) {
 static int wire_run(Job *job, WorkerContext *w, Error *e) {
         AddOp *op = (AddOp *) job;
 
-        int r = wire_plan(w, &op->plan, op->request.netns_fd, op->pod, op->host_ifname,
-                          &op->applied, &op->left, e);
+        int r = add_check_wanted(op, e);
+        if (r >= 0)
+                r = wire_plan(w, &op->plan, op->request.netns_fd, op->pod, op->host_ifname,
+                              &op->applied, &op->left, e);
         if (r >= 0 && op->bridge_ifindex)
                 wire_announce(w, op->bridge_ifindex, op->spec);
         /* Neither the socket nor the descriptor may outlive their use: they pin the namespace. */
@@ -231,9 +278,15 @@ static int wire_run(Job *job, WorkerContext *w, Error *e) {
 
 static void wired(Task *task) {
         AddOp *op = (AddOp *) task;
+        Error error = ERROR_NULL;
 
         if (task->r < 0) {
                 add_fail(op, task->r, &task->error);
+                return;
+        }
+        int r = add_check_awaited(op, &error);
+        if (r < 0) {
+                add_take_down(op, r, &error, "nobody waited for it any more");
                 return;
         }
         trail_take(&op->trail, op->attachment);
@@ -282,7 +335,7 @@ static void planned_written(Task *task) {
                 add_fail(op, task->r, &task->error);
                 return;
         }
-        if (add_is_late(op))
+        if (add_is_over(op))
                 return;
         /* A client that keeps sending would otherwise keep its old way. */
         for (size_t i = 0; i < op->n_port_rows; i++)
@@ -292,7 +345,7 @@ static void planned_written(Task *task) {
         attachment_set_state(op->attachment, ATTACHMENT_WIRING);
         op->job.run = wire_run;
         op->job.task.deliver = wired;
-        workers_submit(op->manager->workers, &op->job);
+        workers_submit_next(op->manager->workers, &op->job);
 }
 
 static void add_commit_planned(AddOp *op) {
@@ -318,7 +371,7 @@ static void add_commit_planned(AddOp *op) {
 static void add_decide_now(AddOp *op) {
         Error error = ERROR_NULL;
 
-        if (add_is_late(op))
+        if (add_is_over(op))
                 return;
         int r = add_decide(op, &error);
         if (r < 0)
@@ -355,7 +408,12 @@ static int inspect_run(Job *job, WorkerContext *w, Error *e) {
         dev_t dev;
         ino_t ino;
 
-        int r = fd_is_netns(op->request.netns_fd, &dev, &ino);
+        /* Behind a netmgr-nsd that hangs, each would wait in its turn. */
+        int r = add_check_wanted(op, e);
+        if (r < 0)
+                return r;
+        op->looked = true;
+        r = fd_is_netns(op->request.netns_fd, &dev, &ino);
         if (r < 0)
                 return error_set_errnof(e, ERROR_INVALID_ARGUMENT, r, "Netns");
         op->netns_dev = dev;
@@ -395,9 +453,9 @@ static void inspected(Task *task) {
         AddOp *op = (AddOp *) task;
         Sandbox *s = op->attachment->sandbox;
 
-        if (task->r == -error_errno(ERROR_TRY_AGAIN))
+        if (op->looked && task->r == -error_errno(ERROR_TRY_AGAIN))
                 manager_set_health(op->manager, HEALTH_NSD, error_message(&task->error));
-        else
+        else if (op->looked)
                 manager_set_health(op->manager, HEALTH_NSD, NULL);
         if (task->r < 0) {
                 add_fail(op, task->r, &task->error);
@@ -416,10 +474,25 @@ static void inspected(Task *task) {
         s->netns_dev = op->netns_dev;
         s->netns_ino = op->netns_ino;
         set_witness(op, s);
-        if (add_is_late(op))
+        if (add_is_over(op))
                 return;
         op->waiter.ready = network_ready;
         network_await(op->attachment->network, &op->waiter);
+}
+
+static void add_begin_next(Manager *m) {
+        while (m->n_adds_begun < ADDS_BEGUN_MAX && !list_is_empty(&m->adds_waiting)) {
+                AddOp *op = list_entry(m->adds_waiting.next, AddOp, turn);
+
+                list_unlink(&op->turn);
+                if (add_is_over(op))
+                        continue;
+                op->begun = true;
+                m->n_adds_begun++;
+                op->job.run = inspect_run;
+                op->job.task.deliver = inspected;
+                workers_submit(m->workers, &op->job);
+        }
 }
 
 /* --- 1. parse and find ------------------------------------------------------------------------- */
@@ -459,9 +532,8 @@ void add_start(AddOp *op) {
                 add_fail(op, error_oom(&error), &error);
                 return;
         }
-        op->job.run = inspect_run;
-        op->job.task.deliver = inspected;
-        workers_submit(op->manager->workers, &op->job);
+        list_append(&op->manager->adds_waiting, &op->turn);
+        add_begin_next(op->manager);
 }
 
 void operation_add(Manager *m, Request *q, RequestDone done, void *userdata) {
@@ -476,6 +548,7 @@ void operation_add(Manager *m, Request *q, RequestDone done, void *userdata) {
         }
         *op = (AddOp) { .manager = m, .request = *q, .done = done, .userdata = userdata };
         *q = (Request) { .netns_fd = -EBADF, .host_netns_fd = -EBADF };
+        list_append(&m->adds, &op->list);
         op->deadline = now_monotonic() + (uint64_t) m->conf.add_timeout_sec * 1000000U;
 
         int r = operation_begin(m, &error);

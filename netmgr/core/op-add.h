@@ -20,15 +20,20 @@ typedef struct AddOp {
         Commit commit;
         NetworkWaiter waiter;
         SyncWaiter sync;
+        List list; /* Manager.adds */
+        List turn; /* Manager.adds_waiting */
+        bool begun;
         Manager *manager;
         Request request;
         RequestDone done;
         void *userdata;
         uint64_t deadline; /* CLOCK_MONOTONIC, microseconds */
+        _Atomic bool unwanted; /* a DEL waits for our end; set by the loop, workers look before they begin */
 
         NetConf *conf; /* what the caller sent */
         CniArgs args;
         bool loopback;
+        bool looked;            /* netmgr-nsd was asked */
         Attachment *attachment; /* busy with us */
 
         SpecPort *wanted_ports; /* owned: what the worker asks the host about */
@@ -55,8 +60,8 @@ typedef struct AddOp {
         size_t n_port_rows;
         ShapingRow shaping_row;
         bool put_shaping;
-        AddressRow address_rows[RANGE_SETS_MAX * 2];
-        CursorRow cursor_rows[RANGE_SETS_MAX * 2];
+        AddressRow *address_rows; /* owned; room for one of each range set */
+        CursorRow *cursor_rows;   /* owned */
         size_t n_address_rows, n_cursor_rows;
         Lease *rested[16]; /* owned: out of the pool, their rows go with our commit */
         size_t n_rested;

@@ -280,6 +280,7 @@ static void del_start(DelOp *op) {
                 return;
         }
         if (a->busy) {
+                attachment_abandon_add(a);
                 op->waiter.idle = del_woken;
                 list_append(&a->waiters, &op->waiter.list);
                 return;

@@ -16,12 +16,13 @@
 
 typedef struct SyncOp SyncOp;
 
-/* One sandbox that the runtime has lost, with an attachment or more. */
+/* One sandbox that the runtime has lost. */
 typedef struct Loss {
+        AttachmentWaiter waiter; /* first member; one of its attachments is being worked on */
         SyncOp *op;
         char *id;
         size_t waiting; /* attachments under release, and the start of them */
-        bool failed;
+        bool released, failed;
 } Loss;
 
 struct SyncOp {
@@ -68,8 +69,9 @@ static char *sync_result(const SyncOp *op) {
         int r = o ? 0 : -ENOMEM;
 
         for (size_t i = 0; i < op->n_losses && r >= 0 && lists[0] && lists[1]; i++)
-                r = json_append(lists[op->losses[i]->failed],
-                                json_object_new_string(op->losses[i]->id));
+                if (op->losses[i]->released)
+                        r = json_append(lists[op->losses[i]->failed],
+                                        json_object_new_string(op->losses[i]->id));
         if (r >= 0)
                 r = json_add(o, "claimed", json_object_new_int64((int64_t) op->n_new));
         if (r < 0) {
@@ -128,8 +130,15 @@ static void claims_written(Task *task) {
 }
 
 static void sync_put(SyncOp *op) {
+        _cleanup_error_ Error error = ERROR_NULL;
+
         if (--op->waiting > 0)
                 return;
+        if (!op->manager->committer) { /* what was waited for ended with the daemon */
+                int r = error_setf(&error, ERROR_TRY_AGAIN, "netmgrd is ending");
+                sync_end(op, r, &error);
+                return;
+        }
         op->commit.write = write_claims;
         op->commit.task.deliver = claims_written;
         committer_submit(op->manager->committer, &op->commit);
@@ -157,8 +166,47 @@ static void loss_released(int r, const Error *e, void *userdata) {
         loss_put(loss);
 }
 
-static int release_sandbox(SyncOp *op, Sandbox *s) {
+static void loss_start(Loss *loss);
+
+static void loss_woken(AttachmentWaiter *w) {
+        loss_start((Loss *) w);
+}
+
+/* The sandbox, if it is still the one that the list is about. */
+static Sandbox *loss_sandbox(const Loss *loss) {
+        const SyncRequest *q = &loss->op->request;
+        Sandbox *s = sandbox_find(loss->op->manager, loss->id);
+
+        return s && s->n_attachments > 0 && streq(s->runtime, q->runtime) &&
+                                               s->seen_usec < q->began_usec
+                               ? s
+                               : NULL;
+}
+
+/* Whoever works on an attachment of it is waited for, as DEL does; then all is looked at again. */
+static void loss_start(Loss *loss) {
+        Sandbox *s = loss->op->manager->committer ? loss_sandbox(loss) : NULL;
         Attachment *a;
+
+        if (!s) {
+                loss_put(loss);
+                return;
+        }
+        LIST_FOREACH (a, &s->attachments, Attachment, by_sandbox)
+                if (a->busy) {
+                        loss->waiter.idle = loss_woken;
+                        list_append(&a->waiters, &loss->waiter.list);
+                        return;
+                }
+        loss->released = true;
+        LIST_FOREACH (a, &s->attachments, Attachment, by_sandbox) {
+                loss->waiting++;
+                attachment_release(a, "synchronize", loss->op->reason, loss_released, loss);
+        }
+        loss_put(loss);
+}
+
+static int lose_sandbox(SyncOp *op, const Sandbox *s) {
         Loss *loss;
 
         if (GREEDY_REALLOC(op->losses, op->losses_allocated, op->n_losses + 1) < 0 ||
@@ -170,14 +218,6 @@ static int release_sandbox(SyncOp *op, Sandbox *s) {
                 return -ENOMEM;
         }
         op->losses[op->n_losses++] = loss;
-        op->waiting++;
-        log_ctx(LOG_NOTICE, &(LogContext) { .sandbox = s->id, .op = "synchronize" },
-                "synchronize: releasing %s: %s", s->id, op->reason);
-        LIST_FOREACH (a, &s->attachments, Attachment, by_sandbox) {
-                loss->waiting++;
-                attachment_release(a, "synchronize", op->reason, loss_released, loss);
-        }
-        loss_put(loss);
         return 0;
 }
 
@@ -187,7 +227,8 @@ static int claim_sandbox(SyncOp *op, Sandbox *s, const SyncItem *item) {
         const ManagerObserver *o = &op->manager->observer;
 
         s->seen_usec = MAX_OF(s->seen_usec, op->request.began_usec);
-        if (s->runtime[0] && s->not_ready == !item->ready)
+        /* Who works on it may have lent its strings to the committer: the next list will claim it. */
+        if ((s->runtime[0] && s->not_ready == !item->ready) || sandbox_is_busy(s))
                 return 0;
         if (!s->runtime[0]) {
                 char *runtime = strdup(op->request.runtime);
@@ -204,7 +245,6 @@ static int claim_sandbox(SyncOp *op, Sandbox *s, const SyncItem *item) {
         return 0;
 }
 
-/* A sandbox that somebody works on is left for the next list: its strings may be the committer's. */
 static int sync_walk(SyncOp *op) {
         Sandbox *s;
 
@@ -213,12 +253,12 @@ static int sync_walk(SyncOp *op) {
                 bool ours = streq(s->runtime, op->request.runtime);
                 int r = 0;
 
-                if (sandbox_is_busy(s) || (!ours && s->runtime[0]))
+                if (!ours && s->runtime[0])
                         continue;
                 if (item)
                         r = claim_sandbox(op, s, item);
                 else if (ours && s->seen_usec < op->request.began_usec)
-                        r = release_sandbox(op, s);
+                        r = lose_sandbox(op, s);
                 if (r < 0)
                         return r;
         }
@@ -289,5 +329,8 @@ void operation_synchronize(Manager *m, SyncRequest *q, RequestDone done, void *u
         if (sync_walk(op) < 0)
                 log_warning("synchronize: out of memory; the rest waits for the next list of %s",
                             op->request.runtime);
+        op->waiting += op->n_losses;
+        for (size_t i = 0, n = op->n_losses; i < n; i++)
+                loss_start(op->losses[i]);
         sync_put(op);
 }

@@ -31,6 +31,11 @@ void operation_check(Manager *m, Request *q, RequestDone done, void *userdata);
 void operation_gc(Manager *m, Request *q, RequestDone done, void *userdata);
 void operation_status(Manager *m, Request *q, RequestDone done, void *userdata);
 
+/* For `done`: the answer could not be delivered. userdata is that of the operation. */
+void operation_unheard(Manager *m, const void *userdata);
+/* The ADD that works on the attachment, if one does, is undone as soon as it can be: a DEL waits for it. */
+void attachment_abandon_add(const Attachment *a);
+
 /* The caller must live in our network namespace; it has to prove it where it passes a sandbox's. */
 int request_check_host(const Manager *m, const Request *q, Error *e);
 /* Container ID and interface name. */

@@ -27,6 +27,7 @@
 #include "base/failpoint.h"
 #include "base/fd.h"
 #include "base/limits.h"
+#include "base/log-ids.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "core/attachment.h"
@@ -154,12 +155,22 @@ static void item_set_aside(SpoolItem *i, const char *why) {
                 item_keep(i, false);
                 return;
         }
-        log_error("spool: %s/%s is no request that can be worked on: %s; %s%s", s->path, i->name,
+        log_event(LOG_ERR, LOG_ID_SPOOL_SET_ASIDE, &(LogContext) { .reason = why },
+                  "spool: %s/%s is no request that can be worked on: %s; %s%s", s->path, i->name,
                   why, room ? "set aside as " : "removed, since enough are set aside already",
                   room ? bad : "");
         item_set_busy(i, false);
         map_remove_str(s->items, i->name);
         item_free(i);
+}
+
+static void item_tell(const SpoolItem *i) {
+        log_event(LOG_NOTICE, LOG_ID_SPOOL_CONSUMED,
+                  &(LogContext) { .sandbox = i->entry.container_id,
+                                  .interface = i->entry.ifname,
+                                  .op = "del" },
+                  "spool: %s of %s is released, its DEL came while netmgrd did not answer",
+                  i->entry.ifname, i->entry.container_id);
 }
 
 static void item_released(int r, const Error *e, void *userdata) {
@@ -174,6 +185,7 @@ static void item_released(int r, const Error *e, void *userdata) {
                 item_keep(i, false);
         else {
                 i->spool->n_released++;
+                item_tell(i);
                 item_end(i);
         }
 }

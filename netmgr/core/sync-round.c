@@ -86,7 +86,8 @@ bool sync_round_await(SyncRound *round, SyncWaiter *w) {
 }
 
 void sync_round_answered(SyncRound *round, uint64_t began_usec) {
-        if (list_is_empty(&round->waiters) || began_usec < round->asked_usec)
+        if (list_is_empty(&round->waiters) || began_usec < round->asked_usec ||
+            !round->manager->committer) /* the daemon is ending, and the ADDs with it */
                 return;
         if (round->expected > 0)
                 round->expected--;

@@ -37,6 +37,13 @@ void task_queue_put(TaskQueue *q, Task *task) {
         pthread_mutex_unlock(&q->lock);
 }
 
+void task_queue_put_first(TaskQueue *q, Task *task) {
+        pthread_mutex_lock(&q->lock);
+        list_prepend(&q->tasks, &task->list);
+        pthread_cond_signal(&q->ready);
+        pthread_mutex_unlock(&q->lock);
+}
+
 size_t task_queue_take(TaskQueue *q, size_t max, List *ret) {
         size_t n = 0;
 

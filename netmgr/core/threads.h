@@ -34,6 +34,8 @@ typedef struct TaskQueue {
 int task_queue_init(TaskQueue *q);
 void task_queue_destroy(TaskQueue *q);
 void task_queue_put(TaskQueue *q, Task *task);
+/* Before all that waits. */
+void task_queue_put_first(TaskQueue *q, Task *task);
 /* Waits for work and moves up to max tasks into *ret (a list head). 0: the queue was stopped and is
  * to be left at once, whatever still waits in it. */
 size_t task_queue_take(TaskQueue *q, size_t max, List *ret);

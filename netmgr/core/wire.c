@@ -22,6 +22,9 @@ int wire_open_netns(WorkerContext *w, int netns_fd, NlSocket **ret, uint64_t *re
                 return error_setf(e, ERROR_TRY_AGAIN,
                                   "netmgr-nsd does not listen on %s; start netmgr-nsd.service",
                                   w->nsd.path);
+        if (r == -ETIMEDOUT || r == -ECONNRESET || r == -EPIPE)
+                return error_setf(e, ERROR_TRY_AGAIN, "netmgr-nsd on %s does not answer: %s",
+                                  w->nsd.path, strerror(-r));
         if (r < 0)
                 return error_set_errnof(e, ERROR_KERNEL, r,
                                         "opening a socket in the sandbox's netns");

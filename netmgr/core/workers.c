@@ -124,3 +124,11 @@ void workers_submit(Workers *p, Job *job) {
         job->task.error = ERROR_NULL;
         task_queue_put(&p->queue, &job->task);
 }
+
+void workers_submit_next(Workers *p, Job *job) {
+        if (!p)
+                return;
+        job->task.r = 0;
+        job->task.error = ERROR_NULL;
+        task_queue_put_first(&p->queue, &job->task);
+}

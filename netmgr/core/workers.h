@@ -33,3 +33,6 @@ Workers *workers_free(Workers *w);
 DEFINE_CLEANUP(Workers *, workers_free)
 
 void workers_submit(Workers *w, Job *job);
+/* A further step of work that has begun: before what has not, so that a thousand requests are not all
+ * half done, with all that this takes. */
+void workers_submit_next(Workers *w, Job *job);

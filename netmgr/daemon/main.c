@@ -7,8 +7,10 @@
 
 #include <getopt.h>
 #include <linux/capability.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <systemd/sd-daemon.h>
@@ -16,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/version.h"
 #include "bus/bus.h"
@@ -113,6 +116,18 @@ static int on_reload(sd_event_source *s, const struct signalfd_siginfo *si, void
         return 0;
 }
 
+/* Whoever started us may have given us less than the unit does, and most of it as a soft limit that is
+ * there for select(), which nobody uses here. */
+static void raise_file_limit(void) {
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= FILES_WANTED)
+                return;
+        limit.rlim_cur = MIN_OF(limit.rlim_max, (rlim_t) FILES_WANTED);
+        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+                log_warning("raising the limit of open files: %s", strerror(errno));
+}
+
 static int watch_signals(sd_event *event, Manager *m) {
         int r = sd_event_add_signal(event, NULL, SIGTERM, on_stop, NULL);
         if (r >= 0)
@@ -195,6 +210,9 @@ int main(int argc, char **argv) {
         sigprocmask(SIG_BLOCK, &mask, NULL);
         (void) signal(SIGPIPE, SIG_IGN);
         umask(0077);
+        raise_file_limit();
+        /* The loop owns nearly everything; an arena for each thread would only keep what it once used. */
+        (void) mallopt(M_ARENA_MAX, 1);
 
         r = run(&o, &error);
         if (r < 0) {

@@ -29,8 +29,13 @@ typedef struct RealSocket {
         NlSocket base; /* first member */
         int fd;
         uint32_t seq; /* of the last message sent */
-        char buffer[NETLINK_BUFFER_SIZE];
 } RealSocket;
+
+/* For replies. On the stack of whoever asks: an ADD keeps its socket while it waits for others, and a
+ * thousand of them shall not keep this as well. */
+typedef struct Reply {
+        char data[NETLINK_BUFFER_SIZE] __attribute__((aligned(NLMSG_ALIGNTO)));
+} Reply;
 
 int kernel_open_fd(void) {
         int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
@@ -73,10 +78,10 @@ static int64_t now_ms(void) {
 }
 
 /* One datagram from the kernel itself; its size, or a negative errno. */
-static ssize_t receive(RealSocket *s, int64_t deadline) {
+static ssize_t receive(RealSocket *s, Reply *reply, int64_t deadline) {
         for (;;) {
                 struct sockaddr_nl from = { 0 };
-                struct iovec iov = { s->buffer, sizeof(s->buffer) };
+                struct iovec iov = { reply->data, sizeof(reply->data) };
                 struct msghdr msg = { .msg_name = &from,
                                       .msg_namelen = sizeof(from),
                                       .msg_iov = &iov,
@@ -168,13 +173,14 @@ static int on_reply(struct nlmsghdr *h, Conversation *c) {
 
 static int converse(RealSocket *s, Conversation *c) {
         int64_t deadline = now_ms() + NETLINK_TIMEOUT_MS;
+        Reply reply;
 
         while (!c->done) {
-                ssize_t n = receive(s, deadline);
+                ssize_t n = receive(s, &reply, deadline);
                 if (n < 0)
                         return c->error ? c->error : (int) n;
                 int left = (int) n;
-                for (struct nlmsghdr *h = (struct nlmsghdr *) s->buffer; nlmsg_ok(h, left);
+                for (struct nlmsghdr *h = (struct nlmsghdr *) reply.data; nlmsg_ok(h, left);
                      h = nlmsg_next(h, &left)) {
                         int r = on_reply(h, c);
                         if (r < 0)
@@ -263,17 +269,18 @@ static int ask(RealSocket *s, struct nl_msg *m, bool dump,
         struct iovec iov = { q, NLMSG_ALIGN(q->nlmsg_len) };
         int64_t deadline = now_ms() + NETLINK_TIMEOUT_MS;
         bool interrupted = false;
+        Reply reply;
 
         q->nlmsg_seq = ++s->seq;
         int r = send_messages(s, &iov, 1);
         if (r < 0)
                 return r;
         for (;;) {
-                ssize_t n = receive(s, deadline);
+                ssize_t n = receive(s, &reply, deadline);
                 if (n < 0)
                         return (int) n;
                 int left = (int) n;
-                for (struct nlmsghdr *h = (struct nlmsghdr *) s->buffer; nlmsg_ok(h, left);
+                for (struct nlmsghdr *h = (struct nlmsghdr *) reply.data; nlmsg_ok(h, left);
                      h = nlmsg_next(h, &left)) {
                         if (h->nlmsg_seq != s->seq)
                                 continue;

@@ -94,6 +94,9 @@ static int receive_reply(int fd, int *ret_error, int *ret_fd) {
                 memcpy(&got, CMSG_DATA(h), sizeof(int));
         if (n == 0)
                 return -ECONNRESET;
+        /* The descriptor came, and there was no room for it in our table. */
+        if (got < 0 && msg.msg_flags & MSG_CTRUNC)
+                return -EMFILE;
         if (n != (ssize_t) sizeof(reply) || reply.magic != NSD_MAGIC || reply.error > 0 ||
             (reply.error == 0) != (got >= 0))
                 return -EBADMSG;

@@ -132,9 +132,24 @@ def with_namespaces(host, attachments):
             yield f"{pod.name} has {name}, of which the ledger knows nothing"
 
 
+def with_trail(host, attachments):
+    """What was given and is there no more has one end in the audit trail; what is there has none."""
+    ended = [r["attachment"] for r in host.sql("SELECT attachment FROM event WHERE since_usec IS NOT NULL")]
+    for number in sorted({n for n in ended if ended.count(n) > 1} if len(set(ended)) < len(ended) else ()):
+        yield f"attachment {number} has ended twice"
+    for number in set(ended) & set(attachments):
+        yield f"attachment {number} has ended, but has a row"
+    begun = {r["attachment"] for r in host.sql("SELECT attachment FROM event WHERE op = 'add'")}
+    for number in begun - set(ended) - set(attachments):
+        yield f"attachment {number} has gone without an end in the audit trail"
+    for r in host.sql("SELECT address FROM address WHERE attachment IS NULL AND address NOT IN "
+                      "(SELECT address FROM event_address)"):
+        yield f"address {r['address']} was released without an end in the audit trail"
+
+
 def disagreements(host):
     attachments, addresses = rows(host)
-    return [*ledger_alone(host, attachments, addresses), *with_links(host, attachments),
+    return [*with_trail(host, attachments), *ledger_alone(host, attachments, addresses), *with_links(host, attachments),
             *with_rules(host, attachments), *with_namespaces(host, attachments)]
 
 

@@ -11,6 +11,7 @@ import uuid
 
 import pytest
 from netmgr_host import bridge, netconf, routed, settle
+from test_history import IDS, settled
 
 NO_WAIT = {"NETMGR_WAIT_SEC": "0"}
 IMPATIENT = {"NETMGR_ANSWER_SEC": "1"}
@@ -77,6 +78,9 @@ def test_del_is_released_before_anything_is_served(host, sig):
     assert entries(host) == [] and host.link(gone.host_ifname) is None
     assert set(host.held().values()) == {f"{kept.cid}/eth0"}
     assert host.ledger()["attachment"] == [("net1", kept.cid, "eth0", "up")]
+    entry, = settled(host, gone.cid, [(gone.cid, "eth0", "del")])
+    assert "spooled" in entry["Reason"]
+    assert host.netmgrd.text().count(f"MESSAGE_ID={IDS['SPOOL_CONSUMED']}") == 1
     kept.check().expect_ok()
 
 
@@ -304,6 +308,7 @@ def test_garbage_does_not_block_the_start(host):
     assert len([n for n in left if n.endswith(".bad")]) == n_bad
     assert os.readlink(f"{spool(host)}/{KEY % (2, 1)}.bad") == "/etc/shadow"
     text = host.netmgrd.text()
+    assert text.count(f"MESSAGE_ID={IDS['SPOOL_SET_ASIDE']}") == n_bad
     assert text.count("set aside as") == n_bad and "README is none of netmgr's files" in text
     # told once, and what is set aside is not read again
     put(host, KEY % (3, 0), {**good, "ContainerId": "nobody"})

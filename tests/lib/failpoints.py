@@ -25,6 +25,13 @@ LIMIT = 30.0
 Point = collections.namedtuple("Point", "process name")
 
 
+def compiled_in():
+    """Does the build that is tested have them?"""
+    from netmgr_host import build_dir
+    with open(f"{build_dir()}/netmgrd", "rb") as f:
+        return b"NETMGR_FAILPOINTS" in f.read()
+
+
 def text(data):
     return data.split(b"\0", 1)[0].decode()
 
