@@ -66,6 +66,11 @@ int firewall_new(NftSocket *socket, const PolicyConfig *config, Firewall **ret) 
 
 static void undo_clear(Firewall *f) {
         for (size_t i = 0; i < f->n_undo; i++) {
+                /* The empty places of what is gone. */
+                if (f->undo[i].is_network && !map_get_str(f->networks, f->undo[i].name))
+                        (void) map_remove_str(f->networks, f->undo[i].name);
+                if (!f->undo[i].is_network && !map_get_u64(f->attachments, f->undo[i].id))
+                        (void) map_remove_u64(f->attachments, f->undo[i].id);
                 policy_attachment_free(f->undo[i].attachment);
                 policy_network_free(f->undo[i].network);
                 free(f->undo[i].name);
@@ -126,27 +131,32 @@ int firewall_put(Firewall *f, const PolicyAttachment *a) {
         if (!c)
                 return -ENOMEM;
         u->id = a->id;
-        u->attachment = map_remove_u64(f->attachments, a->id);
-        u->is_new = !u->attachment;
-        if (map_put_u64(f->attachments, a->id, c) < 0) {
-                /* The place that was freed a moment ago cannot be missing for the old one. */
-                if (u->attachment)
-                        (void) map_put_u64(f->attachments, a->id, u->attachment);
+        if (map_has(f->attachments, &a->id, sizeof(a->id)))
+                u->attachment = map_replace(f->attachments, &a->id, sizeof(a->id), c);
+        else if (map_put_u64(f->attachments, a->id, c) < 0) {
                 policy_attachment_free(c);
                 return -ENOMEM;
         }
+        u->is_new = !u->attachment;
         f->n_undo++;
         return 0;
 }
 
+/* What is removed keeps its place in the map, empty, until the transaction is in: taking it back needs
+ * no memory then. When there is none for remembering it, it is gone for good, and everything is built
+ * anew: nobody who removes can do without it. */
 int firewall_remove(Firewall *f, uint64_t id) {
         if (!map_get_u64(f->attachments, id))
                 return 0;
         Undo *u = undo_new(f);
-        if (!u)
-                return -ENOMEM;
+        PolicyAttachment *old = map_replace(f->attachments, &id, sizeof(id), NULL);
+        if (!u) {
+                policy_attachment_free(old);
+                f->needs_sync = true;
+                return 0;
+        }
         u->id = id;
-        u->attachment = map_remove_u64(f->attachments, id);
+        u->attachment = old;
         f->n_undo++;
         return 0;
 }
@@ -155,23 +165,18 @@ int firewall_put_network(Firewall *f, const PolicyNetwork *n) {
         Undo *u = undo_new(f);
         PolicyNetwork *c = u ? policy_network_clone(n) : NULL;
         char *name = strdup(n->name);
+        size_t size = strlen(n->name);
+        bool known = map_has(f->networks, n->name, size);
 
-        if (!c || !name) {
+        if (!c || !name || (!known && map_put(f->networks, n->name, size, NULL) < 0)) {
                 policy_network_free(c);
                 free(name);
                 return -ENOMEM;
         }
         u->is_network = true;
         u->name = name;
-        u->network = map_remove_str(f->networks, n->name);
+        u->network = map_replace(f->networks, n->name, size, c);
         u->is_new = !u->network;
-        if (map_put_str(f->networks, n->name, c) < 0) {
-                if (u->network)
-                        (void) map_put_str(f->networks, n->name, u->network);
-                policy_network_free(c);
-                free(name);
-                return -ENOMEM;
-        }
         f->networks_changed = true;
         f->needs_sync |= ruleset_differs(u->network, c);
         f->n_undo++;
@@ -183,11 +188,15 @@ int firewall_remove_network(Firewall *f, const char *name) {
                 return 0;
         Undo *u = undo_new(f);
         char *copy = u ? strdup(name) : NULL;
-        if (!copy)
-                return -ENOMEM;
+        PolicyNetwork *old = map_replace(f->networks, name, strlen(name), NULL);
+        if (!copy) {
+                policy_network_free(old);
+                f->needs_sync = true;
+                return 0;
+        }
         u->is_network = true;
         u->name = copy;
-        u->network = map_remove_str(f->networks, name);
+        u->network = old;
         f->networks_changed = true;
         f->needs_sync |= ruleset_differs(u->network, NULL);
         f->n_undo++;
@@ -195,15 +204,12 @@ int firewall_remove_network(Firewall *f, const char *name) {
 }
 
 static void undo_one(Firewall *f, Undo *u) {
-        if (u->is_network) {
-                policy_network_free(map_remove_str(f->networks, u->name));
-                if (u->network)
-                        (void) map_put_str(f->networks, u->name, TAKE_PTR(u->network));
-        } else {
-                policy_attachment_free(map_remove_u64(f->attachments, u->id));
-                if (u->attachment)
-                        (void) map_put_u64(f->attachments, u->id, TAKE_PTR(u->attachment));
-        }
+        if (u->is_network)
+                policy_network_free(map_replace(f->networks, u->name, strlen(u->name),
+                                                TAKE_PTR(u->network)));
+        else
+                policy_attachment_free(map_replace(f->attachments, &u->id, sizeof(u->id),
+                                                   TAKE_PTR(u->attachment)));
 }
 
 void firewall_rollback(Firewall *f) {
@@ -219,7 +225,8 @@ static PolicyNetwork **network_array(Firewall *f, size_t *ret_n) {
 
         if (list)
                 MAP_FOREACH (net, f->networks)
-                        list[n++] = net;
+                        if (net)
+                                list[n++] = net;
         *ret_n = n;
         return list;
 }

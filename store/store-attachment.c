@@ -70,6 +70,29 @@ static int put_sequence(Store *s, uint64_t id, Error *e) {
         return store_run(s, stmt, "writing the last id", e);
 }
 
+int store_touch(Store *s, Error *e) {
+        return put_sequence(s, 0, e);
+}
+
+int store_load_lost_id(Store *s, uint64_t *ret, Error *e) {
+        _cleanup_stmt_ sqlite3_stmt *stmt = store_stmt(s, STMT_LOAD_LOST, e);
+        if (!stmt)
+                return -EUCLEAN;
+        int code = sqlite3_step(stmt);
+        if (code != SQLITE_ROW)
+                return store_error(s, code, "reading the last lost id", e);
+        *ret = column_u64(stmt, 0);
+        return 0;
+}
+
+int store_put_lost_id(Store *s, uint64_t id, Error *e) {
+        _cleanup_stmt_ sqlite3_stmt *stmt = store_stmt(s, STMT_PUT_LOST, e);
+        if (!stmt)
+                return -EUCLEAN;
+        bind_u64(stmt, 1, id);
+        return store_run(s, stmt, "writing the last lost id", e);
+}
+
 int store_put_attachment(Store *s, const AttachmentRow *row, Error *e) {
         _cleanup_stmt_ sqlite3_stmt *stmt = store_stmt(s, STMT_PUT_ATTACHMENT, e);
         const char *texts[] = { row->network, row->sandbox, row->ifname, row->kind,

@@ -22,6 +22,8 @@ typedef enum StoreStmt {
         STMT_LOAD_ATTACHMENTS,
         STMT_PUT_ATTACHMENT,
         STMT_PUT_SEQUENCE,
+        STMT_LOAD_LOST,
+        STMT_PUT_LOST,
         STMT_SET_STATE,
         STMT_DELETE_ATTACHMENT,
         STMT_LAST_ID,

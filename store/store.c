@@ -66,6 +66,9 @@ static const char *const sql[_STMT_MAX] = {
                         " policy_group = ?14, config_hash = ?15, plan = ?16",
         [STMT_PUT_SEQUENCE] = "INSERT INTO sequence VALUES ('attachment', ?1)"
                               " ON CONFLICT (name) DO UPDATE SET value = max(value, ?1)",
+        [STMT_LOAD_LOST] = "SELECT coalesce(max(value), 0) FROM sequence WHERE name = 'lost'",
+        [STMT_PUT_LOST] = "INSERT INTO sequence VALUES ('lost', ?1)"
+                          " ON CONFLICT (name) DO UPDATE SET value = max(value, ?1)",
         [STMT_SET_STATE] =
                         "UPDATE attachment SET state = ?2, host_ifindex = ?3, result = coalesce(?4, result)"
                         " WHERE id = ?1",
@@ -203,8 +206,38 @@ static int code_errno(int code) {
 }
 
 int store_error(Store *s, int code, const char *what, Error *e) {
-        (void) error_setf(e, ERROR_LEDGER, "ledger %s: %s: %s", s->path, what,
-                          s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(code));
+        const char *words = s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(code);
+        int error = s->db ? sqlite3_system_errno(s->db) : 0;
+
+        switch (code & 0xff) {
+        case SQLITE_FULL:
+                (void) error_setf(
+                                e, ERROR_LEDGER,
+                                "ledger %s: %s: no space is left on its file system; make room there",
+                                s->path, what);
+                break;
+        case SQLITE_READONLY:
+        case SQLITE_PERM:
+                (void) error_setf(
+                                e, ERROR_LEDGER,
+                                "ledger %s: %s: it cannot be written (%s); make its file system and "
+                                "the file writable for netmgrd",
+                                s->path, what, words);
+                break;
+        case SQLITE_IOERR:
+                (void) error_setf(
+                                e, ERROR_LEDGER,
+                                "ledger %s: %s: %s; its file system may have become read-only, see the "
+                                "kernel's log",
+                                s->path, what, words);
+                break;
+        case SQLITE_CANTOPEN:
+                (void) error_setf(e, ERROR_LEDGER, "ledger %s: %s: %s%s%s", s->path, what, words,
+                                  error ? ": " : "", error ? strerror(error) : "");
+                break;
+        default:
+                (void) error_setf(e, ERROR_LEDGER, "ledger %s: %s: %s", s->path, what, words);
+        }
         return -code_errno(code);
 }
 

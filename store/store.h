@@ -146,6 +146,12 @@ int store_load_cursors(Store *s, int (*cb)(CursorRow *row, void *userdata), void
 /* Highest attachment id ever given out (sequence kept in the ledger even after rows are gone). */
 int store_load_last_id(Store *s, uint64_t *ret, Error *e);
 
+/* Up to this id the kernel may have links of sandboxes whose rows were lost with an earlier ledger; 0: none. */
+int store_load_lost_id(Store *s, uint64_t *ret, Error *e);
+int store_put_lost_id(Store *s, uint64_t id, Error *e);
+/* Writes and changes nothing: finds out whether the ledger can be written. */
+int store_touch(Store *s, Error *e);
+
 /* Writing, inside a transaction. put = insert or replace by key. Foreign keys are on: a sandbox
  * and a network must exist before an attachment, an attachment before an address that it holds, its ports and its limits. */
 int store_put_network(Store *s, const NetworkRow *row, Error *e);

@@ -200,7 +200,11 @@ int environment_open_netns(Environment *env, Failure *f) {
 
         env->host_netns_fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
         if (env->host_netns_fd < 0)
-                return failure_setf(f, error_cni_code(ERROR_INTERNAL),
+                return failure_setf(f,
+                                    error_cni_code(errno == EMFILE || errno == ENFILE ||
+                                                                                   errno == ENOMEM
+                                                                   ? ERROR_TRY_AGAIN
+                                                                   : ERROR_INTERNAL),
                                     "cannot open /proc/thread-self/ns/net: %s; is /proc mounted?",
                                     strerror(errno));
 

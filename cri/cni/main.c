@@ -27,15 +27,12 @@
 
 /* ---- output ---------------------------------------------------------------------------------- */
 
-/* Prints the text and a newline; the exit status. */
+/* Prints the text and a newline, without memory of its own; the exit status. */
 static int print_text(const char *text) {
-        _cleanup_free_ char *line = strf("%s\n", text);
-        int r;
+        int r = fd_write_all(STDOUT_FILENO, text, strlen(text));
 
-        if (!line)
-                r = -ENOMEM;
-        else
-                r = fd_write_all(STDOUT_FILENO, line, strlen(line));
+        if (r >= 0)
+                r = fd_write_all(STDOUT_FILENO, "\n", 1);
         if (r < 0) {
                 fprintf(stderr, "netmgr: cannot write to stdout: %s\n", strerror(-r));
                 return EXIT_FAILURE;
@@ -46,12 +43,21 @@ static int print_text(const char *text) {
 /* version: of the configuration, NULL while it is not known. */
 static int print_failure(const char *version, const Failure *f) {
         _cleanup_free_ char *text = NULL;
+        char bare[64];
 
-        if (!f->msg || cni_error_to_json(version, f->code, f->msg, f->details, &text) < 0)
-                (void) print_text("{\"code\":11,\"msg\":\"out of memory\"}");
-        else
+        if (f->msg && cni_error_to_json(version, f->code, f->msg, f->details, &text) >= 0)
                 (void) print_text(text);
+        else {
+                /* No memory for the sentence: that is the sentence, unless the code says more. */
+                snprintf(bare, sizeof(bare), "{\"code\":%u,\"msg\":\"out of memory\"}",
+                         f->code ? f->code : error_cni_code(ERROR_NO_MEMORY));
+                (void) print_text(bare);
+        }
         return EXIT_FAILURE;
+}
+
+static int print_oom(void) {
+        return print_failure(NULL, &(Failure) { .code = error_cni_code(ERROR_NO_MEMORY) });
 }
 
 static int print_versions(void) {
@@ -62,11 +68,11 @@ static int print_versions(void) {
         for (const char *const *v = cni_versions; *v; v++) {
                 newest = *v;
                 if (!list || json_append(list, json_object_new_string(*v)) < 0)
-                        return EXIT_FAILURE;
+                        return print_oom();
         }
         if (!o || json_add_string(o, "cniVersion", newest) < 0 ||
             json_add(o, "supportedVersions", TAKE_PTR(list)) < 0 || !(text = json_to_text(o)))
-                return EXIT_FAILURE;
+                return print_oom();
         return print_text(text);
 }
 
@@ -225,8 +231,11 @@ static int run_verb(const char *program) {
 }
 
 int main(int argc, char **argv) {
-        if (take_standard_fds() < 0)
+        if (take_standard_fds() < 0) {
+                /* A stdout that is closed refuses it, and nothing else has been opened. */
+                (void) print_text("{\"code\":11,\"msg\":\"cannot open /dev/null\"}");
                 return EXIT_FAILURE;
+        }
         /* A runtime that no longer listens is a write error, not a signal. */
         (void) signal(SIGPIPE, SIG_IGN);
 

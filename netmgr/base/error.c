@@ -63,6 +63,24 @@ int error_setf(Error *e, ErrorKind kind, const char *format, ...) {
         return -error_errno(kind);
 }
 
+/* What the machine lacks for a moment is nobody's mistake, whatever was being read then. */
+static ErrorKind kind_of_shortage(ErrorKind kind, int error) {
+        /* Whatever was wanted: descriptors come back when others have finished. */
+        if (error == EMFILE || error == ENFILE)
+                return ERROR_TRY_AGAIN;
+        if (kind != ERROR_INVALID_ARGUMENT && kind != ERROR_DECODE && kind != ERROR_INTERNAL)
+                return kind;
+        switch (error) {
+        case ENOMEM:
+                return ERROR_NO_MEMORY;
+        case ENOBUFS:
+        case EINTR:
+                return ERROR_TRY_AGAIN;
+        default:
+                return kind;
+        }
+}
+
 int error_set_errnof(Error *e, ErrorKind kind, int r, const char *format, ...) {
         int error = r < 0 ? -r : r;
 
@@ -74,8 +92,7 @@ int error_set_errnof(Error *e, ErrorKind kind, int r, const char *format, ...) {
                 if (vasprintf(&text, format, ap) < 0)
                         text = NULL;
                 va_end(ap);
-                /* Whatever was wanted: descriptors come back when others have finished. */
-                e->kind = error == EMFILE || error == ENFILE ? ERROR_TRY_AGAIN : kind;
+                e->kind = kind_of_shortage(kind, error);
                 if (!text || asprintf(&e->message, "%s: %s", text, strerror(error)) < 0)
                         e->message = NULL;
         }

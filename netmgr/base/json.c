@@ -12,18 +12,73 @@
 #include "base/limits.h"
 #include "base/parse.h"
 
-static int parse_failed(struct json_tokener *tok, enum json_tokener_error code, const char *what,
-                        Error *e) {
+static int parse_failed(struct json_tokener *tok, size_t offset, enum json_tokener_error code,
+                        const char *what, Error *e) {
         if (code == json_tokener_error_depth)
                 return error_setf(e, ERROR_DECODE, "%s: nested deeper than %d levels", what,
                                   JSON_DEPTH_MAX);
         return error_setf(e, ERROR_DECODE, "%s: no valid JSON at byte %zu: %s", what,
-                          json_tokener_get_parse_end(tok), json_tokener_error_desc(code));
+                          offset + json_tokener_get_parse_end(tok), json_tokener_error_desc(code));
 }
 
 static void tokener_freep(struct json_tokener **tok) {
         if (*tok)
                 json_tokener_free(*tok);
+}
+
+/*
+ * Where the next piece ends: behind the next number, or the text. json-c goes on after a failed
+ * allocation, with a key or half a string less, and only errno tells; but reading a number resets it.
+ * So errno is looked at behind each number, which json-c evaluates at the first byte of the next piece.
+ */
+static size_t piece_end(const char *text, size_t size, size_t at, bool *in_string) {
+        bool in_number = false;
+
+        for (; at < size; at++) {
+                if (*in_string && text[at] == '\\' && at + 1 < size)
+                        at++;
+                else if (text[at] == '"')
+                        *in_string = !*in_string;
+                else if (!*in_string && isdigit((unsigned char) text[at]))
+                        in_number = true;
+                else if (in_number && !strchr("+-.eE", text[at]))
+                        return at;
+        }
+        return size;
+}
+
+static enum json_tokener_error parse_piece(struct json_tokener *tok, const char *text, size_t size,
+                                           json_object **o) {
+        errno = 0;
+        *o = json_tokener_parse_ex(tok, text, (int) size);
+        return json_tokener_get_error(tok);
+}
+
+/* 0, or 1 when the text is at its end without being complete. */
+static int parse_pieces(struct json_tokener *tok, const char *text, size_t size, const char *what,
+                        json_object **o, Error *e) {
+        bool in_string = false;
+
+        for (size_t at = 0; at < size;) {
+                size_t end = piece_end(text, size, at, &in_string);
+                enum json_tokener_error code = parse_piece(tok, text + at, end - at, o);
+
+                if (errno == ENOMEM)
+                        return error_oom(e);
+                if (code == json_tokener_success) {
+                        for (at += json_tokener_get_parse_end(tok); at < size; at++)
+                                if (!strchr(" \t\r\n", text[at]))
+                                        return error_setf(
+                                                        e, ERROR_DECODE,
+                                                        "%s: something follows the JSON text at byte %zu",
+                                                        what, at);
+                        return 0;
+                }
+                if (code != json_tokener_continue)
+                        return parse_failed(tok, at, code, what, e);
+                at = end;
+        }
+        return 1;
 }
 
 int json_parse(const char *text, size_t size, const char *what, json_object **ret, Error *e) {
@@ -40,24 +95,18 @@ int json_parse(const char *text, size_t size, const char *what, json_object **re
                 return error_oom(e);
         json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 
-        o = json_tokener_parse_ex(tok, text, (int) size);
-        enum json_tokener_error code = json_tokener_get_error(tok);
-        if (code == json_tokener_continue) {
+        int r = parse_pieces(tok, text, size, what, &o, e);
+        if (r > 0) {
                 /* A bare number ends only with the text; anything else was cut off. */
-                json_object_put(o);
-                o = json_tokener_parse_ex(tok, "", 1);
-                code = json_tokener_get_error(tok);
+                enum json_tokener_error code = parse_piece(tok, "", 1, &o);
+                if (errno == ENOMEM)
+                        return error_oom(e);
                 if (code != json_tokener_success)
                         return error_setf(e, ERROR_DECODE, "%s: ends in the middle (%zu bytes)",
                                           what, size);
-        } else if (code != json_tokener_success)
-                return parse_failed(tok, code, what, e);
-        else
-                for (size_t i = json_tokener_get_parse_end(tok); i < size; i++)
-                        if (!strchr(" \t\r\n", text[i]))
-                                return error_setf(e, ERROR_DECODE,
-                                                  "%s: something follows the JSON text at byte %zu",
-                                                  what, i);
+        }
+        if (r < 0)
+                return r;
         *ret = TAKE_PTR(o);
         return 0;
 }
@@ -273,7 +322,9 @@ int json_append(json_object *array, json_object *value) {
 }
 
 char *json_to_text(json_object *o) {
+        /* json-c leaves out what it has no memory for, and says so by errno only. */
+        errno = 0;
         const char *s = json_object_to_json_string_ext(
                         o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-        return s ? strdup(s) : NULL;
+        return s && errno != ENOMEM ? strdup(s) : NULL;
 }

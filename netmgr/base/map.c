@@ -76,6 +76,19 @@ void *map_remove(Map *m, const void *key, size_t size) {
         return value;
 }
 
+void *map_replace(Map *m, const void *key, size_t size, void *value) {
+        MapEntry *e = find(m, key, size);
+        if (!e)
+                return NULL;
+        void *old = e->value;
+        e->value = value;
+        return old;
+}
+
+bool map_has(const Map *m, const void *key, size_t size) {
+        return find(m, key, size);
+}
+
 size_t map_size(const Map *m) {
         return HASH_COUNT(m->head);
 }

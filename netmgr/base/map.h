@@ -19,6 +19,11 @@ int map_put(Map *m, const void *key, size_t size, void *value);
 void *map_get(const Map *m, const void *key, size_t size);
 /* Removes and returns the value, NULL when absent. */
 void *map_remove(Map *m, const void *key, size_t size);
+/* Puts another value, or NULL, in the place of a key that is there, and returns the old one. Needs no
+ * memory. */
+void *map_replace(Map *m, const void *key, size_t size, void *value);
+/* Whether the key is there, also with NULL as its value. */
+bool map_has(const Map *m, const void *key, size_t size);
 size_t map_size(const Map *m);
 
 /* Iteration: `for (MapEntry *e = map_first(m); e; e = map_next(e))`; in order of insertion.

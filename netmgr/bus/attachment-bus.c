@@ -93,7 +93,7 @@ static void change_done(sd_bus_message *m, int r, const Error *e, char **propert
                 (void) sd_bus_emit_properties_changed_strv(sd_bus_message_get_bus(m),
                                                            sd_bus_message_get_path(m), IFACE,
                                                            properties);
-                (void) sd_bus_reply_method_return(m, NULL);
+                bus_reply(m, NULL);
         }
         sd_bus_message_unref(m);
 }

@@ -5,7 +5,10 @@
 #include <systemd/sd-bus.h>
 
 #include <pwd.h>
+#include <stdarg.h>
+#include <sys/socket.h>
 
+#include "base/log.h"
 #include "base/parse.h"
 #include "bus/bus-internal.h"
 
@@ -17,12 +20,69 @@ int bus_error_set(sd_bus_error *error, int r, const Error *e) {
         return r < 0 ? r : -EIO;
 }
 
-void bus_reply_error(sd_bus_message *m, int r, const Error *e) {
-        _cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+/* Out of memory, and a full buffer, pass; a caller that is gone does not come again. */
+#define REPLY_TRIES 16
 
-        (void) bus_error_set(&error, r, e);
-        /* The caller may be gone by now; that changes nothing. */
-        (void) sd_bus_reply_method_error(m, &error);
+static bool is_worth_a_try(int r) {
+        return r == -ENOMEM || r == -ENOBUFS || r == -EINTR || r == -EAGAIN;
+}
+
+static void reply_failed(sd_bus_message *m, int r) {
+        sd_bus *bus = sd_bus_message_get_bus(m);
+        const char *unique;
+        int fd = sd_bus_get_fd(bus);
+
+        if (!is_worth_a_try(r))
+                return;
+        log_error("answering %s: %s", strempty(sd_bus_message_get_member(m)), strerror(-r));
+        /* Peer to peer there is no unique name. */
+        if (fd >= 0 && sd_bus_get_unique_name(bus, &unique) < 0)
+                (void) shutdown(fd, SHUT_RDWR);
+}
+
+int bus_reply(sd_bus_message *m, const char *types, ...) {
+        int r = -ENOMEM;
+
+        for (unsigned i = 0; i < REPLY_TRIES && is_worth_a_try(r); i++) {
+                sd_bus_message *reply = NULL;
+                va_list ap;
+
+                r = sd_bus_message_new_method_return(m, &reply);
+                va_start(ap, types);
+                if (r >= 0 && types)
+                        r = sd_bus_message_appendv(reply, types, ap);
+                va_end(ap);
+                if (r >= 0)
+                        r = sd_bus_send(sd_bus_message_get_bus(m), reply, NULL);
+                sd_bus_message_unref(reply);
+        }
+        if (r < 0)
+                reply_failed(m, r);
+        return r;
+}
+
+int bus_refuse(sd_bus_message *m, int r, const sd_bus_error *error) {
+        int sent = -ENOMEM;
+
+        for (unsigned i = 0; i < REPLY_TRIES && is_worth_a_try(sent); i++)
+                sent = sd_bus_reply_method_errno(m, r, error);
+        if (sent < 0)
+                reply_failed(m, sent);
+        return 1;
+}
+
+void bus_reply_error(sd_bus_message *m, int r, const Error *e) {
+        int sent = -ENOMEM;
+
+        for (unsigned i = 0; i < REPLY_TRIES && is_worth_a_try(sent); i++) {
+                _cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+
+                (void) bus_error_set(&error, r, e);
+                /* The caller may be gone by now; that changes nothing. */
+                sent = sd_bus_reply_method_error(m, &error);
+        }
+        if (sent < 0)
+                reply_failed(m, sent);
 }
 
 int bus_sender_uid(sd_bus_message *m, uid_t *ret) {
@@ -36,6 +96,14 @@ int bus_sender_uid(sd_bus_message *m, uid_t *ret) {
         if (r >= 0)
                 *ret = uid;
         return r;
+}
+
+int bus_unknown_sender(sd_bus_error *error, int r) {
+        /* The bus does not know the sender any more: it is gone. All else passes. */
+        return sd_bus_error_setf(error,
+                                 r == -ENXIO || r == -ENODATA ? SD_BUS_ERROR_ACCESS_DENIED
+                                                              : error_dbus_name(ERROR_TRY_AGAIN),
+                                 "cannot tell who is asking: %s", strerror(-r));
 }
 
 bool bus_uid_is_allowed(const Bus *b, uid_t uid) {

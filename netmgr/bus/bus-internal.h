@@ -16,8 +16,10 @@
 #define BUS_IFACE "org.netmgr1."
 
 struct Bus {
-        Manager *manager; /* borrowed */
-        sd_bus *system;   /* NULL: --bus-address=none */
+        Manager *manager;           /* borrowed */
+        sd_bus *system;             /* NULL: --bus-address=none */
+        char *address;              /* of the system bus; NULL: the default */
+        sd_event_source *reconnect; /* after the system bus was lost */
         int listen_fd;
         int spare_fd;  /* given up to get rid of a connection when there are no descriptors left */
         bool refusing; /* descriptors are scarce; said once */
@@ -73,11 +75,22 @@ void bus_observe(Bus *b, ManagerObserver *ret);
 
 /* Fills the D-Bus error from ours and returns the negative errno that sd-bus wants. */
 int bus_error_set(sd_bus_error *error, int r, const Error *e);
+/*
+ * The answers that come later than the handler's return. The caller waits for them for as long as its
+ * patience lasts, so they are tried several times when memory or the socket's buffer are short; when all
+ * fails a private connection is closed, which its plugin sees at once. types as in sd_bus_message_append().
+ * Negative: it was not sent.
+ */
+int bus_reply(sd_bus_message *m, const char *types, ...);
+/* The same for a handler that refuses at once: sd-bus would not tell when its own answer is lost. Returns 1. */
+int bus_refuse(sd_bus_message *m, int r, const sd_bus_error *error);
 /* Replies to a stored message with our error. */
 void bus_reply_error(sd_bus_message *m, int r, const Error *e);
 
 /* Effective uid of the sender: by the bus, or by the socket's credentials. */
 int bus_sender_uid(sd_bus_message *m, uid_t *ret);
+/* The refusal of a caller for whom that failed with r. */
+int bus_unknown_sender(sd_bus_error *error, int r);
 bool bus_uid_is_allowed(const Bus *b, uid_t uid);
 
 /* The connection's userdata on the private socket. */

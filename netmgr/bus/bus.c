@@ -17,8 +17,20 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "bus/bus-internal.h"
+#include "core/threads.h"
+
+/* Between two tries to connect to a system bus that went away. */
+#define RECONNECT_USEC 500000U
 
 /* --- private socket -------------------------------------------------------------------------------- */
+
+static sd_bus *drop_connection(sd_bus *bus) {
+        if (bus) {
+                (void) sd_bus_detach_event(bus);
+                sd_bus_close(bus);
+        }
+        return sd_bus_unref(bus);
+}
 
 /* Connections that are enough for their memory to be worth a look. */
 #define MANY_PEERS 128
@@ -36,9 +48,7 @@ static void peer_free(Peer *p) {
                 give_memory_back(p->bus);
         /* Operations under way hold their own references to messages, and through them to the
          * connection: answering a closed one merely fails. */
-        sd_bus_detach_event(p->connection);
-        sd_bus_close(p->connection);
-        sd_bus_unref(p->connection);
+        drop_connection(p->connection);
         free(p);
 }
 
@@ -51,16 +61,24 @@ static int on_peer_message(sd_bus_message *m, void *userdata, sd_bus_error *erro
         return 1;
 }
 
-static int peer_start(Peer *p, int fd) {
+/* sd-bus (252) aborts when it frees a connection that had no memory for its objects: such a one is closed,
+ * and its few kilobytes are given up. */
+static void abandon(sd_bus **bus) {
+        sd_bus_close(TAKE_PTR(*bus));
+}
+
+/* Takes the descriptor, sooner or later: *fd tells. */
+static int peer_start(Peer *p, int *fd) {
         sd_id128_t id;
 
         int r = sd_id128_randomize(&id);
         if (r >= 0)
                 r = sd_bus_new(&p->connection);
         if (r >= 0)
-                r = sd_bus_set_fd(p->connection, fd, fd);
+                r = sd_bus_set_fd(p->connection, *fd, *fd);
         if (r < 0)
                 return r;
+        TAKE_FD(*fd);
         r = sd_bus_set_server(p->connection, 1, id);
         if (r >= 0)
                 r = sd_bus_negotiate_fds(p->connection, 1);
@@ -68,9 +86,12 @@ static int peer_start(Peer *p, int fd) {
                 r = sd_bus_negotiate_creds(p->connection, 1, SD_BUS_CREDS_EUID);
         if (r >= 0)
                 r = sd_bus_start(p->connection);
-        if (r >= 0)
-                r = sd_bus_add_object_vtable(p->connection, NULL, BUS_PATH, BUS_IFACE "Runtime",
-                                             runtime_vtable, p->bus);
+        if (r < 0)
+                return r;
+        r = sd_bus_add_object_vtable(p->connection, NULL, BUS_PATH, BUS_IFACE "Runtime",
+                                     runtime_vtable, p->bus);
+        if (r < 0)
+                abandon(&p->connection);
         if (r >= 0)
                 r = sd_bus_add_filter(p->connection, NULL, on_peer_message, p);
         if (r >= 0)
@@ -78,11 +99,11 @@ static int peer_start(Peer *p, int fd) {
         return r;
 }
 
-static int peer_new(Bus *b, int fd) {
+static int peer_new(Bus *b, int *fd) {
         struct ucred creds;
         socklen_t size = sizeof(creds);
 
-        if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &creds, &size) < 0)
+        if (getsockopt(*fd, SOL_SOCKET, SO_PEERCRED, &creds, &size) < 0)
                 return -errno;
         if (!bus_uid_is_allowed(b, creds.uid)) {
                 log_warning("private socket: connection of uid %u refused", creds.uid);
@@ -102,9 +123,7 @@ static int peer_new(Bus *b, int fd) {
         int r = peer_start(p, fd);
         if (r < 0) {
                 log_error_errno(r, "private socket: starting a connection");
-                /* Once sd_bus_set_fd() had it, the descriptor is the connection's. */
                 peer_free(p);
-                return 0;
         }
         return 0;
 }
@@ -123,8 +142,12 @@ static int on_post(sd_event_source *s, void *userdata) {
                         continue;
                 p->greeted = true;
                 sd_bus *c = sd_bus_ref(p->connection); /* p may be gone after the first step */
-                while (sd_bus_process(c, NULL) > 0)
+                int r, peer_fd;
+                while ((r = sd_bus_process(c, NULL)) > 0)
                         ;
+                /* What it could not read is lost: the client must not wait for an answer. */
+                if (r < 0 && (peer_fd = sd_bus_get_fd(c)) >= 0)
+                        (void) shutdown(peer_fd, SHUT_RDWR);
                 sd_bus_unref(c);
         }
         return 0;
@@ -163,8 +186,8 @@ static int on_connection(sd_event_source *s, int listen_fd, uint32_t revents, vo
                         return 0;
                 }
                 set_refusing(b, fd_is_scarce(fd));
-                if (!b->refusing && peer_new(b, fd) >= 0)
-                        TAKE_FD(fd);
+                if (!b->refusing)
+                        (void) peer_new(b, &fd);
         }
 }
 
@@ -272,42 +295,81 @@ int bus_register_objects(Bus *b) {
 static int on_system_bus_gone(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Bus *b = userdata;
 
-        /* The service manager starts us again with the bus; the datapath stays. */
-        log_error("the connection to the system bus was lost; ending");
-        return sd_event_exit(b->manager->event, 1);
+        /* The private socket goes on serving. Not from in here: the connection is being processed. */
+        log_error("the connection to the system bus was lost; connecting again");
+        timer_start(b->manager->event, b->reconnect, 0);
+        return 0;
 }
 
-static int start_system(Bus *b, const char *address, Error *e) {
+static int connect_system(const char *address, sd_bus **ret) {
         int r;
 
-        if (address && streq(address, "none"))
-                return 0;
-        if (address) {
-                r = sd_bus_new(&b->system);
-                if (r >= 0)
-                        r = sd_bus_set_address(b->system, address);
-                if (r >= 0)
-                        r = sd_bus_set_bus_client(b->system, 1);
-                if (r >= 0)
-                        r = sd_bus_negotiate_fds(b->system, 1);
-                if (r >= 0)
-                        r = sd_bus_start(b->system);
-        } else
-                r = sd_bus_open_system(&b->system);
+        if (!address)
+                return sd_bus_open_system(ret);
+        r = sd_bus_new(ret);
+        if (r >= 0)
+                r = sd_bus_set_address(*ret, address);
+        if (r >= 0)
+                r = sd_bus_set_bus_client(*ret, 1);
+        if (r >= 0)
+                r = sd_bus_negotiate_fds(*ret, 1);
+        if (r >= 0)
+                r = sd_bus_start(*ret);
+        return r;
+}
+
+static int serve_system(Bus *b) {
+        int r = bus_register_objects(b);
         if (r < 0)
-                return error_set_errnof(e, ERROR_INTERNAL, r, "connecting to the bus %s",
-                                        address ? address : "(system)");
-        r = bus_register_objects(b);
+                abandon(&b->system);
         if (r >= 0)
                 r = sd_bus_match_signal(b->system, NULL, "org.freedesktop.DBus.Local",
                                         "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
                                         "Disconnected", on_system_bus_gone, b);
         if (r >= 0)
                 r = sd_bus_request_name(b->system, BUS_NAME, 0);
+        if (r >= 0)
+                r = sd_bus_attach_event(b->system, b->manager->event, 0);
+        return r;
+}
+
+/* The old connection stays until there is a new one: what is told meanwhile fails quietly. */
+static int on_reconnect(sd_event_source *source, uint64_t usec, void *userdata) {
+        Bus *b = userdata;
+        sd_bus *old = b->system, *new = NULL;
+
+        int r = connect_system(b->address, &new);
+        if (r >= 0) {
+                b->system = new;
+                r = serve_system(b);
+        }
+        if (r < 0) {
+                new = new && !b->system ? NULL : new; /* abandoned */
+                b->system = old;
+                drop_connection(new);
+                log_debug("connecting to the system bus: %s", strerror(-r));
+                timer_start(b->manager->event, b->reconnect, RECONNECT_USEC);
+                return 0;
+        }
+        drop_connection(old);
+        log_notice("connected to the system bus again");
+        return 0;
+}
+
+static int start_system(Bus *b, const char *address, Error *e) {
+        if (address && streq(address, "none"))
+                return 0;
+        b->address = address ? strdup(address) : NULL;
+        if (address && !b->address)
+                return error_oom(e);
+        int r = timer_new(b->manager->event, &b->reconnect, on_reconnect, b);
+        if (r >= 0)
+                r = connect_system(address, &b->system);
         if (r < 0)
-                return error_set_errnof(e, ERROR_INTERNAL, r, "taking the bus name " BUS_NAME);
-        r = sd_bus_attach_event(b->system, b->manager->event, 0);
-        return r < 0 ? error_set_errnof(e, ERROR_INTERNAL, r, "watching the bus") : 0;
+                return error_set_errnof(e, ERROR_INTERNAL, r, "connecting to the bus %s",
+                                        address ? address : "(system)");
+        r = serve_system(b);
+        return r < 0 ? error_set_errnof(e, ERROR_INTERNAL, r, "taking the bus name " BUS_NAME) : 0;
 }
 
 int bus_new(Manager *m, const BusParams *params, Bus **ret, Error *e) {
@@ -348,8 +410,10 @@ Bus *bus_free(Bus *b) {
         if (b->socket_path)
                 (void) unlink(b->socket_path);
         free(b->socket_path);
+        sd_event_source_disable_unref(b->reconnect);
         sd_bus_track_unref(b->synchronizers);
         sd_bus_flush_close_unref(b->system);
+        free(b->address);
         free(b);
         return NULL;
 }

@@ -243,7 +243,9 @@ static void network_stored(int r, const Error *e, void *userdata) {
                 bus_reply_error(m, r, e);
         } else {
                 if (sd_bus_path_encode(BUS_PATH "/network", strempty(name), &path) >= 0)
-                        (void) sd_bus_reply_method_return(m, "o", path);
+                        bus_reply(m, "o", path);
+                else
+                        bus_reply_error(m, -ENOMEM, NULL);
         }
         sd_bus_message_unref(m);
         free(call);
@@ -298,7 +300,7 @@ static void network_dropped(int r, const Error *e, void *userdata) {
         if (r < 0)
                 bus_reply_error(m, r, e);
         else
-                (void) sd_bus_reply_method_return(m, NULL);
+                bus_reply(m, NULL);
         sd_bus_message_unref(m);
 }
 

@@ -85,9 +85,9 @@ int polkit_authorise(Bus *b, sd_bus_message *m, const char *action,
                      sd_bus_message_handler_t handler, void *userdata, sd_bus_error *error) {
         uid_t uid;
 
-        if (bus_sender_uid(m, &uid) < 0)
-                return sd_bus_error_set(error, SD_BUS_ERROR_ACCESS_DENIED,
-                                        "cannot tell who is asking");
+        int r = bus_sender_uid(m, &uid);
+        if (r < 0)
+                return bus_unknown_sender(error, r);
         if (uid == 0)
                 return 1;
         if (answered && answered->message == m)
@@ -99,10 +99,12 @@ int polkit_authorise(Bus *b, sd_bus_message *m, const char *action,
         *q = (Question) {
                 .bus = b, .message = sd_bus_message_ref(m), .handler = handler, .userdata = userdata
         };
-        if (ask(b, m, action, q) < 0) {
+        r = ask(b, m, action, q);
+        if (r < 0) {
                 sd_bus_message_unref(q->message);
                 free(q);
-                return refuse(action, uid, error);
+                return sd_bus_error_setf(error, error_dbus_name(ERROR_TRY_AGAIN),
+                                         "cannot ask polkit: %s", strerror(-r));
         }
         return 0;
 }

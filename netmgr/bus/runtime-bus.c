@@ -187,7 +187,7 @@ static void runtime_done(int r, const Error *e, const char *result, void *userda
         failpoint_past("bus-reply");
         if (r < 0)
                 bus_reply_error(c->message, r, e);
-        else if (sd_bus_reply_method_return(c->message, "s", result) < 0)
+        else if (bus_reply(c->message, "s", result) < 0)
                 operation_unheard(c->manager, c);
         failpoint_past("bus-replied");
         call_free(c);
@@ -198,7 +198,7 @@ static int check_sender(Bus *b, sd_bus_message *m, sd_bus_error *error) {
 
         int r = bus_sender_uid(m, &uid);
         if (r < 0)
-                return sd_bus_error_set_errnof(error, EACCES, "cannot tell who is asking");
+                return bus_unknown_sender(error, r);
         if (!bus_uid_is_allowed(b, uid))
                 return sd_bus_error_setf(
                                 error, SD_BUS_ERROR_ACCESS_DENIED,
@@ -216,7 +216,7 @@ static int runtime_method(sd_bus_message *m, Bus *b, Operation operation, sd_bus
 
         int r = check_sender(b, m, error);
         if (r < 0)
-                return r;
+                return bus_refuse(m, r, error);
         r = runtime_request_read(m, &q, &e);
         if (r >= 0) {
                 r = call_new(b, m, is_add, &c);
@@ -225,7 +225,7 @@ static int runtime_method(sd_bus_message *m, Bus *b, Operation operation, sd_bus
         }
         if (r < 0) {
                 request_clear(&q);
-                return bus_error_set(error, r, &e);
+                return bus_refuse(m, bus_error_set(error, r, &e), error);
         }
         q.abandoned = is_add ? call_is_abandoned : NULL;
         operation(b->manager, &q, runtime_done, c);

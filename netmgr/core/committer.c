@@ -16,7 +16,13 @@
 /* Commits between two checkpoints: about 4 MiB of WAL at 2 kB each. */
 #define CHECKPOINT_EVERY 2000
 
+/* Between two tries of what is owed while nothing else is submitted: a full disk stays so for a while. */
+#define OWED_RETRY_USEC 1000000U
+
 struct Committer {
+        List owed; /* commits; of the event loop, as is the timer */
+        sd_event *event;
+        sd_event_source *retry;
         TaskQueue queue;
         Mailbox *mailbox; /* borrowed */
         Store *store;     /* the thread's alone once it runs */
@@ -24,6 +30,7 @@ struct Committer {
         pthread_t thread;
         bool started, stopped;
         unsigned since_checkpoint;
+        bool full; /* the disk: a checkpoint lets the log begin anew in the room that it has */
 };
 
 static int step(const char *name, Error *e) {
@@ -33,12 +40,16 @@ static int step(const char *name, Error *e) {
 
 static int write_group(Store *store, List *group, Error *e) {
         int r = step("ledger-begin", e);
+        /* Of a transaction whose end failed, and whose rollback had no memory. */
+        store_rollback(store);
         if (r >= 0)
                 r = store_begin(store, e);
         if (r < 0)
                 return r;
         for (List *p = group->next; p != group; p = p->next) {
                 Commit *c = (Commit *) list_entry(p, Task, list);
+                if (c->written)
+                        continue;
                 r = step("ledger-write", e);
                 if (r >= 0)
                         r = c->write(c, store, e);
@@ -77,7 +88,8 @@ static void write_one_by_one(Committer *c, List *group) {
                 list_unlink(&commit->task.list);
                 list_append(&one, &commit->task.list);
                 commit->task.r = write_group(c->store, &one, &commit->task.error);
-                commit->written = commit->task.r >= 0;
+                c->full |= commit->task.r == -ENOSPC;
+                commit->written = commit->written || commit->task.r >= 0;
                 move_all(&one, group);
         }
 }
@@ -97,6 +109,10 @@ static void write_all(Committer *c, List *group) {
         }
 }
 
+static bool is_to_enforce(const Commit *commit) {
+        return commit->enforce && (commit->written || commit->enforce_anyway);
+}
+
 static int enforce_one(Committer *c, Commit *commit, Error *e) {
         int r = commit->enforce(commit, c->firewall);
         if (r < 0) {
@@ -109,7 +125,7 @@ static int enforce_one(Committer *c, Commit *commit, Error *e) {
 static int enforce_group(Committer *c, List *group) {
         for (List *p = group->next; p != group; p = p->next) {
                 Commit *commit = (Commit *) list_entry(p, Task, list);
-                if (!commit->enforce || !commit->written)
+                if (!is_to_enforce(commit))
                         continue;
                 int r = commit->enforce(commit, c->firewall);
                 if (r < 0) {
@@ -126,8 +142,11 @@ static void enforce_all(Committer *c, List *group) {
                 return;
         for (List *p = group->next; p != group; p = p->next) {
                 Commit *commit = (Commit *) list_entry(p, Task, list);
-                if (commit->enforce && commit->written)
-                        commit->task.r = enforce_one(c, commit, &commit->task.error);
+                if (!is_to_enforce(commit))
+                        continue;
+                int r = enforce_one(c, commit, &commit->task.error);
+                if (commit->task.r >= 0)
+                        commit->task.r = r;
         }
 }
 
@@ -170,6 +189,7 @@ static void checkpoint(Committer *c) {
         _cleanup_error_ Error error = ERROR_NULL;
 
         c->since_checkpoint = 0;
+        c->full = false;
         if (store_checkpoint(c->store, &error) < 0)
                 log_warning("ledger: checkpoint: %s", error_message(&error));
 }
@@ -182,25 +202,69 @@ static void *committer_main(void *arg) {
         while ((n = task_queue_take(&c->queue, GROUP_MAX, &group)) > 0) {
                 commit_all(c, &group);
                 c->since_checkpoint += n;
+                if (c->full)
+                        c->since_checkpoint = CHECKPOINT_EVERY;
                 if (c->since_checkpoint >= CHECKPOINT_EVERY)
                         checkpoint(c);
         }
         return NULL;
 }
 
-int committer_new(Mailbox *mailbox, Store *store, Firewall *firewall, Committer **ret) {
+static void submit(Committer *c, Commit *commit) {
+        commit->task.r = 0;
+        commit->task.error = ERROR_NULL;
+        task_queue_put(&c->queue, &commit->task);
+}
+
+static void submit_owed(Committer *c) {
+        while (!list_is_empty(&c->owed)) {
+                Commit *commit = (Commit *) list_entry(c->owed.next, Task, list);
+
+                list_unlink(&commit->task.list);
+                submit(c, commit);
+        }
+}
+
+static int on_retry(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+        submit_owed(userdata);
+        return 0;
+}
+
+bool committer_owe(Committer *c, Commit *commit) {
+        if (!c || c->stopped)
+                return false;
+        commit->owed = true;
+        list_append(&c->owed, &commit->task.list);
+        timer_start(c->event, c->retry, OWED_RETRY_USEC);
+        return true;
+}
+
+bool committer_owes(const Committer *c) {
+        return c && !list_is_empty(&c->owed);
+}
+
+int committer_new(sd_event *event, Mailbox *mailbox, Store *store, Firewall *firewall,
+                  Committer **ret) {
         _cleanup_free_ Committer *c = new0(Committer, 1);
         if (!c)
                 return -ENOMEM;
 
+        c->event = event;
+        list_init(&c->owed);
         int r = task_queue_init(&c->queue);
         if (r < 0)
                 return r;
+        r = timer_new(event, &c->retry, on_retry, c);
+        if (r < 0) {
+                task_queue_destroy(&c->queue);
+                return r;
+        }
         c->mailbox = mailbox;
         c->store = store;
         c->firewall = firewall;
         r = thread_start(&c->thread, committer_main, c, "committer");
         if (r < 0) {
+                sd_event_source_disable_unref(c->retry);
                 task_queue_destroy(&c->queue);
                 return r;
         }
@@ -219,6 +283,8 @@ void committer_stop(Committer *c) {
         c->stopped = true;
 
         /* What still waits is written here. */
+        c->retry = sd_event_source_disable_unref(c->retry);
+        submit_owed(c);
         list_init(&rest);
         move_all(&c->queue.tasks, &rest);
         if (!list_is_empty(&rest))
@@ -237,12 +303,13 @@ Committer *committer_free(Committer *c) {
 }
 
 void committer_submit(Committer *c, Commit *commit) {
-        commit->task.r = 0;
+        commit->written = commit->owed = false;
         commit->task.error = ERROR_NULL;
-        commit->written = false;
-        if (c->stopped)
+        if (c->stopped) {
                 mailbox_cancel(c->mailbox,
                                &commit->task); /* the next start finds the row as it was */
-        else
-                task_queue_put(&c->queue, &commit->task);
+                return;
+        }
+        submit_owed(c);
+        submit(c, commit);
 }

@@ -4,6 +4,8 @@
 
 #include "core/enforce.h"
 
+#include "core/rebuild.h"
+
 #include <stdio.h>
 
 /* Below this burst, a policer starves TCP: a GSO packet is up to 64 KiB, and a window needs some. */
@@ -165,5 +167,7 @@ int enforce_load(Manager *m, Firewall *f, Error *e) {
                 if (!p || firewall_put(f, p) < 0)
                         return error_oom(e);
         }
+        if (rebuild_enforce(m, f) < 0)
+                return error_oom(e);
         return firewall_sync(f, e);
 }

@@ -313,14 +313,7 @@ static int on_foreign_timer(sd_event_source *source _unused_, uint64_t usec _unu
 }
 
 static void look_soon(Manager *m) {
-        uint64_t now;
-        int state = SD_EVENT_OFF;
-
-        if (sd_event_source_get_enabled(m->foreign_timer, &state) < 0 || state != SD_EVENT_OFF ||
-            sd_event_now(m->event, CLOCK_MONOTONIC, &now) < 0)
-                return;
-        (void) sd_event_source_set_time(m->foreign_timer, now + FOREIGN_DELAY_USEC);
-        (void) sd_event_source_set_enabled(m->foreign_timer, SD_EVENT_ONESHOT);
+        timer_start(m->event, m->foreign_timer, FOREIGN_DELAY_USEC);
 }
 
 static void on_nft_changed(uint32_t pid, const char *program, bool ours, void *userdata) {
@@ -342,10 +335,7 @@ int manager_watch_firewalls(Manager *m, Error *e) {
         static const NftMonitorCallbacks callbacks = { .changed = on_nft_changed,
                                                        .lost = on_nft_lost };
 
-        int r = sd_event_add_time(m->event, &m->foreign_timer, CLOCK_MONOTONIC, 0, 0,
-                                  on_foreign_timer, m);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(m->foreign_timer, SD_EVENT_OFF);
+        int r = timer_new(m->event, &m->foreign_timer, on_foreign_timer, m);
         if (r >= 0)
                 r = nft_monitor_new(m->event, m->firewall_port_id, &callbacks, m, &m->nft_monitor);
         if (r < 0)

@@ -22,6 +22,7 @@
 #include "core/network.h"
 #include "core/operation.h"
 #include "core/ports.h"
+#include "core/rebuild.h"
 #include "core/reconcile.h"
 #include "core/recover.h"
 #include "core/sandbox.h"
@@ -67,10 +68,36 @@ void manager_set_health(Manager *m, HealthBit bit, const char *sentence) {
                 m->observer.health_changed(m->observer.userdata);
 }
 
+static int probe_write(Commit *c _unused_, Store *store, Error *e) {
+        return store_touch(store, e);
+}
+
+static void probed(Task *task) {
+        Manager *m = (Manager *) ((char *) task - offsetof(Manager, probe));
+
+        m->probing = false;
+        manager_set_commit_health(m, &m->probe);
+        error_clear(&task->error);
+        if (!m->probing)
+                reconcile_soon(m);
+}
+
+/* Somebody's next ADD should not have to find out. */
+static void probe_ledger(Manager *m) {
+        if (m->probing)
+                return;
+        m->probe.write = probe_write;
+        m->probe.task.deliver = probed;
+        m->probe.written = false;
+        m->probing = committer_owe(m->committer, &m->probe);
+}
+
 void manager_set_commit_health(Manager *m, const Commit *c) {
         const char *sentence = c->task.r < 0 ? error_message(&c->task.error) : NULL;
 
         manager_set_health(m, HEALTH_LEDGER, c->written ? NULL : sentence);
+        if (!c->written)
+                probe_ledger(m);
         if (c->written && c->enforce)
                 manager_set_health(m, HEALTH_FIREWALL, sentence);
 }
@@ -117,14 +144,15 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         m->sandboxes = map_new();
         m->attachments = map_new();
         m->host_ends = map_new();
+        m->orphans = map_new();
         m->host_ifindexes = map_new();
         m->ports = port_table_new();
         m->audit = audit_new();
         m->history = history_queue_new();
         m->sync_round = sync_round_new(m);
         if (!m->state_dir || !m->config_dir || !m->spool_dir || !m->nsd_socket || !m->networks ||
-            !m->sandboxes || !m->attachments || !m->host_ends || !m->host_ifindexes || !m->ports ||
-            !m->audit || !m->history || !m->sync_round)
+            !m->sandboxes || !m->attachments || !m->host_ends || !m->host_ifindexes ||
+            !m->orphans || !m->ports || !m->audit || !m->history || !m->sync_round)
                 return error_oom(e);
 
         int r = conf_load(m->config_dir, &m->conf, e);
@@ -148,7 +176,9 @@ static void on_link_deleted(uint32_t ifindex _unused_, const char *name, void *u
 
         if (a)
                 attachment_link_gone(a);
-        else if (strncmp(name, "nmg", 3) != 0)
+        else if (strncmp(name, "nmg", 3) == 0)
+                rebuild_link_gone(m, name);
+        else
                 MAP_FOREACH (n, m->networks)
                         if (streq(n->bridge, name)) {
                                 network_forget_ready(n);
@@ -179,11 +209,14 @@ static void on_monitor_lost(void *userdata) {
         Network *n;
 
         log_notice("link notifications were lost; looking at all links");
-        if (!present || kernel_dump(m->nl, NL_DUMP_LINKS, &d) < 0)
-                return;
-        for (size_t i = 0; i < d.n_links; i++)
-                (void) map_put_str(present, d.links[i].name, m);
+        int r = present ? kernel_dump(m->nl, NL_DUMP_LINKS, &d) : -ENOMEM;
+        for (size_t i = 0; i < d.n_links && r >= 0; i++)
+                r = map_put_str(present, d.links[i].name, m);
         kernel_dump_clear(&d);
+        if (r < 0 && r != -EEXIST) {
+                reconcile_soon(m); /* a link that could not be noted down is not gone */
+                return;
+        }
         MAP_FOREACH (a, m->host_ends)
                 if (!map_get_str(present, a->spec.host_ifname) && a->state != ATTACHMENT_PLANNED &&
                     a->state != ATTACHMENT_WIRING)
@@ -232,6 +265,9 @@ int manager_start(Manager *m, Error *e) {
         if (r < 0)
                 return r;
 
+        r = rebuild_find(m, store, e);
+        if (r < 0)
+                return r;
         r = manager_start_firewall(m, &firewall, e);
         if (r < 0)
                 return r;
@@ -241,7 +277,7 @@ int manager_start(Manager *m, Error *e) {
 
         r = mailbox_new(m->event, &m->mailbox);
         if (r >= 0)
-                r = committer_new(m->mailbox, store, firewall, &m->committer);
+                r = committer_new(m->event, m->mailbox, store, firewall, &m->committer);
         if (r >= 0) {
                 TAKE_PTR(store);
                 TAKE_PTR(firewall);
@@ -335,6 +371,7 @@ Manager *manager_free(Manager *m) {
         map_free(m->sandboxes);
         map_free(m->attachments);
         map_free(m->host_ends);
+        rebuild_free(m);
         map_free(m->host_ifindexes);
         port_table_free(m->ports);
         audit_free(m->audit);

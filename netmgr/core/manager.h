@@ -96,6 +96,10 @@ struct Manager {
         Map *attachments;    /* id -> Attachment */
         Map *host_ends;      /* host ifname -> Attachment */
         Map *host_ifindexes; /* of the host end -> Attachment */
+        Map *orphans;        /* host ifname -> what rebuild.c knows of it */
+        uint64_t lost_id; /* highest id that a lost ledger may have given out; 0: none was lost */
+        Commit probe; /* whether the ledger can be written again; see manager_set_commit_health() */
+        bool probing;
         struct NetnsWatch *netns_watch;
         Ipam *ipam;
         uint64_t last_id; /* highest attachment id ever */
@@ -137,7 +141,8 @@ void manager_find_node_addresses(Manager *m);
 /* The rule tables follow: after a change of node addresses or of [Nftables]. */
 void manager_update_firewall_config(Manager *m);
 
-/* Ledger and rule tables are well, or not, as this commit found them. */
+/* Ledger and rule tables are well, or not, as this commit found them. A ledger that cannot be written is
+ * tried until it can. */
 void manager_set_commit_health(Manager *m, const Commit *c);
 void manager_set_health(Manager *m, HealthBit bit, const char *sentence); /* NULL: well again */
 static inline bool manager_is_degraded(const Manager *m) {

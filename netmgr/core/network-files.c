@@ -83,8 +83,8 @@ static int load_one(Manager *m, int dirfd, const char *file, Map *seen, Error *f
                 r = error_setf(&error, ERROR_INVALID_ARGUMENT,
                                "the file's name is no network name: wanted [A-Za-z0-9][A-Za-z0-9_.-]*");
         else {
-                (void) map_put_str(seen, name, m);
-                r = load_file(m, dirfd, file, name, &error);
+                r = map_put_str(seen, name, m) == -ENOMEM ? error_oom(&error)
+                                                          : load_file(m, dirfd, file, name, &error);
         }
         if (r < 0) {
                 error_prefixf(&error, "networks.d/%s", file);
@@ -122,7 +122,9 @@ int network_files_load(Manager *m, Error *e) {
         if (n > (int) CONFIG_FILES_MAX && !error_is_set(&first))
                 (void) error_setf(&first, ERROR_INVALID_ARGUMENT,
                                   "%s: %d files, at most %u are read", dir, n, CONFIG_FILES_MAX);
-        drop_missing(m, seen);
+        /* What was not seen for want of memory is not missing. */
+        if (first.kind != ERROR_NO_MEMORY)
+                drop_missing(m, seen);
 
         manager_set_health(m, HEALTH_NETWORKS, error_is_set(&first) ? error_message(&first) : NULL);
         if (!error_is_set(&first))

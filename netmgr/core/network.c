@@ -340,8 +340,16 @@ static void network_take_down(Network *n) {
 
         if (n->state == NETWORK_REMOVING || n->state == NETWORK_ENSURING)
                 return;
-        if (!n->bridge_created || !(b = new0(BridgeReap, 1))) {
+        /* Rows that refer to it may be among those; reconcile comes again when they are written. */
+        if (!n->dropped && committer_owes(n->manager->committer))
+                return;
+        if (!n->bridge_created) {
                 network_drop(n);
+                return;
+        }
+        b = new0(BridgeReap, 1);
+        if (!b) {
+                reconcile_soon(n->manager); /* which tries again */
                 return;
         }
         n->state = NETWORK_REMOVING;

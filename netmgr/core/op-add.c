@@ -89,12 +89,25 @@ static void add_drop_objects(AddOp *op) {
         attachment_free(a);
 }
 
+static void add_released(int r _unused_, const Error *e _unused_, void *userdata) {
+        AddOp *op = userdata;
+        add_end(op, op->r, &op->error);
+}
+
+/* What could not be undone at once is taken down as a DEL would, which goes on until it is. */
+static void add_release(AddOp *op, const char *reason) {
+        attachment_release(TAKE_PTR(op->attachment), "add-failed", reason, add_released, op);
+}
+
 static void undo_written(Task *task) {
         AddOp *op = add_of_commit(task);
 
-        if (task->r < 0)
-                manager_set_commit_health(op->manager, &op->commit);
+        manager_set_commit_health(op->manager, &op->commit);
         error_clear(&task->error);
+        if (task->r < 0) {
+                add_release(op, "the ledger refused its undoing");
+                return;
+        }
         add_drop_objects(op);
         add_end(op, op->r, &op->error);
 }
@@ -110,7 +123,7 @@ static void add_log_failure(const AddOp *op) {
                 error_message(&op->error));
 }
 
-/* Takes the sentence over. The kernel holds nothing of the attachment any more. */
+/* Takes the sentence over. The kernel holds nothing of the attachment any more, or op->left says so. */
 static void add_fail(AddOp *op, int r, Error *e) {
         Attachment *a = op->attachment;
 
@@ -123,6 +136,10 @@ static void add_fail(AddOp *op, int r, Error *e) {
         if (!op->written) {
                 add_drop_objects(op);
                 add_end(op, op->r, &op->error);
+                return;
+        }
+        if (op->left) {
+                add_release(op, "its interfaces could not be deleted");
                 return;
         }
         op->drop_sandbox = a->sandbox->n_attachments == 1;
@@ -193,11 +210,6 @@ static int write_up(Commit *c, Store *store, Error *e) {
         return r < 0 ? r : store_add_event(store, &event, e);
 }
 
-static void up_unwired(int r _unused_, const Error *e _unused_, void *userdata) {
-        AddOp *op = userdata;
-        add_end(op, op->r, &op->error);
-}
-
 /* It works and is not wanted: taken down as a DEL would. Takes the sentence over. */
 static void add_take_down(AddOp *op, int r, Error *e, const char *reason) {
         op->r = r;
@@ -205,7 +217,7 @@ static void add_take_down(AddOp *op, int r, Error *e, const char *reason) {
         *e = ERROR_NULL;
         add_log_failure(op);
         free(TAKE_PTR(op->result));
-        attachment_release(TAKE_PTR(op->attachment), "add-failed", reason, up_unwired, op);
+        add_release(op, reason);
 }
 
 static void up_written(Task *task) {
@@ -255,7 +267,7 @@ static int wire_run(Job *job, WorkerContext *w, Error *e) {
         int r = add_check_wanted(op, e);
         if (r >= 0)
                 r = wire_plan(w, &op->plan, op->request.netns_fd, op->pod, op->host_ifname,
-                              &op->applied, e);
+                              &op->applied, &op->left, e);
         if (r >= 0 && op->bridge_ifindex)
                 wire_announce(w, op->bridge_ifindex, op->spec);
         /* Neither the socket nor the descriptor may outlive their use: they pin the namespace. */

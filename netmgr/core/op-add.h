@@ -67,6 +67,7 @@ typedef struct AddOp {
         size_t n_rested;
 
         NlApplied applied;
+        bool left;   /* links of a failed ADD that could not be deleted */
         Trail trail; /* owned while a commit needs it */
         int r;       /* why it failed */
         Error error;

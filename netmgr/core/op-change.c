@@ -295,6 +295,14 @@ static bool reset_links(ChangeOp *op) {
         return true;
 }
 
+/* They are still published. */
+static void keep_removed(ChangeOp *op) {
+        AttachmentSpec *s = &op->attachment->spec;
+
+        for (size_t i = 0; i < op->n_rows; i++)
+                s->ports[s->n_ports++] = op->removed[i];
+}
+
 static void removed(Task *task) {
         ChangeOp *op = CHANGE_OF_COMMIT(task);
         Attachment *a = op->attachment;
@@ -304,12 +312,12 @@ static void removed(Task *task) {
         manager_set_commit_health(op->manager, &op->commit);
         task->error = ERROR_NULL;
         if (!op->commit.written) {
-                /* It is still published: hold it as before. */
+                keep_removed(op);
+        } else {
                 for (size_t i = 0; i < op->n_rows; i++)
-                        if (port_table_take(a->manager->ports, a, &op->removed[i], NULL) >= 0)
-                                a->spec.ports[a->spec.n_ports++] = op->removed[i];
-        } else
+                        port_table_give_back(a->manager->ports, a, &op->removed[i]);
                 forget_flows(op);
+        }
         if (r >= 0 && reset_links(op))
                 return;
         change_end(op, r, &error);
@@ -339,13 +347,12 @@ void attachment_remove_port(Attachment *a, const NetPort *port, ChangeDone done,
                 op->rows[i] = attachment_port_row(a, &op->removed[i]);
         }
         take_trail(op);
+        /* Held until nothing leads there any more. */
         for (size_t i = op->n_rows; i > 0; i--)
-                attachment_give_back_port(a, found[i - 1]);
+                attachment_leave_out_port(a, found[i - 1]);
         op->policy = enforce_attachment(a);
         if (!op->policy) {
-                for (size_t i = 0; i < op->n_rows; i++)
-                        if (port_table_take(a->manager->ports, a, &op->removed[i], NULL) >= 0)
-                                a->spec.ports[a->spec.n_ports++] = op->removed[i];
+                keep_removed(op);
                 (void) error_oom(&error);
                 change_end(op, -ENOMEM, &error);
                 return;

@@ -83,10 +83,13 @@ static int check_bridge(const AttachmentSpec *s, NlSocket *host, const NlLink *p
         NlDump d = { 0 };
         NlLink bridge;
 
-        bool there = kernel_get_link(host, s->bridge, &bridge) >= 0;
+        int r = kernel_get_link(host, s->bridge, &bridge);
+        if (r < 0 && r != -ENODEV)
+                return error_set_errnof(e, ERROR_KERNEL, r, "looking for bridge %s", s->bridge);
+        bool there = r >= 0;
         compare_port(s, port, there ? &bridge : NULL, &found);
         if (there && s->is_gateway) {
-                int r = kernel_dump(host, NL_DUMP_ADDRS, &d);
+                r = kernel_dump(host, NL_DUMP_ADDRS, &d);
                 if (r < 0) {
                         differences_clear(&found);
                         return error_set_errnof(e, ERROR_KERNEL, r, "listing the host's addresses");
@@ -120,6 +123,9 @@ static int check_host(CheckOp *op, WorkerContext *w, Error *e) {
                 InAddr source;
                 uint32_t ifindex = 0;
                 r = kernel_get_route(w->host, &s->addresses[i].address.address, &ifindex, &source);
+                if (r < 0 && r != -ENETUNREACH && r != -EHOSTUNREACH)
+                        return error_set_errnof(e, ERROR_KERNEL, r, "looking for the route to %s",
+                                                IN_ADDR_STR(&s->addresses[i].address.address));
                 if (r < 0 || ifindex != link.ifindex)
                         return differs(e, "the host's route to %s does not lead to %s",
                                        IN_ADDR_STR(&s->addresses[i].address.address),

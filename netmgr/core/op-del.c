@@ -69,6 +69,11 @@ static void end_written(Task *task) {
 
         manager_set_commit_health(rel->manager, &rel->commit);
         error_clear(&task->error);
+        /* It is gone, and has been answered: a full disk can delay its end, never prevent it. */
+        if (task->r < 0 && committer_owe(rel->manager->committer, &rel->commit))
+                return;
+        if (rel->commit.owed)
+                reconcile_soon(rel->manager); /* its network may go now */
         rel->writing = false;
         release_maybe_free(rel);
 }
@@ -103,7 +108,7 @@ static void release_finish(Release *rel) {
 
         rel->writing = true;
         rel->commit.write = write_end;
-        rel->commit.enforce = NULL;
+        /* `enforce` once more: nothing to do, unless it failed when the row became `releasing`. */
         rel->commit.task.deliver = end_written;
         committer_submit(m->committer, &rel->commit);
 
@@ -209,6 +214,10 @@ void attachment_release(Attachment *a, const char *op, const char *reason, Relea
                 if (rel)
                         trail_clear(&rel->trail);
                 free(rel);
+                if (a->state != ATTACHMENT_UP)
+                        reconcile_soon(a->manager);
+                /* Busy with the ADD that gives up, perhaps: who waits may try. */
+                attachment_set_idle(a);
                 if (done)
                         done(error_oom(&error), &error, userdata);
                 return;
@@ -225,6 +234,7 @@ void attachment_release(Attachment *a, const char *op, const char *reason, Relea
         rel->writing = true;
         rel->commit.write = write_releasing;
         rel->commit.enforce = enforce_concerns(a) ? enforce_releasing : NULL;
+        rel->commit.enforce_anyway = true;
         rel->commit.task.deliver = releasing_written;
         committer_submit(rel->manager->committer, &rel->commit);
 }

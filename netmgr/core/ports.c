@@ -115,12 +115,10 @@ void port_table_give_back(PortTable *t, const Attachment *a, const SpecPort *p) 
                         continue;
                 bool was_first = h == first;
                 *link = h->next;
-                if (was_first) {
+                if (was_first && first)
+                        (void) map_replace(t->holds, &key, sizeof(key), first);
+                else if (was_first)
                         (void) map_remove(t->holds, &key, sizeof(key));
-                        /* Room was made a moment ago. */
-                        if (first)
-                                (void) map_put(t->holds, &key, sizeof(key), first);
-                }
                 free(h);
                 return;
         }
@@ -196,9 +194,13 @@ size_t attachment_find_ports(const Attachment *a, const NetPort *port, size_t re
 }
 
 void attachment_give_back_port(Attachment *a, size_t index) {
+        port_table_give_back(a->manager->ports, a, &a->spec.ports[index]);
+        attachment_leave_out_port(a, index);
+}
+
+void attachment_leave_out_port(Attachment *a, size_t index) {
         AttachmentSpec *s = &a->spec;
 
-        port_table_give_back(a->manager->ports, a, &s->ports[index]);
         memmove(&s->ports[index], &s->ports[index + 1],
                 (s->n_ports - index - 1) * sizeof(*s->ports));
         s->n_ports--;

@@ -25,6 +25,8 @@ int attachment_take_ports(Attachment *a, const NetPort *port, Error *e);
 /* The indices in spec.ports that a mapping means (by host address, protocol and host port); at most
  * two. Returns how many. */
 size_t attachment_find_ports(const Attachment *a, const NetPort *port, size_t ret[static 2]);
+/* Out of the specification only; the attachment holds it still. */
+void attachment_leave_out_port(Attachment *a, size_t index);
 /* Takes them out of the table and of spec.ports. */
 void attachment_give_back_port(Attachment *a, size_t index);
 void attachment_give_back_all_ports(Attachment *a);

@@ -12,6 +12,7 @@
 #include "core/enforce.h"
 #include "core/network-internal.h"
 #include "core/operation.h"
+#include "core/rebuild.h"
 #include "core/reconcile-internal.h"
 #include "core/wire.h"
 
@@ -159,6 +160,8 @@ static bool is_stray(const Manager *m, const NlLink *l) {
         const Network *n;
         uint64_t id;
 
+        if (rebuild_knows(m, l->name))
+                return false;
         if (is_numbered(l->name, "nmg", &id))
                 return streq(l->kind, "veth") && !map_get_str(m->host_ends, l->name);
         if (is_numbered(l->name, "nmi", &id)) {

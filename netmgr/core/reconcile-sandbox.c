@@ -255,12 +255,13 @@ static int rewire_run(Job *job, WorkerContext *w, Error *e) {
         SandboxJob *j = (SandboxJob *) job;
         _cleanup_(kernel_socket_freep) NlSocket *pod = NULL;
         _cleanup_close_ int fd = -EBADF;
+        bool left = false; /* the next look finds it */
 
         int r = open_sandbox(j, w, &fd, &pod, e);
         if (r >= 0 && plan_make(&j->spec, j->bridge_ifindex, &j->plan) < 0)
                 r = error_oom(e);
         if (r >= 0)
-                r = wire_plan(w, &j->plan, fd, pod, j->spec.host_ifname, &j->applied, e);
+                r = wire_plan(w, &j->plan, fd, pod, j->spec.host_ifname, &j->applied, &left, e);
         if (r >= 0 && j->bridge_ifindex)
                 wire_announce(w, j->bridge_ifindex, &j->spec);
         return r;

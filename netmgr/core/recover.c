@@ -119,7 +119,10 @@ static int compare_links(Manager *m, Error *e) {
         if (r < 0)
                 return error_set_errnof(e, ERROR_KERNEL, r, "listing the host's links");
         for (size_t i = 0; i < d.n_links; i++) {
-                (void) map_put_str(present, d.links[i].name, m);
+                if (map_put_str(present, d.links[i].name, m) == -ENOMEM) {
+                        kernel_dump_clear(&d);
+                        return error_oom(e);
+                }
                 if (strncmp(d.links[i].name, "nmg", 3) == 0 &&
                     parse_hex64(d.links[i].name + 3, &id) >= 0 && id > m->last_id)
                         m->last_id = id;

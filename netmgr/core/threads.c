@@ -121,8 +121,9 @@ static int mailbox_deliver(sd_event_source *source _unused_, int fd, uint32_t re
                            void *userdata) {
         uint64_t count;
 
-        if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
-                return log_error_errno(errno, "reading the mailbox's eventfd");
+        /* sd-event never again calls a handler that failed: this one does not, whatever happens. */
+        if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN && errno != EINTR)
+                log_error_errno(errno, "reading the mailbox's eventfd");
         (void) deliver_all(userdata);
         return 0;
 }
@@ -175,6 +176,33 @@ void mailbox_post(Mailbox *m, Task *task) {
                 if (write(m->fd, &one, sizeof(one)) < 0)
                         log_error_errno(errno, "waking the event loop");
         }
+}
+
+int timer_new(sd_event *event, sd_event_source **ret, sd_event_time_handler_t handler,
+              void *userdata) {
+        sd_event_source *timer;
+
+        int r = sd_event_add_time(event, &timer, CLOCK_MONOTONIC, 0, 0, handler, userdata);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_enabled(timer, SD_EVENT_OFF);
+        if (r < 0) {
+                sd_event_source_disable_unref(timer);
+                return r;
+        }
+        *ret = timer;
+        return 0;
+}
+
+void timer_start(sd_event *event, sd_event_source *timer, uint64_t delay_usec) {
+        uint64_t now;
+        int state = SD_EVENT_OFF;
+
+        if (!timer || sd_event_source_get_enabled(timer, &state) < 0 || state != SD_EVENT_OFF ||
+            sd_event_now(event, CLOCK_MONOTONIC, &now) < 0)
+                return;
+        (void) sd_event_source_set_time(timer, now + delay_usec);
+        (void) sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
 }
 
 int thread_start(pthread_t *ret, void *(*func)(void *), void *arg, const char *name) {

@@ -55,5 +55,11 @@ DEFINE_CLEANUP(Mailbox *, mailbox_free)
 /* From any thread. */
 void mailbox_post(Mailbox *m, Task *task);
 
+/* A timer that is off, made ahead so that starting it needs no memory; its handler never fails. Started
+ * again it keeps the earlier time. */
+int timer_new(sd_event *event, sd_event_source **ret, sd_event_time_handler_t handler,
+              void *userdata);
+void timer_start(sd_event *event, sd_event_source *timer, uint64_t delay_usec);
+
 /* Starts a thread with all signals blocked, so that the loop alone gets them. */
 int thread_start(pthread_t *ret, void *(*func)(void *), void *arg, const char *name);

@@ -65,6 +65,7 @@ static int apply(NlSocket *s, NlOp *ops, size_t n, const char *where, NlApplied 
         else if (applied.ifb_ifindex)
                 ret->ifb_ifindex = applied.ifb_ifindex;
         if (r < 0) {
+                ret->failed = applied.failed;
                 _cleanup_free_ char *words =
                                 applied.failed < n ? nl_op_describe(&ops[applied.failed]) : NULL;
                 return error_set_errnof(e, ERROR_KERNEL, r, "the kernel refused to %s in %s",
@@ -101,25 +102,28 @@ static int tuning_sysctls(WorkerContext *w, const Plan *p, int netns_fd, Error *
         return 0;
 }
 
-static void delete_link(WorkerContext *w, const char *name) {
+/* False: it may still be there. */
+static bool delete_link(WorkerContext *w, const char *name) {
         NlOp op = { .type = NL_LINK_DEL, .what = "delete the link" };
 
         snprintf(op.link.name, sizeof(op.link.name), "%s", name);
-        (void) kernel_apply(w->host, &op, 1, &(NlApplied) { 0 });
+        int r = kernel_apply(w->host, &op, 1, &(NlApplied) { 0 });
+        return r >= 0 || r == -ENODEV;
 }
 
-static int wire_steps(WorkerContext *w, Plan *p, int netns_fd, NlSocket *pod, NlApplied *ret,
-                      Error *e) {
+static int wire_host(WorkerContext *w, Plan *p, int netns_fd, NlApplied *ret, Error *e) {
         for (size_t i = 0; i < p->n_host; i++)
                 if (p->host[i].type == NL_VETH_ADD)
                         p->host[i].veth.peer_netns_fd = netns_fd;
-        int r = apply(w->host, p->host, p->n_host, "the host's netns", ret, e);
-        if (r < 0)
-                return r;
+        return apply(w->host, p->host, p->n_host, "the host's netns", ret, e);
+}
+
+static int wire_rest(WorkerContext *w, Plan *p, int netns_fd, NlSocket *pod, NlApplied *ret,
+                     Error *e) {
         nl_ops_resolve(p->pod, p->n_pod, ret);
         nl_ops_resolve(p->finish, p->n_finish, ret);
 
-        r = pod_sysctls(w, p, netns_fd, e);
+        int r = pod_sysctls(w, p, netns_fd, e);
         if (r < 0)
                 return r;
         r = apply(pod, p->pod, p->n_pod, "the sandbox's netns", ret, e);
@@ -136,21 +140,34 @@ static int wire_steps(WorkerContext *w, Plan *p, int netns_fd, NlSocket *pod, Nl
         return apply(w->host, p->finish, p->n_finish, "the host's netns", ret, e);
 }
 
+/* Their names are never used twice, so they are ours also when the kernel's answer was lost; only a
+ * host end whose creation it refused because there is one is somebody else's. */
+static bool unwire(WorkerContext *w, const Plan *p, const char *host_ifname, bool theirs) {
+        bool gone = true;
+
+        for (size_t i = 0; i < p->n_host; i++)
+                if (p->host[i].type == NL_VETH_ADD && !theirs)
+                        gone &= delete_link(w, host_ifname);
+                else if (p->host[i].type == NL_IFB_ADD)
+                        gone &= delete_link(w, p->host[i].ifb.name);
+        return gone;
+}
+
 int wire_plan(WorkerContext *w, Plan *p, int netns_fd, NlSocket *pod, const char *host_ifname,
-              NlApplied *ret, Error *e) {
+              NlApplied *ret, bool *ret_left, Error *e) {
         NlApplied applied = { 0 };
 
-        int r = wire_steps(w, p, netns_fd, pod, &applied, e);
-        if (r < 0 && p->n_host > 0 && applied.host_ifindex) {
-                /* The host end is ours only when our creation succeeded: EEXIST is another's link. */
-                delete_link(w, host_ifname);
-                for (size_t i = 0; i < p->n_host; i++)
-                        if (p->host[i].type == NL_IFB_ADD && applied.ifb_ifindex)
-                                delete_link(w, p->host[i].ifb.name);
+        int r = wire_host(w, p, netns_fd, &applied, e);
+        bool theirs = r == -EEXIST && applied.failed < p->n_host &&
+                      p->host[applied.failed].type == NL_VETH_ADD;
+        if (r >= 0)
+                r = wire_rest(w, p, netns_fd, pod, &applied, e);
+        if (r < 0) {
+                *ret_left = !unwire(w, p, host_ifname, theirs);
                 return r;
         }
         *ret = applied;
-        return r;
+        return 0;
 }
 
 void wire_announce(WorkerContext *w, uint32_t bridge_ifindex, const AttachmentSpec *s) {

@@ -13,9 +13,10 @@
 /* A route socket in the sandbox's netns and its cookie. The caller frees the socket. */
 int wire_open_netns(WorkerContext *w, int netns_fd, NlSocket **ret, uint64_t *ret_cookie, Error *e);
 
-/* Executes the plan; pod is a socket from wire_open_netns(). */
+/* Executes the plan; pod is a socket from wire_open_netns(). A failure deletes its links again; *ret_left:
+ * the kernel refused that too. */
 int wire_plan(WorkerContext *w, Plan *p, int netns_fd, NlSocket *pod, const char *host_ifname,
-              NlApplied *ret, Error *e);
+              NlApplied *ret, bool *ret_left, Error *e);
 
 /* Tells the neighbours on the bridge where the new addresses are. Best effort. */
 void wire_announce(WorkerContext *w, uint32_t bridge_ifindex, const AttachmentSpec *s);

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -175,7 +176,11 @@ static int run(const Options *o, Error *e) {
         log_info("netmgrd %s: %zu networks, %zu attachments", netmgr_version, map_size(m->networks),
                  map_size(m->attachments));
         (void) sd_notify(0, "READY=1\nSTATUS=Serving sandboxes");
-        r = sd_event_loop(event);
+        /* Short of memory the loop ends with an error, but is as it was; a moment later there may be some. */
+        while ((r = sd_event_loop(event)) == -ENOMEM) {
+                log_error("out of memory");
+                (void) nanosleep(&(struct timespec) { .tv_nsec = 10000000 }, NULL);
+        }
         return r < 0 ? error_set_errnof(e, ERROR_INTERNAL, r, "the event loop ended") : r;
 }
 

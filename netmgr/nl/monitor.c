@@ -87,10 +87,14 @@ static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *
                         m->callbacks.lost(m->userdata);
                         continue;
                 }
-                if (n < 0)
-                        return errno == EAGAIN ? 0
-                                               : log_error_errno(errno,
-                                                                 "reading link notifications");
+                if (n < 0 && errno == EAGAIN)
+                        return 0;
+                if (n < 0) {
+                        /* sd-event never again calls a handler that failed: this one does not. */
+                        log_error_errno(errno, "reading link notifications");
+                        m->callbacks.lost(m->userdata);
+                        return 0;
+                }
                 if (from.nl_pid != 0)
                         continue;
                 int left = (int) n;

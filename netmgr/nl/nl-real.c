@@ -178,7 +178,7 @@ static int converse(RealSocket *s, Conversation *c) {
         while (!c->done) {
                 ssize_t n = receive(s, &reply, deadline);
                 if (n < 0)
-                        return (int) n;
+                        return c->error ? c->error : (int) n;
                 int left = (int) n;
                 for (struct nlmsghdr *h = (struct nlmsghdr *) reply.data; nlmsg_ok(h, left);
                      h = nlmsg_next(h, &left)) {

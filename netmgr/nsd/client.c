@@ -62,8 +62,9 @@ static int send_request(int fd, const NsdRequest *q, int netns_fd) {
                                             .cmsg_level = SOL_SOCKET,
                                             .cmsg_type = SCM_RIGHTS };
         memcpy(CMSG_DATA(&control.header), &netns_fd, sizeof(int));
-        if (sendmsg(fd, &msg, MSG_NOSIGNAL) < 0)
-                return errno == EAGAIN ? -ETIMEDOUT : -errno;
+        while (sendmsg(fd, &msg, MSG_NOSIGNAL) < 0)
+                if (errno != EINTR)
+                        return errno == EAGAIN ? -ETIMEDOUT : -errno;
         return 0;
 }
 
@@ -81,7 +82,10 @@ static int receive_reply(int fd, int *ret_error, int *ret_fd) {
                               .msg_controllen = sizeof(control.space) };
         _cleanup_close_ int got = -EBADF;
 
-        ssize_t n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
+        ssize_t n;
+        do
+                n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
+        while (n < 0 && errno == EINTR);
         if (n < 0)
                 return errno == EAGAIN ? -ETIMEDOUT : -errno;
         struct cmsghdr *h = CMSG_FIRSTHDR(&msg);
