@@ -36,6 +36,8 @@ static int apply_failpoints(NlSocket *s, const NlOp *ops, size_t n_ops, size_t *
         };
 
         for (size_t i = 0; i < n_ops; i++) {
+                if (ops[i].type >= _NL_OP_MAX)
+                        continue; /* refused further down */
                 if (failpoint_is_armed(names[ops[i].type]) && i > *sent) {
                         int r = s->kernel->ops->apply(s, ops + *sent, i - *sent, ret);
                         if (r < 0 && *first >= 0) {
