@@ -395,7 +395,11 @@ int network_remove(Manager *m, const char *name, NetworkStored dropped, void *us
 
 void network_discard(Network *n) {
         n->gone = true;
-        network_release_if_unused(n);
+        /* Without a row and a bridge there is nothing to wait for. */
+        if (!n->stored && !n->bridge_created && !is_wanted(n) && n->state == NETWORK_IDLE)
+                network_drop(n);
+        else
+                network_release_if_unused(n);
 }
 
 void network_await(Network *n, NetworkWaiter *w) {
