@@ -169,6 +169,15 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         return 0;
 }
 
+static void on_ifb_deleted(Manager *m, const char *name) {
+        const Attachment *a;
+        uint64_t id;
+
+        if (parse_hex64(name + 3, &id) >= 0 && (a = map_get_u64(m->attachments, id)) &&
+            a->state == ATTACHMENT_UP && !a->busy && !a->lost)
+                reconcile_soon(m);
+}
+
 static void on_link_deleted(uint32_t ifindex _unused_, const char *name, void *userdata) {
         Manager *m = userdata;
         Attachment *a = map_get_str(m->host_ends, name);
@@ -178,6 +187,8 @@ static void on_link_deleted(uint32_t ifindex _unused_, const char *name, void *u
                 attachment_link_gone(a);
         else if (strncmp(name, "nmg", 3) == 0)
                 rebuild_link_gone(m, name);
+        else if (strncmp(name, "nmi", 3) == 0)
+                on_ifb_deleted(m, name);
         else
                 MAP_FOREACH (n, m->networks)
                         if (streq(n->bridge, name)) {
