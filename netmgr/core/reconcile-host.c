@@ -362,8 +362,15 @@ static void ops_done(Task *task) {
         Attachment *a = map_get_u64(j->run->manager->attachments, j->id);
 
         if (a && task->r >= 0 && j->run->findings.items[j->index].limits) {
+                Manager *m = a->manager;
+                uint64_t id = j->id;
+
                 a->busy = false; /* for the change that takes over, and wakes who waits */
                 attachment_renew_limits(a, limits_set, j);
+                /* It was refused, and `j` is gone: the link vanished meanwhile. */
+                a = map_get_u64(m->attachments, id);
+                if (a && !a->busy)
+                        attachment_set_idle(a);
                 return;
         }
         ops_end(j, task->r, &task->error);

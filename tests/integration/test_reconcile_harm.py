@@ -168,3 +168,38 @@ def test_what_could_not_be_looked_at_is_said(host):
     assert "netmgr-nsd" in words and "Everything" not in words
     host.nsd.start()
     assert "NotLookedAt" not in host.ctl_json("reconcile", "--dry-run")
+
+
+@pytest.mark.sanitize
+def test_stop_amid_reconciles(host):
+    """Whatever step a run is at, and whoever waits for it: nothing leaks, nobody waits for ever."""
+    attachments = host.add_many(routed("net1", "10.97.0.0/24"), 12) + host.add_many(bridge("net2", "10.97.1.0/24"), 12)
+    for _ in range(6):
+        askers = [host.popen(["netmgrctl", "--json=short", "reconcile", *option], stdout=-3, stderr=-3)
+                  for option in (["--dry-run"], [], [], ["--dry-run"])]
+        host.run(["sh", "-c", "; ".join(f"ip link delete {a.host_ifname}" for a in attachments[::3])])
+        host.netmgrd.restart()
+        for p in askers:
+            p.wait(60)
+    settle(lambda: differences(host) == [], "all is repaired")
+    settle(lambda: host.ctl_json("status")["Health"] == "ok", "health is well again")
+    for a in attachments:
+        a.check().expect_ok()
+
+
+def test_changes_beside_repairs(host):
+    """An operation and a repair of one attachment take turns; what both wanted is there in the end."""
+    a = host.add(routed("net1", "10.97.0.0/24", **PORT))
+    b = host.add(routed("net1", "10.97.0.0/24"))
+    at_rest(host)
+    before = look(host)
+    for i in range(12):
+        host.run(["ip", "link", "delete", a.host_ifname] if i % 2 else
+                 ["ip", "route", "del", a.ips[0], "dev", a.host_ifname])
+        for verb in (["add", a.cid, f"{9000 + i}:80"], ["remove", a.cid, str(9000 + i)]):
+            settle(lambda: host.ctl("port", *verb).returncode == 0, lambda: host.ctl("port", *verb))
+    settle(lambda: not host.difference(before, look(host)), lambda: host.difference(before, look(host)))
+    assert differences(host) == []
+    a.pod.wait_ping(b.ips[0])
+    for x in (a, b):
+        x.delete().expect_ok()
