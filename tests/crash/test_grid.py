@@ -21,10 +21,10 @@ import re
 import sys
 
 import pytest
-from netmgr_host import LIMIT, TOP, Host, bridge, routed
+from netmgr_host import LIMIT, TOP, Host, bridge, routed, settle
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
-from agree import await_agreement  # noqa: E402
+from agree import await_agreement, disagreements  # noqa: E402
 from failpoints import Failpoints, Point  # noqa: E402
 from operations import OPERATIONS  # noqa: E402
 
@@ -60,34 +60,56 @@ class World:
 
     def run(self, kind, case):
         op = kind(self.host)
+        self.revived = set()
         op.prepare()
+        self.armed = {d.name: d.pid for d in (self.host.netmgrd, self.host.nsd)}
         if case.fault in ("kill", "error"):
             self.points.arm(case.point, case.fault, case.nth)
         else:
             self.points.arm(case.point, "hold", case.nth)
         process = op.start()
-        fired = self.points.await_fired(lambda: process.poll() is not None)
-        if fired and case.fault == "kill-nsd":
-            self.host.nsd.kill()
-            self.host.nsd.start()
-        elif fired and case.fault == "kill-client":
-            process.kill()
+        if self.points.await_fired(lambda: process.poll() is not None):
+            self.disturb(case, process)
         self.points.go()
-        outcome = self.outcome(op, case)
-        self.points.disarm()
+        self.revive(case)
+        outcome = op.wait()
         op.check_outcome(outcome)
+
+        def settled():
+            """What comes after the answer, such as the last rows of a DEL, may still meet the fault."""
+            if self.points.fired and not disturbed:
+                self.disturb(case, process)
+            disturbed.append(True)
+            self.points.go()
+            return self.revive(case) or not disagreements(self.host)
+        disturbed = [True] if self.points.fired else []
+        settle(settled, "the four lists agree, or the fault has come")
+        self.points.disarm()
+        self.revive(case)
         await_agreement(self.host, "after the fault")
         op.finish(outcome)
         self.host.assert_nothing_left(self.base)
-        return self.points.fired  # of some operations only in wait()
+        return self.points.fired
 
-    def outcome(self, op, case):
-        """Starts again what the fault has ended, so that nobody waits for it."""
-        if case.fault == "kill" and self.points.fired and case.point.process in ("netmgrd", "netmgr-nsd"):
-            daemon = self.host.netmgrd if case.point.process == "netmgrd" else self.host.nsd
+    def disturb(self, case, process):
+        """What is done to others while a process is held at the point."""
+        if case.fault == "kill-nsd":
+            self.host.nsd.kill()
+            self.host.nsd.start()
+        elif case.fault == "kill-client" and process.poll() is None:
+            process.kill()
+
+    def revive(self, case):
+        """Starts again what the fault has ended; whether there was something to start."""
+        daemon = {"netmgrd": self.host.netmgrd, "netmgr-nsd": self.host.nsd}.get(case.point.process)
+        if case.fault != "kill" or daemon is None or not self.points.fired or case in self.revived:
+            return False
+        self.revived.add(case)
+        if daemon.pid == self.armed[daemon.name]:  # else the operation itself has started another
             daemon.process.wait(LIMIT)
+        if not daemon.running:
             daemon.start()
-        return op.wait()
+        return True
 
     def close(self):
         for r in self.residents:
