@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What reconcile must leave alone, and what it must not pass over in silence."""
+import contextlib
+
+import failpoints
+import netmgr_host
 import pytest
 from netmgr_host import bridge, routed, settle
 
@@ -203,3 +207,34 @@ def test_changes_beside_repairs(host):
     a.pod.wait_ping(b.ips[0])
     for x in (a, b):
         x.delete().expect_ok()
+
+
+@pytest.mark.failpoints
+@pytest.mark.skipif(not failpoints.compiled_in(), reason="a build without failpoints")
+@pytest.mark.parametrize("step", range(1, 9))
+def test_crash_amid_an_interface_made_anew(step):
+    """The start looks into a sandbox only where it was left unfinished, and finishes it."""
+    with contextlib.ExitStack() as stack:
+        host = netmgr_host.Host()
+        points = failpoints.Failpoints(host)
+        stack.callback(points.close)
+        stack.enter_context(host)
+        a = host.add(routed("net1", "10.97.0.0/24", "fd97::/64"))
+        b = host.add(routed("net1", "10.97.0.0/24", "fd97::/64"))
+        at_rest(host)
+        before = look(host)
+        inside = a.pod.addresses(), a.pod.routes(4), a.pod.routes(6)
+        points.arm(failpoints.Point("netmgrd", "nl-applied"), "kill", nth=step)
+        host.run(["ip", "link", "delete", a.host_ifname])
+        settle(lambda: points.fired or not host.difference(before, look(host)), "it is killed, or done")
+        points.disarm()
+        if not host.netmgrd.running or points.fired:
+            host.netmgrd.kill()
+            host.netmgrd.start()
+        settle(lambda: not host.difference(before, look(host)),
+               lambda: "all is back: " + "; ".join(host.difference(before, look(host))))
+        settle(lambda: (a.pod.addresses(), a.pod.routes(4), a.pod.routes(6)) == inside, "the inside is back, too")
+        settle(lambda: a.check().ok, lambda: a.check())
+        a.pod.wait_ping(b.ips[0])
+        assert differences(host) == []
+        host.finish()
