@@ -550,8 +550,7 @@ int firewall_compare(const Firewall *f, CompareFound found, void *userdata, Erro
         for (size_t i = 0; i < f->network_elements.n && r >= 0; i++)
                 r = element_list_append(&all, &f->network_elements.items[i]);
         MAP_FOREACH (a, f->attachments)
-                if (r >= 0 && a &&
-                    !is_pending(f, a->id)) /* an empty place is a removal that is pending */
+                if (r >= 0 && a && !is_pending(f, a->id)) /* NULL: removed, until the commit */
                         r = append_elements(f, a, &all);
         /* Of what waits for the next commit, the kernel has the old value. */
         for (size_t i = 0; i < f->n_undo && r >= 0; i++)

@@ -3,7 +3,8 @@
 /*
  * Manager.Reconcile(a{sv}) -> s. Option DryRun b: nothing is changed. The answer is {"differences": [...],
  * "DryRun": bool}, an element for each object that is not as it should be: Kind, Sandbox, Interface, Network,
- * Object, Differences (sentences), Remedy, and after a repair Repaired and Error.
+ * Object, Differences (sentences), Remedy, and after a repair Repaired and Error. NotLookedAt, if there: sentences
+ * on what could not be looked at.
  */
 
 #include "bus/bus-internal.h"
@@ -22,8 +23,8 @@ static void on_done(int r, const Error *e, const Findings *f, void *userdata) {
                 (void) sd_bus_reply_method_errno(q->message, ENOMEM, NULL);
         else if (r < 0)
                 bus_reply_error(q->message, r, e);
-        else
-                (void) sd_bus_reply_method_return(q->message, "s", text);
+        else if ((r = sd_bus_reply_method_return(q->message, "s", text)) < 0)
+                (void) sd_bus_reply_method_errno(q->message, r, NULL);
         sd_bus_message_unref(q->message);
         free(q);
 }

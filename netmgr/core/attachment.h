@@ -41,8 +41,9 @@ struct Attachment {
         uint32_t host_ifindex;
         bool lost;      /* the host end vanished: the sandbox died, or somebody deleted it */
         bool lost_told; /* the journal has it that somebody deleted it */
-        bool announced; /* the observer knows it */
-        bool busy;      /* an operation works on it */
+        bool unsure; /* its inside was left unfinished or differed at last: every look goes there */
+        bool announced;            /* the observer knows it */
+        bool busy;                 /* an operation works on it */
         struct Release *releasing; /* waits for the link to be gone (op-del.c); borrowed */
         List waiters;              /* AttachmentWaiter: DELs that came while it was busy */
         List by_sandbox;

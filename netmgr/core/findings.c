@@ -5,6 +5,7 @@
 #include "core/findings.h"
 
 #include "base/json.h"
+#include "base/parse.h"
 
 static const struct {
         const char *name, *remedy;
@@ -38,6 +39,8 @@ void findings_clear(Findings *f) {
                 differences_clear(&x->differences);
         }
         free(f->items);
+        free(f->tables_unseen);
+        free(f->sandbox_unseen);
         *f = (Findings) { 0 };
 }
 
@@ -91,15 +94,33 @@ static json_object *finding_to_json(const Finding *f, bool dry_run) {
         return TAKE_PTR(o);
 }
 
+static int add_unseen(const Findings *f, json_object *o) {
+        _cleanup_json_ json_object *list = json_object_new_array();
+        _cleanup_free_ char *text = NULL;
+
+        if (!list)
+                return -ENOMEM;
+        if (f->n_sandboxes_unseen > 0) {
+                text = strf("%zu interfaces from within their sandboxes: %s", f->n_sandboxes_unseen,
+                            strempty(f->sandbox_unseen));
+                if (!text || json_append(list, json_object_new_string(text)) < 0)
+                        return -ENOMEM;
+        }
+        if (f->tables_unseen && json_append(list, json_object_new_string(f->tables_unseen)) < 0)
+                return -ENOMEM;
+        return json_object_array_length(list) > 0 ? json_add(o, "NotLookedAt", TAKE_PTR(list)) : 0;
+}
+
 int findings_to_json(const Findings *f, bool dry_run, char **ret) {
         _cleanup_json_ json_object *o = json_object_new_object(), *list = json_object_new_array();
 
         if (!o || !list)
                 return -ENOMEM;
         for (size_t i = 0; i < f->n; i++)
-                if (json_append(list, finding_to_json(&f->items[i], dry_run)) < 0)
+                if (!f->items[i].moot &&
+                    json_append(list, finding_to_json(&f->items[i], dry_run)) < 0)
                         return -ENOMEM;
-        if (json_add(o, "differences", TAKE_PTR(list)) < 0 ||
+        if (json_add(o, "differences", TAKE_PTR(list)) < 0 || add_unseen(f, o) < 0 ||
             json_add(o, "DryRun", json_object_new_boolean(dry_run)) < 0)
                 return -ENOMEM;
         *ret = json_to_text(o);

@@ -28,7 +28,10 @@ typedef struct Finding {
         uint64_t id;                      /* of the attachment; 0: none */
         char *network, *sandbox, *ifname; /* owned; NULL: does not apply */
         char *object;                     /* owned: the link, or "nftables" */
+        char link[16];                    /* of a stray: the name as the kernel has it, any bytes */
         Differences differences;
+        bool limits; /* the repair sets its limits by tc again */
+        bool moot;   /* an operation came first, or it is gone: told to nobody */
         bool repaired;
         char *error; /* owned: why it could not be repaired */
 } Finding;
@@ -37,6 +40,10 @@ typedef struct Findings {
         Finding *items; /* owned */
         size_t n, allocated;
         int error; /* -ENOMEM once an append failed */
+        /* What could not be looked at, which is no difference. */
+        char *tables_unseen,
+                        *sandbox_unseen; /* owned: why, of the first sandbox; NULL: all was seen */
+        size_t n_sandboxes_unseen;
 } Findings;
 
 void findings_clear(Findings *f);
@@ -44,5 +51,5 @@ void findings_clear(Findings *f);
  * may be NULL; all are copied. */
 Finding *findings_add(Findings *f, FindingKind kind, const char *object, const char *network,
                       const char *sandbox, const char *ifname, Differences *differences);
-/* {"DryRun":bool,"differences":[{...}]}; owned by caller. -ENOMEM. */
+/* {"DryRun":bool,"differences":[{...}]}, and "NotLookedAt":["sentence"] if there is such; owned by caller. -ENOMEM. */
 int findings_to_json(const Findings *f, bool dry_run, char **ret);

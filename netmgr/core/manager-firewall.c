@@ -220,6 +220,7 @@ typedef struct CompareCommit {
         TablesCompared done;
         void *userdata;
         Differences found;
+        bool looked; /* a ledger that cannot be written keeps the committer from it */
         int r;
         Error error;
 } CompareCommit;
@@ -234,6 +235,7 @@ static int compare_enforce(Commit *c, Firewall *f) {
 
         error_clear(&cc->error);
         differences_clear(&cc->found);
+        cc->looked = true;
         cc->r = firewall_compare(f, compare_found, &cc->found, &cc->error);
         return 0;
 }
@@ -241,7 +243,10 @@ static int compare_enforce(Commit *c, Firewall *f) {
 static void compared(Task *task) {
         CompareCommit *cc = (CompareCommit *) task;
 
-        cc->done(cc->r, &cc->error, &cc->found, cc->userdata);
+        if (cc->looked)
+                cc->done(cc->r, &cc->error, &cc->found, cc->userdata);
+        else
+                cc->done(MIN_OF(task->r, -ECANCELED), &task->error, &cc->found, cc->userdata);
         differences_clear(&cc->found);
         error_clear(&cc->error);
         error_clear(&task->error);

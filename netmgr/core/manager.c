@@ -169,6 +169,15 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         return 0;
 }
 
+static void on_ifb_deleted(Manager *m, const char *name) {
+        const Attachment *a;
+        uint64_t id;
+
+        if (parse_hex64(name + 3, &id) >= 0 && (a = map_get_u64(m->attachments, id)) &&
+            a->state == ATTACHMENT_UP && !a->busy && !a->lost)
+                reconcile_soon(m);
+}
+
 static void on_link_deleted(uint32_t ifindex _unused_, const char *name, void *userdata) {
         Manager *m = userdata;
         Attachment *a = map_get_str(m->host_ends, name);
@@ -178,6 +187,8 @@ static void on_link_deleted(uint32_t ifindex _unused_, const char *name, void *u
                 attachment_link_gone(a);
         else if (strncmp(name, "nmg", 3) == 0)
                 rebuild_link_gone(m, name);
+        else if (strncmp(name, "nmi", 3) == 0)
+                on_ifb_deleted(m, name);
         else
                 MAP_FOREACH (n, m->networks)
                         if (streq(n->bridge, name)) {
@@ -200,6 +211,19 @@ static void on_link_stripped(uint32_t ifindex, void *userdata) {
                                 reconcile_soon(m);
 }
 
+/* On a bridge none is ours. */
+static void on_neigh_deleted(uint32_t ifindex, void *userdata) {
+        if (map_get_u64(((Manager *) userdata)->host_ifindexes, ifindex))
+                on_link_stripped(ifindex, userdata);
+}
+
+/* A dump that changes interrupted may have missed a link: only the kernel's word on this one counts. */
+static bool is_gone(Manager *m, const Map *present, const char *name) {
+        NlLink link;
+
+        return !map_get_str(present, name) && kernel_get_link(m->nl, name, &link) == -ENODEV;
+}
+
 /* Notifications were dropped: ask for every host end that we wait for or believe in. */
 static void on_monitor_lost(void *userdata) {
         Manager *m = userdata;
@@ -211,18 +235,19 @@ static void on_monitor_lost(void *userdata) {
         log_notice("link notifications were lost; looking at all links");
         int r = present ? kernel_dump(m->nl, NL_DUMP_LINKS, &d) : -ENOMEM;
         for (size_t i = 0; i < d.n_links && r >= 0; i++)
-                r = map_put_str(present, d.links[i].name, m);
+                if (map_put_str(present, d.links[i].name, m) == -ENOMEM)
+                        r = -ENOMEM;
         kernel_dump_clear(&d);
-        if (r < 0 && r != -EEXIST) {
+        if (r < 0) {
                 reconcile_soon(m); /* a link that could not be noted down is not gone */
                 return;
         }
         MAP_FOREACH (a, m->host_ends)
-                if (!map_get_str(present, a->spec.host_ifname) && a->state != ATTACHMENT_PLANNED &&
-                    a->state != ATTACHMENT_WIRING)
+                if (a->state != ATTACHMENT_PLANNED && a->state != ATTACHMENT_WIRING &&
+                    is_gone(m, present, a->spec.host_ifname))
                         attachment_link_gone(a);
         MAP_FOREACH (n, m->networks)
-                if (n->bridge[0] && !map_get_str(present, n->bridge))
+                if (n->bridge[0] && is_gone(m, present, n->bridge))
                         network_forget_ready(n);
         reconcile_soon(m);
 }
@@ -230,6 +255,7 @@ static void on_monitor_lost(void *userdata) {
 static int start_netlink(Manager *m, Error *e) {
         static const NlMonitorCallbacks callbacks = { .link_deleted = on_link_deleted,
                                                       .link_stripped = on_link_stripped,
+                                                      .neigh_deleted = on_neigh_deleted,
                                                       .lost = on_monitor_lost };
         _cleanup_close_ int fd = kernel_open_fd();
         if (fd < 0)

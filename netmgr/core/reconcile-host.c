@@ -11,10 +11,26 @@
 #include "base/parse.h"
 #include "core/enforce.h"
 #include "core/network-internal.h"
+#include "core/op-change.h"
 #include "core/operation.h"
 #include "core/rebuild.h"
 #include "core/reconcile-internal.h"
 #include "core/wire.h"
+
+/* The name of a link may be any bytes, and a sentence is text. */
+#define NAME_TEXT_SIZE (4 * IF_NAMESIZE)
+static const char *name_text(const char *name, char ret[static NAME_TEXT_SIZE]) {
+        size_t n = 0;
+
+        for (const unsigned char *p = (const unsigned char *) name; *p && n + 4 < NAME_TEXT_SIZE;
+             p++)
+                if (*p > ' ' && *p < 0x7f && *p != '\\')
+                        ret[n++] = (char) *p;
+                else
+                        n += (size_t) snprintf(ret + n, NAME_TEXT_SIZE - n, "\\x%02x", *p);
+        ret[n] = '\0';
+        return ret;
+}
 
 /* ---- networks --------------------------------------------------------------------------------- */
 
@@ -28,6 +44,22 @@ static void compare_gateways(const Network *n, const NlDump *d, uint32_t ifindex
                         InPrefix gw = { .address = range->gateway, .length = range->subnet.length };
                         compare_address(d, ifindex, &gw, n->bridge, WHERE_HOST, NULL, ret);
                 }
+}
+
+/* By its group the rule tables know whose it is. */
+static void compare_bridge(const Network *n, const NlDump *d, NlSocket *nl, Differences *ret) {
+        const NlLink *bridge = compare_find_link(d, n->bridge);
+        NlLink now;
+
+        /* It may have come after its part of the dump. */
+        if (!bridge && kernel_get_link(nl, n->bridge, &now) != -ENODEV)
+                return;
+        if (!compare_link(bridge, n->bridge, WHERE_HOST, NULL, 0, ret))
+                return;
+        if (bridge->group != n->group)
+                differ(ret, NULL, "link group of %s: wanted %u, found %u", n->bridge, n->group,
+                       bridge->group);
+        compare_gateways(n, d, bridge->ifindex, ret);
 }
 
 static void compare_forwarding(const Network *n, int family, Differences *ret) {
@@ -55,11 +87,8 @@ void reconcile_find_networks(ReconcileRun *run, const NlDump *d) {
 
                 if (n->n_attachments == 0 || !network_is_at_rest(n))
                         continue;
-                if (n->conf->kind == NET_KIND_BRIDGE) {
-                        const NlLink *bridge = compare_find_link(d, n->bridge);
-                        if (compare_link(bridge, n->bridge, WHERE_HOST, NULL, 0, &l))
-                                compare_gateways(n, d, bridge->ifindex, &l);
-                }
+                if (n->conf->kind == NET_KIND_BRIDGE)
+                        compare_bridge(n, d, run->manager->nl, &l);
                 if (network_is_host_routed(n->conf)) {
                         compare_forwarding(n, AF_INET, &l);
                         compare_forwarding(n, AF_INET6, &l);
@@ -88,9 +117,23 @@ static void network_repaired(NetworkWaiter *w, int r, const Error *e) {
 void reconcile_repair_network(ReconcileRun *run, size_t index) {
         Network *n = network_find(run->manager, run->findings.items[index].network);
         NetworkRepair *nr = n ? new0(NetworkRepair, 1) : NULL;
+        NlLink link;
 
         if (!nr) {
-                finding_settled(run, index, n ? -ENOMEM : 0, NULL);
+                finding_settled(run, index, n ? -ENOMEM : FINDING_MOOT, NULL);
+                return;
+        }
+        /* Whoever made it has plans for it that we do not know; and ours would be deleted in the end. */
+        if (n->conf->kind == NET_KIND_BRIDGE && !n->bridge_created &&
+            kernel_get_link(run->manager->nl, n->bridge, &link) == -ENODEV) {
+                _cleanup_error_ Error error = ERROR_NULL;
+                int r = error_setf(
+                                &error, ERROR_KERNEL,
+                                "bridge %s was not made by netmgr; make it again, and its ports join it",
+                                n->bridge);
+                network_forget_ready(n);
+                finding_settled(run, index, r, &error);
+                free(nr);
                 return;
         }
         *nr = (NetworkRepair) { .waiter.ready = network_repaired, .run = run, .index = index };
@@ -117,10 +160,71 @@ static void compare_localnet(const AttachmentSpec *s, Differences *ret) {
         differ(ret, &set, "%s is 0: 127.0.0.1 does not lead to the sandbox's ports", path);
 }
 
+/* Traffic that is led to an interface which is gone is dropped. True: the limits have to be set again. */
+static bool compare_ifb(NlSocket *nl, const AttachmentSpec *s, const NlDump *d, Differences *ret) {
+        char name[IF_NAMESIZE];
+        NlLink now;
+
+        if (!spec_shapes_egress(s))
+                return false;
+        spec_ifb_name(s, name);
+        if (compare_find_link(d, name) || kernel_get_link(nl, name, &now) != -ENODEV)
+                return false;
+        differ(ret, NULL, "shaping interface %s of %s is missing in " WHERE_HOST, name,
+               s->host_ifname);
+        return true;
+}
+
+/* Takes *l over; NULL when it has nothing, or without memory. */
+static Finding *add_finding(ReconcileRun *run, FindingKind kind, const Attachment *a,
+                            Differences *l) {
+        if (l->n == 0 && l->error >= 0)
+                return NULL;
+        Finding *f = findings_add(&run->findings, kind, a->spec.host_ifname, a->network->name,
+                                  a->sandbox->id, a->spec.ifname, l);
+        if (f)
+                f->id = a->spec.id;
+        return f;
+}
+
+static const NlLink *find_renamed(const Attachment *a, const NlDump *d) {
+        for (size_t i = 0; i < d->n_links; i++)
+                if (d->links[i].ifindex == a->host_ifindex && streq(d->links[i].kind, "veth") &&
+                    memcmp(&d->links[i].mac, &a->spec.host_mac, sizeof(MacAddr)) == 0)
+                        return &d->links[i];
+        return NULL;
+}
+
+/* Not there by its name. Whether the sandbox lives, and it has to be made again, is for a look inside. */
+static void find_missing(ReconcileRun *run, const Attachment *a, const NlDump *d) {
+        const NlLink *renamed = find_renamed(a, d);
+        Differences l = { 0 };
+        NlLink link;
+
+        if (renamed) {
+                char name[NAME_TEXT_SIZE];
+                differ(&l, NULL, "%s was renamed to %s, where no rule holds; rename it back",
+                       a->spec.host_ifname, name_text(renamed->name, name));
+                (void) add_finding(run, FINDING_HOST, a, &l);
+        } else if (kernel_get_link(run->manager->nl, a->spec.host_ifname, &link) == -ENODEV)
+                (void) reconcile_add_inside(run, a->spec.id);
+        /* else it has come after its part of the dump */
+}
+
+/* Another number than the row has: it was made again and what followed did not come to its end. */
+static void find_index(const ReconcileRun *run, Attachment *a, const NlLink *link) {
+        if (run->dry_run || memcmp(&link->mac, &a->spec.host_mac, sizeof(link->mac)) != 0)
+                return;
+        a->lost = a->lost_told = false;
+        if (link->ifindex == a->host_ifindex)
+                return;
+        attachment_set_host_ifindex(a, link->ifindex);
+        a->unsure = true;
+}
+
 static void find_attachment(ReconcileRun *run, Attachment *a, const NlDump *d) {
         Differences l = { 0 };
         Plan plan = { 0 };
-        NlLink link;
 
         if (a->state != ATTACHMENT_UP) {
                 differ(&l, NULL, "%s of sandbox %s is %s and nobody works on it", a->spec.ifname,
@@ -129,25 +233,25 @@ static void find_attachment(ReconcileRun *run, Attachment *a, const NlDump *d) {
                                     a->network->name, a->sandbox->id, a->spec.ifname, &l);
                 return;
         }
-        if (!a->spec.host_ifname[0] || plan_make(&a->spec, 0, &plan) < 0)
+        if (!a->spec.host_ifname[0])
                 return;
+        const NlLink *link = compare_find_link(d, a->spec.host_ifname);
+        if (!link) {
+                find_missing(run, a, d);
+                return;
+        }
+        find_index(run, a, link);
+        if (plan_make(&a->spec, 0, &plan) < 0) {
+                run->findings.error = -ENOMEM;
+                return;
+        }
         compare_host(&a->spec, &plan, d, &l);
         compare_localnet(&a->spec, &l);
         plan_clear(&plan);
-
-        bool missing = !compare_find_link(d, a->spec.host_ifname);
-        /* It may have come after its part of the dump. */
-        if (l.n == 0 ||
-            (missing && kernel_get_link(run->manager->nl, a->spec.host_ifname, &link) != -ENODEV)) {
-                differences_clear(&l);
-                return;
-        }
-        a->lost |= missing;
-        Finding *f = findings_add(&run->findings, missing ? FINDING_MISSING : FINDING_HOST,
-                                  a->spec.host_ifname, a->network->name, a->sandbox->id,
-                                  a->spec.ifname, &l);
+        bool limits = compare_ifb(run->manager->nl, &a->spec, d, &l);
+        Finding *f = add_finding(run, FINDING_HOST, a, &l);
         if (f)
-                f->id = a->spec.id;
+                f->limits = limits;
 }
 
 static bool is_numbered(const char *name, const char *prefix, uint64_t *ret) {
@@ -155,7 +259,14 @@ static bool is_numbered(const char *name, const char *prefix, uint64_t *ret) {
 }
 
 /* A link of ours that the ledger does not know, by its name, kind and, for a bridge, group. */
-static bool is_stray(const Manager *m, const NlLink *l) {
+static bool has_ports(const NlDump *d, const NlLink *bridge) {
+        for (size_t i = 0; i < d->n_links; i++)
+                if (d->links[i].master == bridge->ifindex)
+                        return true;
+        return false;
+}
+
+static bool is_stray(const Manager *m, const NlDump *d, const NlLink *l) {
         const Attachment *a;
         const Network *n;
         uint64_t id;
@@ -174,7 +285,7 @@ static bool is_stray(const Manager *m, const NlLink *l) {
         MAP_FOREACH (n, m->networks)
                 if (streq(n->bridge, l->name))
                         return false;
-        return true;
+        return !has_ports(d, l); /* else somebody uses it */
 }
 
 static void find_strays(ReconcileRun *run, const NlDump *d) {
@@ -183,11 +294,16 @@ static void find_strays(ReconcileRun *run, const NlDump *d) {
                 NlLink now;
 
                 /* What went since the dump needs no repair. */
-                if (!is_stray(run->manager, &d->links[i]) ||
+                if (!is_stray(run->manager, d, &d->links[i]) ||
                     kernel_get_link(run->manager->nl, d->links[i].name, &now) < 0)
                         continue;
-                differ(&l, NULL, "%s exists, and no row of the ledger knows it", now.name);
-                (void) findings_add(&run->findings, FINDING_STRAY, now.name, NULL, NULL, NULL, &l);
+                char name[NAME_TEXT_SIZE];
+                differ(&l, NULL, "%s exists, and no row of the ledger knows it",
+                       name_text(now.name, name));
+                Finding *f = findings_add(&run->findings, FINDING_STRAY, name, NULL, NULL, NULL,
+                                          &l);
+                if (f)
+                        memcpy(f->link, now.name, sizeof(f->link));
         }
 }
 
@@ -224,16 +340,42 @@ static int ops_run(Job *job, WorkerContext *w, Error *e) {
                                 words ? words : "answer");
 }
 
+static void ops_end(OpsJob *j, int r, const Error *e) {
+        const Finding *f = &j->run->findings.items[j->index];
+        _cleanup_error_ Error error = ERROR_NULL;
+
+        for (size_t i = 0; i < f->differences.n && r >= 0; i++)
+                if (!f->differences.items[i].mendable && !f->limits)
+                        r = error_setf(&error, ERROR_KERNEL, "it takes more than netmgr may do");
+        finding_settled(j->run, j->index, r, error_is_set(&error) ? &error : e);
+        error_clear(&j->job.task.error);
+        free(j->ops);
+        free(j);
+}
+
+static void limits_set(int r, const Error *e, void *userdata) {
+        ops_end(userdata, r, e);
+}
+
 static void ops_done(Task *task) {
         OpsJob *j = (OpsJob *) task;
         Attachment *a = map_get_u64(j->run->manager->attachments, j->id);
 
-        finding_settled(j->run, j->index, task->r, &task->error);
+        if (a && task->r >= 0 && j->run->findings.items[j->index].limits) {
+                Manager *m = a->manager;
+                uint64_t id = j->id;
+
+                a->busy = false; /* for the change that takes over, and wakes who waits */
+                attachment_renew_limits(a, limits_set, j);
+                /* It was refused, and `j` is gone: the link vanished meanwhile. */
+                a = map_get_u64(m->attachments, id);
+                if (a && !a->busy)
+                        attachment_set_idle(a);
+                return;
+        }
+        ops_end(j, task->r, &task->error);
         if (a)
                 attachment_set_idle(a);
-        error_clear(&task->error);
-        free(j->ops);
-        free(j);
 }
 
 void reconcile_repair_ops(ReconcileRun *run, size_t index) {
@@ -243,7 +385,7 @@ void reconcile_repair_ops(ReconcileRun *run, size_t index) {
         _cleanup_free_ NlOp *ops = new0(NlOp, f->differences.n + 1);
 
         if (!j || !ops) {
-                finding_settled(run, index, a ? -ENOMEM : 0, NULL);
+                finding_settled(run, index, a ? -ENOMEM : FINDING_MOOT, NULL);
                 free(j);
                 return;
         }
@@ -285,7 +427,7 @@ void reconcile_repair_stray(ReconcileRun *run, size_t index) {
         s->run = run;
         s->index = index;
         s->reap.task.deliver = stray_gone;
-        snprintf(s->reap.name, sizeof(s->reap.name), "%s", run->findings.items[index].object);
+        snprintf(s->reap.name, sizeof(s->reap.name), "%s", run->findings.items[index].link);
         reaper_submit(run->manager->reaper, &s->reap);
 }
 
@@ -307,7 +449,7 @@ void reconcile_repair_unfinished(ReconcileRun *run, size_t index) {
         ReleaseRepair *rr = new0(ReleaseRepair, 1);
 
         if (!rr || !a || a->busy || a->state == ATTACHMENT_UP) {
-                finding_settled(run, index, rr ? 0 : -ENOMEM, NULL);
+                finding_settled(run, index, rr ? FINDING_MOOT : -ENOMEM, NULL);
                 free(rr);
                 return;
         }

@@ -11,7 +11,9 @@
 #include <stdio.h>
 
 #include "base/fd.h"
+#include "base/parse.h"
 #include "core/enforce.h"
+#include "core/netns-watch.h"
 #include "core/network-internal.h"
 #include "core/reconcile-internal.h"
 #include "core/wire.h"
@@ -39,6 +41,7 @@ typedef struct SandboxJob {
         Differences found;
         NlOp *ops; /* owned */
         size_t n_ops;
+        bool missing; /* of a look: the host end is */
         uint32_t bridge_ifindex;
         NlApplied applied;
         PolicyAttachment *policy; /* owned */
@@ -103,8 +106,9 @@ static int look_run(Job *job, WorkerContext *w, Error *e) {
         NlDump d = { 0 };
 
         int r = open_sandbox(j, w, NULL, &pod, e);
-        if (r >= 0)
-                r = plan_make(&j->spec, 0, &j->plan);
+        if (r < 0 || j->missing)
+                return r;
+        r = plan_make(&j->spec, 0, &j->plan);
         if (r >= 0)
                 r = kernel_dump(pod,
                                 NL_DUMP_LINKS | NL_DUMP_ADDRS | NL_DUMP_ROUTES | NL_DUMP_NEIGHS |
@@ -118,17 +122,50 @@ static int look_run(Job *job, WorkerContext *w, Error *e) {
         return 0;
 }
 
+static void add_finding(ReconcileRun *run, FindingKind kind, const Attachment *a, Differences *l) {
+        Finding *f = findings_add(&run->findings, kind,
+                                  kind == FINDING_MISSING ? a->spec.host_ifname : a->spec.ifname,
+                                  a->network->name, a->sandbox->id, a->spec.ifname, l);
+        if (f)
+                f->id = a->spec.id;
+}
+
+/* The host end is gone. A sandbox that is gone with it is no damage: netns-watch.c ends it. One that it
+ * found alive although we may not look into it cannot be helped, which has to be told. */
+static void seen_missing(ReconcileRun *run, Attachment *a, int r) {
+        Differences l = { 0 };
+
+        if (r >= 0 || a->lost_told) {
+                differ(&l, NULL, "interface %s is missing in " WHERE_HOST, a->spec.host_ifname);
+                add_finding(run, FINDING_MISSING, a, &l);
+        }
+        if (!run->dry_run && !a->lost) {
+                a->lost = true;
+                netns_watch_suspect(a->manager->netns_watch, a->sandbox);
+        }
+}
+
+/* A path that led there before and does not now is the sandbox's end, or soon will be. */
+static void seen_nothing(ReconcileRun *run, const Attachment *a, int r, const Error *e) {
+        if (!run->deep || (r == -ESTALE && a->sandbox->netns_witness.seen))
+                return;
+        if (run->findings.n_sandboxes_unseen++ == 0)
+                run->findings.sandbox_unseen = strf("%s: %s", a->sandbox->id, error_message(e));
+}
+
 static void looked(Task *task) {
         SandboxJob *j = (SandboxJob *) task;
         ReconcileRun *run = j->run;
         Attachment *a = reconcile_attachment(run, j->id);
 
-        if (task->r >= 0 && a && !a->lost && j->found.n > 0) {
-                Finding *f = findings_add(&run->findings, FINDING_SANDBOX, a->spec.ifname,
-                                          a->network->name, a->sandbox->id, a->spec.ifname,
-                                          &j->found);
-                if (f)
-                        f->id = j->id;
+        if (a && j->missing)
+                seen_missing(run, a, task->r);
+        else if (a && !a->lost && task->r < 0)
+                seen_nothing(run, a, task->r, &task->error);
+        else if (a && !a->lost) {
+                a->unsure &= j->found.n > 0;
+                if (j->found.n > 0 || j->found.error < 0)
+                        add_finding(run, FINDING_SANDBOX, a, &j->found);
         }
         sandbox_job_free(j);
         reconcile_look_inside(run);
@@ -143,6 +180,7 @@ void reconcile_look_inside(ReconcileRun *run) {
 
                 if (!j)
                         continue;
+                j->missing = run->next_id <= run->n_missing;
                 j->job.run = look_run;
                 j->job.task.deliver = looked;
                 run->waiting++;
@@ -173,6 +211,8 @@ static void sandbox_settled(SandboxJob *j, int r, const Error *e) {
         Attachment *a = map_get_u64(j->run->manager->attachments, j->id);
 
         finding_settled(j->run, j->index, r, e);
+        if (a && j->what == SANDBOX_MEND)
+                a->unsure = r < 0;
         sandbox_job_free(j);
         if (!a)
                 return;
@@ -207,7 +247,7 @@ void reconcile_repair_sandbox(ReconcileRun *run, size_t index) {
         _cleanup_error_ Error error = ERROR_NULL;
 
         if (!j || list_ops(j, f) < 0) {
-                finding_settled(run, index, a ? -ENOMEM : 0, NULL);
+                finding_settled(run, index, a ? -ENOMEM : FINDING_MOOT, NULL);
                 if (j)
                         sandbox_job_free(j);
                 return;
@@ -216,6 +256,7 @@ void reconcile_repair_sandbox(ReconcileRun *run, size_t index) {
                 int r = error_setf(
                                 &error, ERROR_KERNEL,
                                 "the sandbox has renamed or moved its interface; DEL and ADD it");
+                a->unsure = true; /* looked at again until it is as it was, or gone */
                 finding_settled(run, index, r, &error);
                 sandbox_job_free(j);
                 return;
@@ -325,7 +366,7 @@ void reconcile_repair_missing(ReconcileRun *run, size_t index) {
         SandboxJob *j = a ? sandbox_job_new(run, a, SANDBOX_REWIRE) : NULL;
 
         if (!j) {
-                finding_settled(run, index, a ? -ENOMEM : 0, NULL);
+                finding_settled(run, index, a ? -ENOMEM : FINDING_MOOT, NULL);
                 return;
         }
         j->index = index;

@@ -31,8 +31,10 @@ typedef struct ReconcileWaiter {
 struct Reconciler {
         Manager *manager;
         sd_event_source *timer;
-        uint64_t delay;
-        bool running, again, deep, renew_limits;
+        /* Until the next look: after an event or a repair, and after a repair that failed. Apart, so that
+         * what cannot be repaired does not delay what can. */
+        uint64_t delay, retry_delay;
+        bool running, again, retry, renew_limits;
         List waiters;           /* asked for on demand */
         ReconcileWaiter *asked; /* whom the run is for; NULL: ourselves */
         ReconcileRun run;
@@ -84,6 +86,13 @@ static bool is_repair(FindingKind kind, RepairKind *ret) {
         }
 }
 
+int reconcile_add_inside(ReconcileRun *run, uint64_t id) {
+        if (GREEDY_REALLOC(run->ids, run->ids_allocated, run->n_ids + 1) < 0)
+                return run->findings.error = -ENOMEM;
+        run->ids[run->n_ids++] = id;
+        return 0;
+}
+
 void finding_settled(ReconcileRun *run, size_t index, int r, const Error *e) {
         Finding *f = &run->findings.items[index];
         LogContext ctx = { .sandbox = f->sandbox,
@@ -93,6 +102,11 @@ void finding_settled(ReconcileRun *run, size_t index, int r, const Error *e) {
                            .attachment = f->id };
         RepairKind kind;
 
+        if (r == FINDING_MOOT) {
+                f->moot = true;
+                reconcile_put(run);
+                return;
+        }
         f->repaired = r >= 0;
         if (r < 0 && !f->error)
                 f->error = strdup(e && error_is_set(e) ? error_message(e) : strerror(-r));
@@ -120,7 +134,7 @@ static size_t count_failed(const Findings *f) {
         size_t n = 0;
 
         for (size_t i = 0; i < f->n; i++)
-                n += !f->items[i].repaired;
+                n += !f->items[i].repaired && !f->items[i].moot;
         return n;
 }
 
@@ -130,11 +144,17 @@ static void tell_health(Manager *m, const Findings *f) {
         size_t failed = count_failed(f);
 
         for (size_t i = 0; i < f->n && !text; i++)
-                if (!f->items[i].repaired)
+                if (!f->items[i].repaired && !f->items[i].moot)
                         text = strf("%zu of what differs could not be repaired, such as: %s (%s)",
                                     failed, f->items[i].differences.items[0].sentence,
                                     f->items[i].error ? f->items[i].error : "out of memory");
         manager_set_health(m, HEALTH_RECONCILE, failed > 0 ? text : NULL);
+}
+
+/* Ever more of it while there is something; returns whether there is. */
+static bool patience(bool something, uint64_t *delay) {
+        *delay = something ? MIN_OF(*delay * 2, (uint64_t) DELAY_LAST_USEC) : DELAY_FIRST_USEC;
+        return something;
 }
 
 static void run_end(ReconcileRun *run, int r, const Error *e) {
@@ -142,21 +162,22 @@ static void run_end(ReconcileRun *run, int r, const Error *e) {
         ReconcileWaiter *asked = TAKE_PTR(c->asked);
 
         if (r >= 0 && !run->dry_run) {
+                size_t failed = count_failed(&run->findings);
+
                 tell_health(c->manager, &run->findings);
-                if (run->findings.n == 0)
-                        c->delay = DELAY_FIRST_USEC;
-                else
-                        c->again = true; /* was that all? */
+                c->again |= patience(run->findings.n > failed, &c->delay); /* was that all? */
+                c->retry |= patience(failed > 0, &c->retry_delay);
         } else if (r < 0) {
                 log_warning("reconcile: %s", error_message(e));
-                c->again = true;
+                c->renew_limits |= run->renew_limits;
+                c->retry |= patience(true, &c->retry_delay);
         }
         if (asked) {
                 asked->done(r, e, &run->findings, asked->userdata);
                 free(asked);
         }
         findings_clear(&run->findings);
-        free(run->ids);
+        free(TAKE_PTR(run->ids));
         c->running = false;
         start_next(c);
 }
@@ -247,7 +268,7 @@ static void repair_all(ReconcileRun *run) {
                 run->waiting += n;
                 for (size_t i = 0; i < n; i++)
                         repair(run, i);
-                if (run->renew_limits)
+                if (run->renew_limits && !run->hands_off)
                         renew_limits(run);
                 networks_release_unused(run->manager);
         }
@@ -259,9 +280,10 @@ static void repair_all(ReconcileRun *run) {
 static void tables_compared(int r, const Error *e, Differences *found, void *userdata) {
         ReconcileRun *run = userdata;
 
-        if (r < 0)
+        if (r < 0) {
                 log_warning("reconcile: %s", error_message(e));
-        else if (found->n > 0)
+                run->findings.tables_unseen = strf("the rule tables: %s", error_message(e));
+        } else if (found->n > 0)
                 (void) findings_add(&run->findings, FINDING_TABLES, "nftables", NULL, NULL, NULL,
                                     found);
         repair_all(run);
@@ -278,17 +300,11 @@ static void look_inside(ReconcileRun *run) {
         Attachment *a;
 
         run->next = compare_tables;
-        if (run->deep) {
-                run->ids = new0(uint64_t, map_size(run->manager->attachments) + 1);
-                if (!run->ids) {
-                        run_oom(run);
-                        return;
-                }
-                MAP_FOREACH (a, run->manager->attachments)
-                        if (a->state == ATTACHMENT_UP && !a->lost)
-                                run->ids[run->n_ids++] = a->spec.id;
-                reconcile_look_inside(run);
-        }
+        run->n_missing = run->n_ids;
+        MAP_FOREACH (a, run->manager->attachments)
+                if (a->state == ATTACHMENT_UP && !a->lost && (run->deep || a->unsure))
+                        (void) reconcile_add_inside(run, a->spec.id);
+        reconcile_look_inside(run);
         reconcile_put(run);
 }
 
@@ -344,6 +360,10 @@ static void networks_repaired(ReconcileRun *run) {
 
 static void networks_seen(ReconcileRun *run, const NlDump *d) {
         reconcile_find_networks(run, d);
+        if (run->findings.error < 0) {
+                run_oom(run);
+                return;
+        }
         if (run->dry_run || run->hands_off || run->findings.n == 0) {
                 host_seen(run, d);
                 return;
@@ -374,24 +394,26 @@ static void run_start(Reconciler *c, bool dry_run, bool deep) {
 
 static int on_timer(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
         Reconciler *c = userdata;
-        bool deep = c->deep;
 
         if (c->running) {
                 c->again = true;
                 return 0;
         }
-        c->again = c->deep = false;
-        c->delay = MIN_OF(c->delay * 2, (uint64_t) DELAY_LAST_USEC);
-        run_start(c, false, deep);
+        c->again = c->retry = false;
+        run_start(c, false, false);
         return 0;
 }
 
-static void arm(Reconciler *c) {
+/* The earliest wish counts. */
+static void arm(Reconciler *c, uint64_t delay) {
+        uint64_t usec = now_monotonic() + delay, set = 0;
         int state = SD_EVENT_OFF;
 
-        if (sd_event_source_get_enabled(c->timer, &state) < 0 || state != SD_EVENT_OFF)
+        if (sd_event_source_get_enabled(c->timer, &state) < 0 ||
+            (state != SD_EVENT_OFF &&
+             (sd_event_source_get_time(c->timer, &set) < 0 || set <= usec)))
                 return;
-        (void) sd_event_source_set_time(c->timer, now_monotonic() + c->delay);
+        (void) sd_event_source_set_time(c->timer, usec);
         (void) sd_event_source_set_enabled(c->timer, SD_EVENT_ONESHOT);
 }
 
@@ -400,8 +422,12 @@ static void start_next(Reconciler *c) {
                 c->asked = list_entry(c->waiters.next, ReconcileWaiter, list);
                 list_unlink(&c->asked->list);
                 run_start(c, c->asked->dry_run, true);
-        } else if (c->again)
-                arm(c);
+                return;
+        }
+        if (c->again)
+                arm(c, c->delay);
+        if (c->retry)
+                arm(c, c->retry_delay);
 }
 
 void reconcile_soon(Manager *m) {
@@ -412,12 +438,12 @@ void reconcile_soon(Manager *m) {
         if (c->running)
                 c->again = true;
         else
-                arm(c);
+                arm(c, c->delay);
 }
 
 void reconcile_at_start(Manager *m) {
         m->reconciler->renew_limits = true;
-        run_start(m->reconciler, false, true);
+        run_start(m->reconciler, false, false);
 }
 
 int reconcile_request(Manager *m, bool dry_run, ReconcileDone done, void *userdata) {
@@ -438,7 +464,7 @@ int reconciler_new(Manager *m, Reconciler **ret) {
         if (!c)
                 return -ENOMEM;
         c->manager = m;
-        c->delay = DELAY_FIRST_USEC;
+        c->delay = c->retry_delay = DELAY_FIRST_USEC;
         list_init(&c->waiters);
         int r = sd_event_add_time(m->event, &c->timer, CLOCK_MONOTONIC, 0, 0, on_timer, c);
         if (r >= 0)
@@ -450,16 +476,22 @@ int reconciler_new(Manager *m, Reconciler **ret) {
 }
 
 Reconciler *reconciler_free(Reconciler *c) {
+        _cleanup_error_ Error error = ERROR_NULL;
+
         if (!c)
                 return NULL;
+        int r = error_setf(&error, ERROR_TRY_AGAIN, "netmgrd is ending; try again");
+        if (c->asked)
+                list_append(&c->waiters, &c->asked->list);
         while (!list_is_empty(&c->waiters)) {
                 ReconcileWaiter *w = list_entry(c->waiters.next, ReconcileWaiter, list);
                 list_unlink(&w->list);
+                w->done(r, &error, &c->run.findings, w->userdata);
                 free(w);
         }
         sd_event_source_disable_unref(c->timer);
         findings_clear(&c->run.findings);
-        free(c->asked);
+        free(c->run.ids);
         free(c);
         return NULL;
 }

@@ -6,12 +6,14 @@
  * that touched something of ours, after an operation that failed half way, and on demand.
  *
  *   look     one dump of the host's netns, compared with the plan of every attachment that no operation
- *            works on; deep: every sandbox from within; then the elements of the rule tables
+ *            works on; on demand (deep) every sandbox from within, too, and the elements of the rule tables
  *   repair   networks, then attachments, then the rule tables in one transaction
  *
  * Attachments are marked busy while they are repaired, so that DEL and ADD wait for their turn. Whether
- * a sandbox that lost an interface is dead is not decided here (netns-watch.h). Nothing survives a crash:
- * the next start looks at everything.
+ * a sandbox that lost an interface is dead is not decided here (netns-watch.h). What a sandbox does with
+ * its own namespace is its own business until somebody asks: by itself a run looks only into those whose
+ * interface was left unfinished by a crash or could not be repaired. Nothing survives a crash: the next
+ * start looks at everything on the host.
  */
 
 #include "core/findings.h"
@@ -20,13 +22,13 @@
 typedef struct Reconciler Reconciler;
 
 int reconciler_new(Manager *m, Reconciler **ret);
-Reconciler *reconciler_free(Reconciler *c); /* accepts NULL; who waits is not told */
+Reconciler *reconciler_free(Reconciler *c); /* accepts NULL; who waits is told that we end */
 DEFINE_CLEANUP(Reconciler *, reconciler_free)
 
 /* Something of ours changed or failed: looks at the host's side soon, and again, ever more patiently, as
  * long as there is something to repair. Costs nothing when called often. */
 void reconcile_soon(Manager *m);
-/* What the ledger says may be ahead of the kernel: deep, and limits by tc are set again. */
+/* What the ledger says may be ahead of the kernel: limits by tc are set again, too. */
 void reconcile_at_start(Manager *m);
 
 /* The findings end with the call; e is filled when r < 0. */

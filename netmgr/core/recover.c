@@ -111,6 +111,7 @@ static int compare_links(Manager *m, Error *e) {
         _cleanup_(map_freep) Map *present = map_new();
         NlDump d = { 0 };
         Attachment *a;
+        NlLink link;
         uint64_t id;
 
         if (!present)
@@ -129,7 +130,8 @@ static int compare_links(Manager *m, Error *e) {
         }
         kernel_dump_clear(&d);
         MAP_FOREACH (a, m->host_ends)
-                a->lost = !map_get_str(present, a->spec.host_ifname);
+                a->lost = !map_get_str(present, a->spec.host_ifname) &&
+                          kernel_get_link(m->nl, a->spec.host_ifname, &link) == -ENODEV;
         return 0;
 }
 

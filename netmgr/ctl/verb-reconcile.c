@@ -15,6 +15,11 @@ static char *clean(json_object *o, const char *key) {
         return cell ? text_escape(cell, strlen(cell)) : NULL;
 }
 
+static char *text_of(json_object *string) {
+        const char *s = json_object_get_string(string);
+        return s ? text_escape(s, strlen(s)) : NULL;
+}
+
 /* "web-1/eth0: route 10.97.0.2/32 is missing in the host's netns: repaired" */
 static int print_sentences(json_object *o, bool dry_run) {
         _cleanup_free_ char *sandbox = clean(o, "Sandbox"), *ifname = clean(o, "Interface"),
@@ -26,8 +31,7 @@ static int print_sentences(json_object *o, bool dry_run) {
         if (!sandbox || !ifname || !network || !object || !remedy || !error)
                 return -ENOMEM;
         for (size_t i = 0; i < json_object_array_length(list); i++) {
-                const char *said = json_object_get_string(json_object_array_get_idx(list, i));
-                _cleanup_free_ char *sentence = said ? text_escape(said, strlen(said)) : NULL;
+                _cleanup_free_ char *sentence = text_of(json_object_array_get_idx(list, i));
 
                 if (!sentence)
                         return -ENOMEM;
@@ -70,7 +74,17 @@ int verb_reconcile(Ctl *ctl, _unused_ char **args, sd_bus_error *e) {
                 if (json_object_is_type(json_get(o, "Differences"), json_type_array))
                         r = print_sentences(o, dry_run);
         }
-        if (n == 0 && ctl->output.legend)
+        json_object *unseen = json_get(root, "NotLookedAt");
+        size_t n_unseen = json_object_is_type(unseen, json_type_array)
+                                          ? json_object_array_length(unseen)
+                                          : 0;
+        for (size_t i = 0; i < n_unseen && r >= 0; i++) {
+                _cleanup_free_ char *sentence = text_of(json_object_array_get_idx(unseen, i));
+                if (!sentence)
+                        return -ENOMEM;
+                printf("could not look at %s\n", sentence);
+        }
+        if (n + n_unseen == 0 && ctl->output.legend)
                 printf("Everything is as the ledger says.\n");
         return r;
 }

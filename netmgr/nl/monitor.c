@@ -59,8 +59,10 @@ static void handle(NlMonitor *m, struct nlmsghdr *h) {
                 break;
         case RTM_DELNEIGH:
                 if (nlmsg_valid_hdr(h, sizeof(struct ndmsg)))
-                        ifindex = (uint32_t) ((struct ndmsg *) nlmsg_data(h))->ndm_ifindex;
-                break;
+                        m->callbacks.neigh_deleted(
+                                        (uint32_t) ((struct ndmsg *) nlmsg_data(h))->ndm_ifindex,
+                                        m->userdata);
+                return;
         case RTM_DELROUTE:
                 if (nlmsg_parse(h, sizeof(struct rtmsg), tb, RTA_MAX, NULL) >= 0 && tb[RTA_OIF])
                         ifindex = nla_get_u32(tb[RTA_OIF]);
@@ -110,26 +112,30 @@ static int attach_filter(int fd) {
                 FLAGS = PAYLOAD + offsetof(struct ifinfomsg, ifi_flags),
                 CHANGE = PAYLOAD + offsetof(struct ifinfomsg, ifi_change),
                 PROTOCOL = PAYLOAD + offsetof(struct rtmsg, rtm_protocol),
+                FAMILY = PAYLOAD + offsetof(struct ndmsg, ndm_family),
         };
         /* Loads are big-endian, what they load is native. Jumps count from the next instruction. */
         struct sock_filter code[] = {
                 [0] = BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_type)),
-                [1] = BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELLINK), 12, 0),
-                [2] = BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELADDR), 11, 0),
-                [3] = BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELNEIGH), 10, 0),
+                [1] = BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELLINK), 14, 0),
+                [2] = BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELADDR), 13, 0),
+                [3] = BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELNEIGH), 9, 0),
                 [4] = BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELROUTE), 6, 0),
-                [5] = BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWLINK), 0, 7),
+                [5] = BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWLINK), 0, 9),
                 /* set down, and not just made: then everything has changed */
                 [6] = BPF_STMT(BPF_LD | BPF_W | BPF_ABS, CHANGE),
-                [7] = BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, UINT32_MAX, 5, 0),
-                [8] = BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, htonl(IFF_UP), 0, 4),
+                [7] = BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, UINT32_MAX, 7, 0),
+                [8] = BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, htonl(IFF_UP), 0, 6),
                 [9] = BPF_STMT(BPF_LD | BPF_W | BPF_ABS, FLAGS),
-                [10] = BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, htonl(IFF_UP), 2, 3),
+                [10] = BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, htonl(IFF_UP), 4, 5),
                 /* ours are static; the kernel's own go with every link */
                 [11] = BPF_STMT(BPF_LD | BPF_B | BPF_ABS, PROTOCOL),
-                [12] = BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, RTPROT_STATIC, 1, 0),
-                [13] = BPF_STMT(BPF_RET | BPF_K, 0),
-                [14] = BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+                [12] = BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, RTPROT_STATIC, 3, 2),
+                /* what a bridge has learnt ages with every sandbox that is silent */
+                [13] = BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FAMILY),
+                [14] = BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_BRIDGE, 0, 1),
+                [15] = BPF_STMT(BPF_RET | BPF_K, 0),
+                [16] = BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
         };
         struct sock_fprog program = { .len = ELEMENTSOF(code), .filter = code };
 

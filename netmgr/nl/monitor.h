@@ -16,7 +16,9 @@ typedef struct NlMonitor NlMonitor;
 
 typedef struct NlMonitorCallbacks {
         void (*link_deleted)(uint32_t ifindex, const char *name, void *userdata);
-        /* An address, a route or a neighbour entry of the link is gone, or it is down, or no port any more. */
+        /* A neighbour entry, ours or one that the kernel had found out and forgets again. */
+        void (*neigh_deleted)(uint32_t ifindex, void *userdata);
+        /* An address or a route of the link is gone, or it is down, or no port any more. */
         void (*link_stripped)(uint32_t ifindex, void *userdata);
         void (*lost)(void *userdata);
 } NlMonitorCallbacks;

@@ -553,7 +553,7 @@ typedef struct Seen {
         uint32_t deleted[4];
         size_t n;
         uint32_t watched; /* whose stripping is counted */
-        unsigned n_stripped;
+        unsigned n_stripped, n_neighs;
         sd_event *event;
 } Seen;
 
@@ -571,6 +571,11 @@ static void on_stripped(uint32_t ifindex, void *userdata) {
         s->n_stripped += ifindex == s->watched;
 }
 
+static void on_neigh(uint32_t ifindex, void *userdata) {
+        Seen *s = userdata;
+        s->n_neighs += ifindex == s->watched;
+}
+
 static void on_lost(void *userdata) {
         EXPECT(false);
 }
@@ -578,6 +583,7 @@ static void on_lost(void *userdata) {
 static void scenario_monitor(World *w) {
         const NlMonitorCallbacks callbacks = { .link_deleted = on_deleted,
                                                .link_stripped = on_stripped,
+                                               .neigh_deleted = on_neigh,
                                                .lost = on_lost };
         Seen seen = { .n = 0 };
         NlMonitor *m;
@@ -590,6 +596,16 @@ static void scenario_monitor(World *w) {
         port.veth.master_ifindex = bridge_ifindex;
         EXPECT_INT(apply_one(w->host, port), 0);
         uint32_t port_ifindex = link_of(w->host, "nmg1").ifindex;
+        /* What the bridge has learnt and forgets concerns nobody; and in what it told nothing is below. */
+        seen.watched = port_ifindex;
+        EXPECT(system("bridge fdb add 02:00:00:00:00:99 dev nmg1 master static && "
+                      "bridge fdb del 02:00:00:00:00:99 dev nmg1 master && "
+                      "ip neigh add 10.9.9.9 lladdr 02:00:00:00:00:99 dev nmg1 nud permanent && "
+                      "ip neigh del 10.9.9.9 dev nmg1") == 0);
+        while (sd_event_run(seen.event, 0) > 0)
+                ;
+        EXPECT_INT(seen.n_stripped, 0);
+        EXPECT_INT(seen.n_neighs, 1);
         /* Leaving the bridge is not the end of the link. What appears is not told; setting it down is. */
         seen.watched = port_ifindex;
         NlOp up = set("nmg1", NL_LINK_UP), down = up;
