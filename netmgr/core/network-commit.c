@@ -74,6 +74,7 @@ typedef struct NetworkCommit {
         Manager *manager;
         NetworkRow row; /* owned copy; only the name when it is a deletion */
         bool remove, forget_cursors;
+        bool is_first; /* there was no row before */
         NetworkStored stored;
         void *userdata;
         PolicyNetwork **policies; /* owned: this one and those whose `allow` names it */
@@ -136,8 +137,10 @@ static void network_commit_delivered(Task *task) {
         Network *n = network_find(nc->manager, nc->row.name);
 
         manager_set_commit_health(nc->manager, &nc->commit);
-        if (n && !nc->remove && !nc->commit.written)
+        if (n && !nc->remove && !nc->commit.written) {
                 n->stored = false;
+                n->has_row &= !nc->is_first;
+        }
         if (n && nc->remove)
                 network_unstored(n, nc->commit.written ? 0 : task->r, &task->error);
         if (nc->stored)
@@ -187,7 +190,8 @@ int network_store(Network *n, NetworkStored stored, void *userdata) {
         }
         nc->stored = stored;
         nc->userdata = userdata;
-        n->stored = true;
+        nc->is_first = !n->has_row;
+        n->stored = n->has_row = true;
         committer_submit(n->manager->committer, &nc->commit);
         return 0;
 }

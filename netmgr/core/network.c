@@ -286,7 +286,7 @@ static void drop_finish(Network *n, int r, const Error *e) {
 
 void network_unstored(Network *n, int r, const Error *e) {
         if (r < 0)
-                n->stored = true;
+                n->has_row = true;
         if (n->state == NETWORK_REMOVING)
                 drop_finish(n, r, e);
 }
@@ -297,12 +297,12 @@ static void network_drop(Network *n) {
         uint32_t group = n->group;
 
         n->state = NETWORK_REMOVING;
-        if (!n->stored) {
+        if (!n->has_row) {
                 drop_finish(n, 0, NULL);
                 return;
         }
         n->group = 0; /* what others allow is no longer this one */
-        n->stored = false;
+        n->stored = n->has_row = false;
         /* Round robin goes on where it stood when an inline network comes again. */
         int r = network_unstore(n->manager, n->name, n->source != NETWORK_CONFIG);
         n->group = group;
@@ -396,7 +396,7 @@ int network_remove(Manager *m, const char *name, NetworkStored dropped, void *us
 void network_discard(Network *n) {
         n->gone = true;
         /* Without a row and a bridge there is nothing to wait for. */
-        if (!n->stored && !n->bridge_created && !is_wanted(n) && n->state == NETWORK_IDLE)
+        if (!n->has_row && !n->bridge_created && !is_wanted(n) && n->state == NETWORK_IDLE)
                 network_drop(n);
         else
                 network_release_if_unused(n);
@@ -489,7 +489,7 @@ int network_load(Manager *m, const NetworkRow *row, Error *e) {
         n->group = row->group;
         if (n->conf->kind != NET_KIND_LOOPBACK)
                 derive_group(n); /* a row of an older schema has none */
-        n->stored = true;
+        n->stored = n->has_row = true;
         return 0;
 }
 

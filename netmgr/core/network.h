@@ -55,7 +55,8 @@ struct Network {
         InAddr node4, node6; /* preferred source towards sandboxes, as found while READY */
 
         uint32_t group;        /* link group of its interfaces; in the row */
-        bool stored;           /* its row is in the ledger */
+        bool stored;           /* its row is in the ledger, as it is now */
+        bool has_row;          /* it, or an earlier configuration: a removal has to delete it */
         NetworkStored dropped; /* who asked for the removal hears of its end; or NULL */
         void *dropped_userdata;
         bool gone; /* removed while attachments last: an inline successor may replace it */

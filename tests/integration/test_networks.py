@@ -259,3 +259,14 @@ def test_bridge_of_a_named_network(host):
     drop(host, "blue")
     host.manager("Reload")
     settle(lambda: host.link("nmb-blue") is None, "the bridge goes with the network")
+
+
+def test_row_of_a_network_whose_new_configuration_never_came_into_use(host):
+    """The configuration that the last ADD brought is not in the ledger; the earlier one's row goes all the same."""
+    a = host.add(routed("net1", "10.97.0.0/24"))
+    pod = host.pod()
+    pod.run(["ip", "link", "add", "eth0", "type", "dummy"])
+    host.try_add(routed("net1", "10.98.0.0/24"), pod)[0].expect_error(100, "eth0")
+    a.delete().expect_ok()
+    settle(lambda: host.ledger()["network"] == [], "the row is gone")
+    host.assert_nothing_left()
