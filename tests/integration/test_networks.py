@@ -265,7 +265,7 @@ def test_row_of_a_network_whose_new_configuration_never_came_into_use(host):
     """The configuration that the last ADD brought is not in the ledger; the earlier one's row goes all the same."""
     a = host.add(routed("net1", "10.97.0.0/24"))
     pod = host.pod()
-    pod.run(["ip", "link", "add", "eth0", "type", "dummy"])
+    pod.run(["ip", "link", "add", "eth0", "type", "veth", "peer", "name", "eth1"])
     host.try_add(routed("net1", "10.98.0.0/24"), pod)[0].expect_error(100, "eth0")
     a.delete().expect_ok()
     settle(lambda: host.ledger()["network"] == [], "the row is gone")
