@@ -9,6 +9,7 @@
 
 #include "base/log-ids.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "core/audit.h"
 #include "core/enforce.h"
 #include "policy/foreign.h"
@@ -16,6 +17,8 @@
 
 /* A reload of a firewall is many transactions. */
 #define FOREIGN_DELAY_USEC 500000U
+/* Until a rebuild that failed is tried again, unless a commit has done it by then. */
+#define REPAIR_RETRY_USEC 1000000U
 
 /* ---- node addresses --------------------------------------------------------------------------- */
 
@@ -163,11 +166,25 @@ static int repair_enforce(Commit *c _unused_, Firewall *f) {
         return 0;
 }
 
+static void repair(Manager *m, uint32_t pid, const char *program);
+
+static void repair_ended(Manager *m, const RepairCommit *rc, int r) {
+        m->repairing = false;
+        if (m->repair_again)
+                repair(m, rc->pid, rc->program);
+        else if (r < 0)
+                timer_start(m->event, m->repair_timer, REPAIR_RETRY_USEC);
+}
+
+static int on_repair_timer(sd_event_source *source _unused_, uint64_t usec _unused_,
+                           void *userdata) {
+        repair(userdata, 0, "somebody");
+        return 0;
+}
+
 static void repaired(Task *task) {
         RepairCommit *rc = (RepairCommit *) task;
 
-        if (!rc->done)
-                rc->manager->repairing = false;
         manager_set_commit_health(rc->manager, &rc->commit);
         if (task->r >= 0 && rc->program[0]) {
                 log_event(LOG_NOTICE, LOG_ID_TABLES_REBUILT,
@@ -178,6 +195,8 @@ static void repaired(Task *task) {
         }
         if (rc->done)
                 rc->done(task->r, &task->error, rc->userdata);
+        else
+                repair_ended(rc->manager, rc, task->r);
         error_clear(&task->error);
         free(rc);
 }
@@ -192,10 +211,18 @@ static void repair_commit(RepairCommit *rc, Manager *m) {
 }
 
 static void repair(Manager *m, uint32_t pid, const char *program) {
+        _cleanup_free_ char *text = strf("%s changed the rule tables; building them anew", program);
         RepairCommit *rc = m->repairing ? NULL : new0(RepairCommit, 1);
 
-        if (!rc)
-                return; /* one is under way; what changes meanwhile is told again */
+        /* The one that is under way may have been through before this change. */
+        m->repair_again = m->repairing;
+        if (m->repairing)
+                return;
+        if (!rc) {
+                timer_start(m->event, m->repair_timer, REPAIR_RETRY_USEC);
+                return;
+        }
+        manager_set_health(m, HEALTH_FIREWALL, text ? text : "the rule tables were changed");
         m->repairing = true;
         rc->pid = pid;
         snprintf(rc->program, sizeof(rc->program), "%s", program);
@@ -342,6 +369,8 @@ int manager_watch_firewalls(Manager *m, Error *e) {
 
         int r = timer_new(m->event, &m->foreign_timer, on_foreign_timer, m);
         if (r >= 0)
+                r = timer_new(m->event, &m->repair_timer, on_repair_timer, m);
+        if (r >= 0)
                 r = nft_monitor_new(m->event, m->firewall_port_id, &callbacks, m, &m->nft_monitor);
         if (r < 0)
                 return error_set_errnof(e, ERROR_KERNEL, r, "watching nftables");
@@ -352,6 +381,7 @@ int manager_watch_firewalls(Manager *m, Error *e) {
 void manager_unwatch_firewalls(Manager *m) {
         m->nft_monitor = nft_monitor_free(m->nft_monitor);
         m->foreign_timer = sd_event_source_disable_unref(m->foreign_timer);
+        m->repair_timer = sd_event_source_disable_unref(m->repair_timer);
 }
 
 /* ---- features --------------------------------------------------------------------------------- */

@@ -86,7 +86,9 @@ struct Manager {
         NlTcFeatures tc_features;
         struct NftMonitor *nft_monitor;
         sd_event_source *foreign_timer; /* one look at others' chains for a burst of changes */
+        sd_event_source *repair_timer; /* a rebuild of the rule tables that failed is tried again */
         bool foreign_looking, repairing, stopping;
+        bool repair_again;         /* touched once more while they are rebuilt */
         uint32_t firewall_port_id; /* of the socket that owns the rule tables */
         char **features; /* owned, NULL-terminated: what this kernel and this build can do */
         struct PortTable *ports;

@@ -144,6 +144,16 @@ def test_flushed_tables_are_built_anew(host, two, flush):
     assert re.search(r"nft \(pid \d+\) changed the rule tables", host.netmgrd.text())
 
 
+@pytest.mark.host(conf="[Host]\nNodeAddress=192.0.2.1\n[Nftables]\nOwner=no\n")
+def test_flushes_in_a_row(host, two):
+    """One that comes while the tables are being rebuilt is not forgotten."""
+    before = look(host)["nftables"]
+    for _ in range(5):
+        host.run(["sh", "-c", "for i in $(seq 60); do nft flush ruleset; done"])
+        settle(lambda: look(host)["nftables"] == before, "the tables are back")
+    settle(lambda: host.ctl_json("status")["Health"] == "ok", "health is well again")
+
+
 OWNED, PLAIN = ({"conf": f"[Host]\nNodeAddress=192.0.2.1\n[Nftables]\nOwner={owner}\n"} for owner in ("yes", "no"))
 
 
