@@ -16,7 +16,7 @@ import pytest
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "lib"))
-pytest.register_assert_rewrite("netmgr_host")
+pytest.register_assert_rewrite("netmgr_host", "host_daemon", "host_pods")
 import netmgr_host  # noqa: E402
 
 

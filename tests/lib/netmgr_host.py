@@ -14,28 +14,24 @@ the tests believe comes from other programs (ip, nft, ss, conntrack, busctl, sql
 
 Every wait is on a condition, with LIMIT seconds as the end of patience; none measures speed.
 """
-import collections
 import concurrent.futures
 import contextlib
-import dataclasses
 import glob
 import ipaddress
 import itertools
 import json
 import os
 import re
-import select
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import tempfile
-import time
 
-LIB = os.path.dirname(os.path.realpath(__file__))
+from host_daemon import LIB, LIMIT, Daemon, settle
+from host_pods import Attachment, Pod, Reply
+
 TOP = os.path.realpath(os.path.join(LIB, "..", ".."))
-LIMIT = 30.0
 
 BUS = "org.netmgr1"
 ROOT = "/org/netmgr1"
@@ -47,18 +43,6 @@ VERSIONS = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"]
 
 def build_dir():
     return os.path.realpath(os.environ.get("NETMGR_BUILD_DIR") or os.path.join(TOP, "build"))
-
-
-def settle(condition, what, limit=LIMIT):
-    """Returns condition() as soon as it is true. The pause between two looks is only politeness."""
-    end = time.monotonic() + limit
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {limit:g} s: {what() if callable(what) else what}")
-        time.sleep(0.01)
 
 
 # --- configurations ------------------------------------------------------------------------------
@@ -88,279 +72,6 @@ def routed(name="net1", *subnets, **keys):
 def bridge(name="br1", *subnets, **keys):
     keys.setdefault("isGateway", True)
     return netconf(name, *(subnets or ("10.97.1.0/24",)), kind="bridge", **keys)
-
-
-# --- what the plugin said ------------------------------------------------------------------------
-
-@dataclasses.dataclass
-class Reply:
-    verb: str
-    status: int
-    stdout: str
-    stderr: str
-
-    @property
-    def json(self):
-        try:
-            return json.loads(self.stdout)
-        except ValueError:
-            raise AssertionError(f"{self.verb}: stdout is not one JSON value: {self}") from None
-
-    @property
-    def ok(self):
-        return self.status == 0
-
-    @property
-    def code(self):
-        """The CNI error code; 0 for success."""
-        return 0 if self.ok else self.json["code"]
-
-    @property
-    def sentence(self):
-        error = self.json
-        return error["msg"] + (": " + error["details"] if error.get("details") else "")
-
-    def expect_ok(self):
-        assert self.ok, f"{self.verb} failed ({self.status}): {self.stdout}{self.stderr}"
-        return self
-
-    def expect_error(self, code, *words):
-        """Failure with this code, in the form of the specification, whose sentence has the words."""
-        assert not self.ok, f"{self.verb} should have failed with code {code}, but said: {self.stdout}"
-        error = self.json
-        assert isinstance(error.get("msg"), str) and error["msg"].strip(), error
-        assert set(error) <= {"cniVersion", "code", "msg", "details"}, error
-        codes = code if isinstance(code, (tuple, list, set)) else (code,)
-        assert error["code"] in codes, f"{self.verb}: code {error['code']}, expected {code}: {error}"
-        for word in words:
-            assert str(word).lower() in self.sentence.lower(), f"{word!r} is not named in: {self.sentence!r}"
-        return self
-
-
-class Pod:
-    """A named network namespace, as a runtime would make it."""
-
-    def __init__(self, host, name):
-        self.host, self.name = host, name
-        self.path = f"/run/netns/{name}"
-        self.exists = True
-        self.forgotten = False
-
-    @property
-    def outside(self):
-        """The namespace's file as seen from the test's own mount namespace."""
-        return f"/proc/{self.host.holder.pid}/root{self.path}"
-
-    def run(self, argv, **keys):
-        return self.host.run(argv, netns=self, **keys)
-
-    def ip(self, *argv):
-        return json.loads(self.run(["ip", "-j", *argv]).stdout or "[]")
-
-    def link(self, ifname):
-        found = [x for x in self.ip("-d", "link", "show") if x["ifname"] == ifname]
-        return found[0] if found else None
-
-    def addresses(self, ifname="eth0"):
-        """{"10.97.0.2/32", ...} without link-local ones"""
-        return {f"{a['local']}/{a['prefixlen']}" for x in self.ip("addr", "show") if x["ifname"] == ifname
-                for a in x["addr_info"] if a["scope"] != "link"}
-
-    def routes(self, family):
-        """{(dst, gateway or None)} of the main table, device eth*"""
-        return {(r["dst"], r.get("gateway")) for r in self.ip(f"-{family}", "route", "show")
-                if r.get("dev", "").startswith("eth") and not r["dst"].startswith(("fe80", "ff00", "multicast"))}
-
-    def wait_ping(self, address):
-        """One echo comes back; repeated while it does not (a neighbour may need to be found)."""
-        self.host.wait_ping(address, self)
-
-    def delete(self):
-        if self.exists:
-            self.host.run(["ip", "netns", "delete", self.name])
-            self.exists = False
-
-
-class Attachment:
-    """What a runtime knows about one successful ADD."""
-
-    def __init__(self, host, conf, pod, cid, ifname, args, plugin, reply):
-        self.host, self.conf, self.pod, self.cid, self.ifname = host, conf, pod, cid, ifname
-        self.args, self.plugin, self.reply = args, plugin, reply
-        self.live = True
-
-    @property
-    def result(self):
-        return self.reply.json
-
-    @property
-    def ips(self):
-        """Plain addresses, in the result's order."""
-        return [a.split("/")[0] for a in self.cidrs]
-
-    @property
-    def cidrs(self):
-        r = self.result
-        if "ips" in r:
-            return [i["address"] for i in r["ips"]]
-        return [r[k]["ip"] for k in ("ip4", "ip6") if k in r]
-
-    @property
-    def host_ifname(self):
-        return [i["name"] for i in self.result["interfaces"]
-                if not i.get("sandbox") and i["name"].startswith("nmg")][0]
-
-    def _again(self, verb, prev=True, **keys):
-        conf = dict(self.conf)
-        if prev:
-            conf["prevResult"] = self.result
-        conf.update(keys.pop("conf", {}))
-        keys.setdefault("netns", self.pod.path)
-        keys.setdefault("args", self.args)
-        return self.host.cni(verb, conf, self.cid, self.ifname, plugin=self.plugin, **keys)
-
-    def check(self, **keys):
-        return self._again("CHECK", **keys)
-
-    def delete(self, **keys):
-        reply = self._again("DEL", **keys)
-        if reply.ok:
-            self.live = False
-        return reply
-
-
-class Daemon:
-    """One child process that runs inside the host."""
-
-    def __init__(self, host, name, argv=None):
-        """argv: what to run instead of tests/lib/part NAME"""
-        self.host, self.name = host, name
-        self.log = f"{host.dir}/log/{name}.log"
-        self.argv = argv or [f"{LIB}/part", name]
-        self.process = None
-        self.options = []
-        self.env = {}
-        self.ready_fd = None
-
-    @property
-    def pid(self):
-        return self.process.pid
-
-    @property
-    def running(self):
-        return self.process is not None and self.process.poll() is None
-
-    def launch(self):
-        """Starts without waiting; finish with await_ready()."""
-        assert not self.running, f"{self.name} already runs"
-        env = {**self.host.env, **self.env}
-        keys = {}
-        options = list(self.options)
-        if self.name == "dbus":
-            # dbus-daemon tells its address when it listens
-            self.ready_fd, inner = os.pipe()
-            options.append(f"--print-address={inner}")
-            keys["pass_fds"] = [inner]
-        elif self.name != "polkitd":
-            path = f"{self.host.dir}/notify.{self.name}"
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
-            sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-            sock.bind(path)
-            os.chmod(path, 0o666)
-            env["NOTIFY_SOCKET"] = path
-            self.ready_fd = sock.detach()
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(
-                self.host.enter() + [*self.argv, *options],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, **keys)
-        if self.name == "dbus":
-            os.close(inner)
-
-    def await_ready(self):
-        if self.name == "polkitd":
-            settle(lambda: self.host.name_has_owner("org.freedesktop.PolicyKit1") or self._must_run(),
-                   "polkitd takes its name on the bus")
-            return
-        pidfd = os.pidfd_open(self.process.pid)
-        try:
-            poll = select.poll()
-            poll.register(self.ready_fd, select.POLLIN)
-            poll.register(pidfd, select.POLLIN)
-            while True:
-                events = [fd for fd, _ in poll.poll(LIMIT * 1000)]
-                if self.ready_fd in events:
-                    data = os.read(self.ready_fd, 65536)
-                    if (data and self.name == "dbus") or b"READY=1" in data.split(b"\n"):
-                        return
-                    if data:
-                        continue
-                raise AssertionError(f"{self.name} {'ended while starting' if events else 'is not ready'}\n"
-                                     + self.host.logs())
-        finally:
-            os.close(pidfd)
-            os.close(self.ready_fd)
-            self.ready_fd = None
-
-    def _must_run(self):
-        if not self.running:
-            raise AssertionError(f"{self.name} ended with {self.process.returncode}\n" + self.host.logs())
-        return False
-
-    def start(self):
-        self.launch()
-        self.await_ready()
-        return self
-
-    def stop(self, sig=signal.SIGTERM):
-        """Ends it and returns its status (negative: the signal that ended it)."""
-        if not self.running:
-            return self.process.returncode if self.process else 0
-        self.process.send_signal(sig)
-        try:
-            return self.process.wait(LIMIT)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            raise AssertionError(f"{self.name} did not end on signal {sig}\n" + self.host.logs()) from None
-
-    def kill(self):
-        return self.stop(signal.SIGKILL)
-
-    def restart(self, sig=signal.SIGTERM):
-        self.stop(sig)
-        return self.start()
-
-    def status(self):
-        """/proc/PID/status as a dictionary of strings"""
-        with open(f"/proc/{self.pid}/status") as f:
-            return dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
-
-    def fds(self):
-        """How many descriptors of which sort it has. Files of the ledger count as one name."""
-        found = collections.Counter()
-        for fd in os.listdir(f"/proc/{self.pid}/fd"):
-            with contextlib.suppress(FileNotFoundError):
-                target = os.readlink(f"/proc/{self.pid}/fd/{fd}")
-                found[re.sub(r":\[\d+\]$", "", target)] += 1
-        return found
-
-    def netns_fds(self):
-        """Descriptors of network namespaces other than the process's own."""
-        own = os.stat(f"/proc/{self.pid}/ns/net").st_ino
-        found = []
-        for fd in os.listdir(f"/proc/{self.pid}/fd"):
-            with contextlib.suppress(FileNotFoundError):
-                target = f"/proc/{self.pid}/fd/{fd}"
-                if os.readlink(target).startswith("net") and os.stat(target).st_ino != own:
-                    found.append(fd)
-        return found
-
-    def text(self):
-        with contextlib.suppress(FileNotFoundError):
-            with open(self.log, errors="replace") as f:
-                return f.read()
-        return ""
 
 
 class Host:
