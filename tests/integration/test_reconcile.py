@@ -142,6 +142,7 @@ def test_flushed_tables_are_built_anew(host, two, flush):
     settle(lambda: host.ctl_json("status")["Health"] == "ok", "health is well again")
     assert differences(host) == []
     assert re.search(r"nft \(pid \d+\) changed the rule tables", host.netmgrd.text())
+    assert "degraded: nft changed the rule tables" in host.netmgrd.text()
 
 
 @pytest.mark.host(conf="[Host]\nNodeAddress=192.0.2.1\n[Nftables]\nOwner=no\n")
