@@ -178,7 +178,9 @@ static bool follows(const PortRow *first, const PortRow *p, unsigned distance) {
 
 /* "-9" of the range's last port, or nothing. */
 static const char *to_last(unsigned first, unsigned distance, char buf[static 8]) {
-        snprintf(buf, 8, distance ? "-%u" : "", (first + distance) & 0xffffU);
+        buf[0] = '\0';
+        if (distance > 0)
+                snprintf(buf, 8, "-%u", (first + distance) & 0xffffU);
         return buf;
 }
 
