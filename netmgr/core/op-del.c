@@ -200,6 +200,8 @@ static void releasing_written(Task *task) {
         rel->reaping = true;
         rel->reap.task.deliver = reap_delivered;
         snprintf(rel->reap.name, sizeof(rel->reap.name), "%s", a->spec.host_ifname);
+        rel->reap.ifindex = a->host_ifindex;
+        rel->reap.mac = a->spec.host_mac;
         reaper_submit(rel->manager->reaper, &rel->reap);
 }
 

@@ -4,6 +4,7 @@
 
 #include "core/reaper.h"
 
+#include <net/if.h>
 #include <stdio.h>
 
 #include "base/fd.h"
@@ -24,12 +25,30 @@ struct Reaper {
         ReaperThread thread[REAPERS];
 };
 
-static int delete_one(NlSocket *host, const char *name) {
+static int delete_link(NlSocket *host, const char *name) {
         NlOp op = { .type = NL_LINK_DEL, .what = "delete the link" };
 
         snprintf(op.link.name, sizeof(op.link.name), "%s", name);
-        int r = kernel_apply(host, &op, 1, &(NlApplied) { 0 });
+        return kernel_apply(host, &op, 1, &(NlApplied) { 0 });
+}
+
+/* Numbers are used again: only with the MAC that we gave it, it is ours. */
+static int delete_renamed(NlSocket *host, const Reap *reap) {
+        char name[IF_NAMESIZE];
+        NlLink link;
+
+        if (reap->ifindex == 0 || !if_indextoname(reap->ifindex, name) ||
+            kernel_get_link(host, name, &link) < 0 || !streq(link.kind, "veth") ||
+            memcmp(&link.mac, &reap->mac, sizeof(link.mac)) != 0)
+                return 0;
+        int r = delete_link(host, name);
         return r == -ENODEV ? 0 : r;
+}
+
+static int delete_one(NlSocket *host, const Reap *reap) {
+        int r = delete_link(host, reap->name);
+
+        return r == -ENODEV ? delete_renamed(host, reap) : r;
 }
 
 static void collect(NlOp *op, const char *name, uint32_t group) {
@@ -43,7 +62,7 @@ static void collect(NlOp *op, const char *name, uint32_t group) {
 static int delete_if_there(NlSocket *host, const char *name) {
         NlLink link;
 
-        return kernel_get_link(host, name, &link) == -ENODEV ? 0 : delete_one(host, name);
+        return kernel_get_link(host, name, &link) == -ENODEV ? -ENODEV : delete_link(host, name);
 }
 
 /*
@@ -68,8 +87,10 @@ static void delete_group(ReaperThread *t, List *batch, size_t n) {
         for (List *p = batch->next; p != batch && !sure; p = p->next) {
                 Reap *reap = (Reap *) list_entry(p, Task, list);
                 reap->task.r = delete_if_there(t->host, reap->name);
+                if (reap->task.r == -ENODEV)
+                        reap->task.r = delete_renamed(t->host, reap);
                 r = reap->ifb[0] ? delete_if_there(t->host, reap->ifb) : 0;
-                if (reap->task.r >= 0)
+                if (reap->task.r >= 0 && r != -ENODEV)
                         reap->task.r = r;
         }
 }
@@ -83,7 +104,7 @@ static void *reaper_main(void *arg) {
                 Reap *first = (Reap *) list_entry(batch.next, Task, list);
 
                 if (n == 1 && !first->ifb[0])
-                        first->task.r = delete_one(t->host, first->name);
+                        first->task.r = delete_one(t->host, first);
                 else
                         delete_group(t, &batch, n);
 

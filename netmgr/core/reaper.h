@@ -15,7 +15,9 @@
 typedef struct Reap {
         Task task; /* r: 0 gone (ENODEV is 0), else the kernel's error */
         char name[16];
-        char ifb[16]; /* goes with it; "": none */
+        char ifb[16];     /* goes with it; "": none */
+        uint32_t ifindex; /* with mac: finds it when somebody has renamed it; 0: by its name only */
+        MacAddr mac;
 } Reap;
 
 typedef struct Reaper Reaper;

@@ -392,3 +392,13 @@ def test_a_thousand_crash_looping_sandboxes(host, how, width):
             pod.exists = False
         settle(lambda: host.held() == {}, "the addresses of the dead are free")
     assert len(ips) == 1000 and len(set(ips)) == room
+
+
+@pytest.mark.parametrize("kind", ["routed", "bridge"])
+def test_del_of_a_host_end_that_was_renamed(host, kind):
+    """It is found by its number and the MAC that it was given."""
+    a = host.add(network(kind, "10.97.0.0/24"))
+    host.run(["sh", "-c", f"ip link set {a.host_ifname} down && ip link set {a.host_ifname} name mine0 && ip link set mine0 up"])
+    a.delete().expect_ok()
+    settle(lambda: host.link("mine0") is None, "the link is gone")
+    assert a.pod.link("eth0") is None
