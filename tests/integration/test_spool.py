@@ -536,7 +536,7 @@ def test_add_that_is_read_after_its_caller_has_gone(host, caller):
         send_add(host, connection, *caller).close()
         # as the runtime does then: older than what netmgrd makes of the ADD when it goes on
         host.cni("DEL", routed(), pod.name, "eth0", pod.path, env=IMPATIENT).expect_ok()
-    settle(lambda: "the caller went away" in host.netmgrd.text(), "netmgrd has noticed")
+    # whether the ADD was begun and undone, or its connection was gone before it was looked at
     consumed(host)
     settle(lambda: host.held() == {} and host.ledger()["attachment"] == [], "what it began is undone")
     host.assert_nothing_left(before)

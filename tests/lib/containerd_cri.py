@@ -207,7 +207,11 @@ class Containerd(Daemon):
         return self
 
     def conditions(self):
-        status = self.client.call("Status")["status"]
+        try:
+            status = self.client.call("Status")["status"]
+        except grpc.RpcError as e:
+            # the connection to the one that was killed a moment ago
+            return {"RuntimeReady": e.code().name}
         return {c["type"]: c["status"] or c["message"] for c in status["conditions"]}
 
     def daemon_pid(self):
