@@ -24,6 +24,7 @@
 #define MAGIC       0x6e6d6670U
 #define PASSED_MAX  512
 #define HOLD_USEC   200
+#define LOCK_ROUNDS 1000000
 #define HOLD_ROUNDS (30 * 1000 * 1000 / HOLD_USEC)
 
 enum { ACTION_NONE, ACTION_KILL, ACTION_ERROR, ACTION_HOLD };
@@ -67,7 +68,8 @@ static void open_control(void) {
 static void note(const char *name, bool can_fail) {
         size_t i;
 
-        while (atomic_exchange(&control->lock, 1))
+        /* Its holder may be one that was killed just there: then it is taken over. */
+        for (unsigned n = 0; atomic_exchange(&control->lock, 1) && n < LOCK_ROUNDS; n++)
                 ;
         for (i = 0; i < control->n_passed; i++)
                 if (strcmp(control->passed[i].name, name) == 0 &&

@@ -47,7 +47,7 @@ typedef struct ManagerObserver {
         void *userdata;
 } ManagerObserver;
 
-/* Reasons for "degraded", one bit each; manager_health_reason() has the sentences. */
+/* Reasons for "degraded", one bit each; Manager.health_text has the sentences. */
 typedef enum HealthBit {
         HEALTH_NSD,          /* netmgr-nsd cannot be reached */
         HEALTH_LEDGER,       /* the last write failed */

@@ -8,7 +8,7 @@ calls runc. The network is not touched by that.
 import shutil
 
 import pytest
-from netmgr_host import Host, settle, subnet_of
+from netmgr_host import settle, subnet_of
 
 pytestmark = pytest.mark.xdist_group("containerd")
 
@@ -28,23 +28,9 @@ def node(request):
         if not shutil.which(program):
             pytest.skip(f"{program} is not installed (tests/test-deps.txt)")
     pytest.importorskip("grpc", reason="python3-grpcio is not installed (tests/test-deps.txt)")
-    from containerd_cri import Containerd
-    host = Host()
-    runtime = None
-    try:
-        host.start()
-        runtime = Containerd(host, {"cniVersion": "1.0.0", "name": "pods", "plugins": [NETWORKS[request.param]]})
-        runtime.start()
-        host.baseline = host.snapshot()
-        yield host, runtime
-    except BaseException:
-        print(host.logs() + (runtime.text() if runtime else ""))
-        raise
-    finally:
-        if runtime:
-            runtime.stop()
-        problems = host.close()
-    assert not problems, "\n".join(problems)
+    from containerd_cri import containerd_host
+    with containerd_host({"cniVersion": "1.0.0", "name": "pods", "plugins": [NETWORKS[request.param]]}) as both:
+        yield both
 
 
 @pytest.fixture

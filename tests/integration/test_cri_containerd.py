@@ -7,7 +7,7 @@ import signal
 
 import pytest
 from cri_adapter import Adapter, netmgr_cri
-from netmgr_host import Host, routed, settle
+from netmgr_host import routed, settle
 
 pytestmark = pytest.mark.xdist_group("containerd")
 
@@ -21,35 +21,26 @@ exec "{plugin}" "$@"
 """
 
 
+def forgetful(host):
+    """A plugin directory that can lose DELs."""
+    cni = f"{host.dir}/forgetful"
+    os.mkdir(cni)
+    for name in ("netmgr", "loopback"):
+        with open(f"{cni}/{name}", "w") as f:
+            f.write(FORGETFUL.format(flag=f"{host.dir}/lose-del", plugin=f"{host.dir}/cni/{name}"))
+        os.chmod(f"{cni}/{name}", 0o755)
+    return cni
+
+
 @pytest.fixture(scope="module")
 def node():
     for program in ("containerd", "ctr", "runc", "busybox", "jq", "protoc"):
         if not shutil.which(program):
             pytest.skip(f"{program} is not installed (tests/test-deps.txt)")
     pytest.importorskip("grpc", reason="python3-grpcio is not installed (tests/test-deps.txt)")
-    from containerd_cri import Containerd
-    host = Host()
-    runtime = None
-    try:
-        host.start()
-        cni = f"{host.dir}/forgetful"
-        os.mkdir(cni)
-        for name in ("netmgr", "loopback"):
-            with open(f"{cni}/{name}", "w") as f:
-                f.write(FORGETFUL.format(flag=f"{host.dir}/lose-del", plugin=f"{host.dir}/cni/{name}"))
-            os.chmod(f"{cni}/{name}", 0o755)
-        runtime = Containerd(host, NETWORK, cni_bin=cni)
-        runtime.start()
-        host.baseline = host.snapshot()
-        yield host, runtime
-    except BaseException:
-        print(host.logs() + (runtime.text() if runtime else ""))
-        raise
-    finally:
-        if runtime:
-            runtime.stop()
-        problems = host.close()
-    assert not problems, "\n".join(problems)
+    from containerd_cri import containerd_host
+    with containerd_host(NETWORK, forgetful) as both:
+        yield both
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ process is killed, all shims and containers end with it, and its mounts (cgroup2
 below /var/lib) are nobody else's. The image is made here from busybox; nothing is pulled.
 """
 import base64
+import contextlib
 import hashlib
 import io
 import json
@@ -15,7 +16,7 @@ import tarfile
 
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
-from netmgr_host import LIB, Daemon, settle
+from netmgr_host import LIB, Daemon, Host, settle
 
 IMAGE = "localhost/netmgr-test:1"
 BUSYBOX = "/usr/bin/busybox"
@@ -267,3 +268,24 @@ class Containerd(Daemon):
                               check=False)
             return r.returncode == 0
         settle(gone, f"cgroup {self.cgroup} is empty")
+
+
+@contextlib.contextmanager
+def containerd_host(conflist, plugins=lambda host: None):
+    """(Host, Containerd), both ready. plugins(host): the runtime's plugin directory, None: netmgr's own."""
+    host, runtime = Host(), None
+    try:
+        host.start()
+        own = plugins(host)
+        runtime = Containerd(host, conflist, **({"cni_bin": own} if own else {}))
+        runtime.start()
+        host.baseline = host.snapshot()
+        yield host, runtime
+    except BaseException:
+        print(host.logs() + (runtime.text() if runtime else ""))
+        raise
+    finally:
+        if runtime:
+            runtime.stop()
+        problems = host.close()
+    assert not problems, "\n".join(problems)

@@ -12,7 +12,8 @@ import errno
 import mmap
 import os
 import struct
-import time
+
+from host_daemon import settle
 
 MAGIC = 0x6E6D6670
 PASSED_MAX = 512
@@ -20,7 +21,6 @@ HEAD = struct.Struct("=II16s40siIIIII")  # magic action process name error count
 PASSED = struct.Struct("=16s40sII")      # process name times can_fail
 SIZE = HEAD.size + PASSED_MAX * PASSED.size
 ACTIONS = {"none": 0, "kill": 1, "error": 2, "hold": 3}
-LIMIT = 30.0
 
 Point = collections.namedtuple("Point", "process name")
 
@@ -79,13 +79,8 @@ class Failpoints:
 
     def await_fired(self, ended=lambda: False):
         """True when it has fired; False when ended() says that it will not."""
-        end = time.monotonic() + LIMIT
-        while not self.fired:
-            if ended():
-                return self.fired
-            assert time.monotonic() < end, "the failpoint was not reached"
-            time.sleep(0.0005)
-        return True
+        settle(lambda: self.fired or ended(), "the failpoint is reached")
+        return self.fired
 
     def _passed(self):
         found = collections.Counter()
