@@ -165,6 +165,7 @@ static int ipam_read_type(json_object *ipam, NetConf *c, Error *e) {
                                   "there is \"local\"",
                                   JSON_SHORT(value));
         c->ipam_type = TAKE_PTR(type);
+        c->ipam = NET_IPAM_LOCAL;
         return 0;
 }
 

@@ -20,10 +20,41 @@
 #define MTU_MIN_IPV6 1280U
 
 static const char *const net_kind_table[_NET_KIND_MAX] = {
-        [NET_KIND_ROUTED] = "routed",
-        [NET_KIND_BRIDGE] = "bridge",
-        [NET_KIND_LOOPBACK] = "loopback",
+        [NET_KIND_ROUTED] = "routed",     [NET_KIND_BRIDGE] = "bridge",
+        [NET_KIND_LOOPBACK] = "loopback", [NET_KIND_PTP] = "ptp",
+        [NET_KIND_MACVLAN] = "macvlan",   [NET_KIND_IPVLAN] = "ipvlan",
+        [NET_KIND_VLAN] = "vlan",         [NET_KIND_HOST_DEVICE] = "host-device",
+        [NET_KIND_TAP] = "tap",           [NET_KIND_DUMMY] = "dummy",
+        [NET_KIND_VXLAN] = "vxlan",       [NET_KIND_FOREIGN] = "foreign",
 };
+
+static const char *const net_plugin_table[_NET_PLUGIN_MAX] = {
+        [NET_PLUGIN_NETMGR] = "netmgr",     [NET_PLUGIN_LOOPBACK] = "loopback",
+        [NET_PLUGIN_BRIDGE] = "bridge",     [NET_PLUGIN_PTP] = "ptp",
+        [NET_PLUGIN_MACVLAN] = "macvlan",   [NET_PLUGIN_IPVLAN] = "ipvlan",
+        [NET_PLUGIN_VLAN] = "vlan",         [NET_PLUGIN_HOST_DEVICE] = "host-device",
+        [NET_PLUGIN_TAP] = "tap",           [NET_PLUGIN_DUMMY] = "dummy",
+        [NET_PLUGIN_VXLAN] = "vxlan",       [NET_PLUGIN_HOST_LOCAL] = "host-local",
+        [NET_PLUGIN_STATIC] = "static",     [NET_PLUGIN_DHCP] = "dhcp",
+        [NET_PLUGIN_PORTMAP] = "portmap",   [NET_PLUGIN_BANDWIDTH] = "bandwidth",
+        [NET_PLUGIN_FIREWALL] = "firewall", [NET_PLUGIN_TUNING] = "tuning",
+        [NET_PLUGIN_SBR] = "sbr",           [NET_PLUGIN_VRF] = "vrf",
+};
+
+const char *net_plugin_to_string(NetPlugin plugin) {
+        return plugin < 0 || plugin >= _NET_PLUGIN_MAX ? NULL : net_plugin_table[plugin];
+}
+
+NetPlugin net_plugin_from_string(const char *s) {
+        for (NetPlugin p = 0; s && p < _NET_PLUGIN_MAX; p++)
+                if (streq(net_plugin_table[p], s))
+                        return p;
+        return _NET_PLUGIN_INVALID;
+}
+
+void net_link_conf_init(NetLinkConf *l) {
+        *l = (NetLinkConf) { .owner = UINT32_MAX, .group = UINT32_MAX };
+}
 
 const char *net_kind_to_string(NetKind kind) {
         if (kind < 0 || kind >= _NET_KIND_MAX)
@@ -46,6 +77,10 @@ NetConf *netconf_new(void) {
         if (c) {
                 c->isolation = -1;
                 c->snat = true;
+                net_link_conf_init(&c->link);
+                c->tuning.promisc = c->tuning.allmulti = -1;
+                c->tuning.tx_queue_len = -1;
+                c->sbr.table = -1;
         }
         return c;
 }
@@ -59,7 +94,12 @@ NetConf *netconf_free(NetConf *c) {
         free(c->type);
         free(c->network);
         free(c->bridge);
+        free(c->device.kernel_path);
+        free(c->device.pci_bus_id);
         free(c->ipam_type);
+        free(c->addresses);
+        free(c->data_dir);
+        free(c->resolv_conf);
         range_sets_free(c->sets, c->n_sets);
         free(c->routes);
         net_dns_clear(&c->dns);
@@ -152,7 +192,7 @@ static int kind_read(json_object *value, const char *path, void *target, Error *
         if (r < 0)
                 return r;
         kind = net_kind_from_string(s);
-        if (kind < 0)
+        if (kind < 0 || kind > NET_KIND_LOOPBACK)
                 return error_setf(e, ERROR_NOT_SUPPORTED,
                                   "\"%s\": %s is not a kind of this version of netmgr; there are "
                                   "routed, bridge and loopback",

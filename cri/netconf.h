@@ -14,10 +14,62 @@
 #include "base/inaddr.h"
 #include "base/json.h"
 
+/* The program of the chain that is called: the name under which the plugin was executed, which is the
+ * "type" of the configuration. All but NET_PLUGIN_NETMGR read the keys of the reference plugin of that
+ * name and, as those do, ignore keys that they do not know. */
+typedef enum NetPlugin {
+        NET_PLUGIN_NETMGR,
+        /* they make an interface */
+        NET_PLUGIN_LOOPBACK,
+        NET_PLUGIN_BRIDGE,
+        NET_PLUGIN_PTP,
+        NET_PLUGIN_MACVLAN,
+        NET_PLUGIN_IPVLAN,
+        NET_PLUGIN_VLAN,
+        NET_PLUGIN_HOST_DEVICE,
+        NET_PLUGIN_TAP,
+        NET_PLUGIN_DUMMY,
+        NET_PLUGIN_VXLAN,
+        /* they give addresses to the interface of another plugin */
+        NET_PLUGIN_HOST_LOCAL,
+        NET_PLUGIN_STATIC,
+        NET_PLUGIN_DHCP,
+        /* they change what the plugins before them have made */
+        NET_PLUGIN_PORTMAP,
+        NET_PLUGIN_BANDWIDTH,
+        NET_PLUGIN_FIREWALL,
+        NET_PLUGIN_TUNING,
+        NET_PLUGIN_SBR,
+        NET_PLUGIN_VRF,
+        _NET_PLUGIN_MAX,
+        _NET_PLUGIN_INVALID = -EINVAL,
+} NetPlugin;
+
+const char *net_plugin_to_string(NetPlugin plugin);
+NetPlugin net_plugin_from_string(const char *s);
+static inline bool net_plugin_makes_interface(NetPlugin p) {
+        return p <= NET_PLUGIN_VXLAN;
+}
+static inline bool net_plugin_is_ipam(NetPlugin p) {
+        return p >= NET_PLUGIN_HOST_LOCAL && p <= NET_PLUGIN_DHCP;
+}
+static inline bool net_plugin_is_chained(NetPlugin p) {
+        return p >= NET_PLUGIN_PORTMAP;
+}
+
 typedef enum NetKind {
         NET_KIND_ROUTED, /* default */
         NET_KIND_BRIDGE,
         NET_KIND_LOOPBACK,
+        NET_KIND_PTP,
+        NET_KIND_MACVLAN,
+        NET_KIND_IPVLAN,
+        NET_KIND_VLAN,
+        NET_KIND_HOST_DEVICE,
+        NET_KIND_TAP,
+        NET_KIND_DUMMY,
+        NET_KIND_VXLAN,   /* a bridge with a port that leads to the other nodes */
+        NET_KIND_FOREIGN, /* the interface belongs to a plugin that is not ours */
         _NET_KIND_MAX,
         _NET_KIND_INVALID = -EINVAL,
 } NetKind;
@@ -100,10 +152,110 @@ typedef struct NetSysctl {
         char *value; /* both owned */
 } NetSysctl;
 
+/* vlanTrunk of the bridge plugin: tagged VLANs first..last. */
+typedef struct NetVlanRange {
+        uint16_t first, last;
+} NetVlanRange;
+
+#define VLAN_TRUNKS_MAX 32
+
+typedef enum NetIpvlanMode { NET_IPVLAN_L2, NET_IPVLAN_L3, NET_IPVLAN_L3S } NetIpvlanMode;
+
+/*
+ * What makes an interface of one kind different from the others of its kind. Plain values, so that
+ * the specification of an attachment takes it over as it is (and an old attachment keeps it when the
+ * network changes).
+ */
+typedef struct NetLinkConf {
+        /* macvlan, ipvlan, vlan, vxlan */
+        char master[16];        /* the link below; "": that of the default route */
+        bool link_in_container; /* it is in the sandbox */
+        uint32_t mode;          /* MACVLAN_MODE_*, NetIpvlanMode */
+        uint32_t bcqueuelen;    /* macvlan */
+        bool has_bcqueuelen;
+        uint16_t vlan_id; /* kind vlan */
+
+        /* bridge and vxlan: the port */
+        uint16_t vlan; /* untagged here; 0: none */
+        NetVlanRange trunks[VLAN_TRUNKS_MAX];
+        size_t n_trunks;
+        bool preserve_default_vlan;
+        bool port_isolation;
+        bool mac_spoof_check; /* asked for; netmgr always checks unless the type is drop-in */
+        bool enable_dad;      /* duplicate address detection in the sandbox */
+        bool no_container_interface; /* disableContainerInterface: it stays down, without addresses */
+
+        /* tap */
+        bool multi_queue;
+        uint32_t owner, group; /* UINT32_MAX: unset */
+        char selinux_context[128];
+        char tap_bridge[16]; /* in the sandbox */
+
+        /* vxlan */
+        uint32_t vni;
+        uint16_t port;        /* UDP, 0: 4789 */
+        InAddr remote, local; /* remote: a node or a multicast group; unset: none */
+        uint8_t ttl;          /* 0: the kernel's choice */
+        bool learning;
+} NetLinkConf;
+/* Everything unset. */
+void net_link_conf_init(NetLinkConf *l);
+
+/* host-device: one of them says which interface of the host. */
+typedef struct NetDevice {
+        char name[16];     /* "device" */
+        MacAddr mac;       /* "hwaddr"; zero: unset */
+        char *kernel_path; /* below /sys/devices; owned */
+        char *pci_bus_id; /* "0000:3b:00.1", or runtimeConfig.deviceID, which may be auxiliary; owned */
+} NetDevice;
+
+/* One of ipam.addresses of type static. */
+typedef struct NetStaticAddress {
+        InPrefix address;
+        InAddr gateway; /* AF_UNSPEC: none */
+} NetStaticAddress;
+
+typedef enum NetIpam {
+        NET_IPAM_NONE,
+        NET_IPAM_LOCAL, /* "local" and "host-local" */
+        NET_IPAM_STATIC,
+        NET_IPAM_DHCP,
+        NET_IPAM_FOREIGN, /* ipam_type names a plugin of others */
+} NetIpam;
+
+/* firewall's ingressPolicy. */
+typedef enum NetIngressPolicy {
+        NET_INGRESS_OPEN,
+        NET_INGRESS_SAME_BRIDGE,
+        NET_INGRESS_ISOLATED,
+        _NET_INGRESS_MAX,
+        _NET_INGRESS_INVALID = -EINVAL,
+} NetIngressPolicy;
+
+/* tuning's keys beside sysctl. */
+typedef struct NetTuning {
+        MacAddr mac;           /* zero: unset */
+        uint32_t mtu;          /* 0: unset */
+        int promisc, allmulti; /* -1: unset */
+        int64_t tx_queue_len;  /* -1: unset */
+} NetTuning;
+
+/* sbr's and vrf's keys. */
+typedef struct NetSbr {
+        int64_t table;             /* -1: the first free one from 100 on */
+        InAddr gateway4, gateway6; /* AF_UNSPEC: those of the routes */
+        bool add_source_hints;
+} NetSbr;
+typedef struct NetVrf {
+        char name[16];
+        uint32_t table; /* 0: the first free one */
+} NetVrf;
+
 typedef struct NetConf {
+        NetPlugin plugin;
         char *cni_version; /* never NULL; "0.1.0" when the object says nothing */
         char *name; /* network name, valid; NULL only when parsed without one (D-Bus, file gives it) */
-        char *type;    /* "netmgr" or "loopback" */
+        char *type;    /* that of `plugin` */
         char *network; /* "network": NAME of a network of networks.d; NULL: inline */
 
         /* inline network; meaningful only when network == NULL */
@@ -111,8 +263,16 @@ typedef struct NetConf {
         uint32_t mtu; /* bytes, 0: default */
         char *bridge; /* name of the bridge; NULL: derived from the network's name */
         bool is_gateway, is_default_gateway, hairpin, promisc, force_address;
+        NetLinkConf link;
+        NetDevice device; /* kind host-device */
+        MacAddr conf_mac; /* "mac" of the network itself: CNI_ARGS goes before it; zero: unset */
 
-        char *ipam_type; /* NULL: none; "local" otherwise ("host-local" is refused by name for now) */
+        NetIpam ipam;
+        char *ipam_type;             /* as written; NULL: none */
+        NetStaticAddress *addresses; /* of type static */
+        size_t n_addresses;
+        char *data_dir; /* host-local's: where the reference plugin kept what it gave out; NULL: unset */
+        char *resolv_conf; /* host-local's: file that `dns` is read from, by the plugin; NULL: unset */
         NetRangeSet *sets; /* of ipam.subnet, then ipam.ranges; without runtimeConfig.ipRanges */
         size_t n_sets;
         NetRoute *routes;
@@ -132,8 +292,13 @@ typedef struct NetConf {
         size_t n_conditions4, n_conditions6;
         NetSysctl *sysctls; /* tuning's */
         size_t n_sysctls;
+        NetTuning tuning;
+        NetSbr sbr;
+        NetVrf vrf;
+        NetIngressPolicy ingress_policy;
 
         /* per attachment */
+        MacAddr mac;    /* args.cni.mac, runtimeConfig.mac (the later one wins); zero: unset */
         NetPort *ports; /* runtimeConfig.portMappings */
         size_t n_ports;
         NetBandwidth runtime_bandwidth; /* runtimeConfig.bandwidth */
@@ -187,6 +352,9 @@ int range_sets_check_overlap(const NetRangeSet *sets, size_t n_sets, const char 
 typedef struct CniArgs {
         InPrefix ips[16]; /* IP=addr[/len],... */
         size_t n_ips;
+        MacAddr mac;         /* MAC=; zero: unset */
+        InAddr gateways[16]; /* GATEWAY=addr,... (static) */
+        size_t n_gateways;
         char *pod_namespace, *pod_name, *pod_uid, *infra_container_id; /* K8S_POD_*; owned */
 } CniArgs;
 int cni_args_parse(const char *s, CniArgs *ret, Error *e);
