@@ -92,9 +92,10 @@ typedef struct NetRangeSet {
 } NetRangeSet;
 
 typedef struct NetRoute {
-        InPrefix dst;      /* no host bits */
-        InAddr gw;         /* AF_UNSPEC: the network's own gateway of that family */
-        uint32_t mtu;      /* bytes, 0: unset */
+        InPrefix dst;    /* no host bits */
+        InAddr gw;       /* AF_UNSPEC: the network's own gateway of that family */
+        bool gw_implied; /* of a specification: gw is that one, and nobody has asked for it by name */
+        uint32_t mtu;    /* bytes, 0: unset */
         uint32_t advmss;   /* bytes, 0: unset */
         uint32_t priority; /* metric, 0: unset */
         int64_t table;     /* -1: unset (main) */
