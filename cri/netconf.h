@@ -47,6 +47,9 @@ typedef enum NetPlugin {
 
 const char *net_plugin_to_string(NetPlugin plugin);
 NetPlugin net_plugin_from_string(const char *s);
+/* The oldest version of the specification that the plugin has under that name. */
+const char *net_plugin_min_version(NetPlugin plugin);
+bool net_plugin_has_version(NetPlugin plugin, const char *version);
 static inline bool net_plugin_makes_interface(NetPlugin p) {
         return p <= NET_PLUGIN_VXLAN;
 }
