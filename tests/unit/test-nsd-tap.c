@@ -112,11 +112,11 @@ static void test_made(void **state) {
         assert_true(ip_says(w, "-d link show tap0",
                             "tun type tap pi off vnet_hdr off persist on addrgenmode"));
         tap = (NsdTap) {
-                .name = "net1", .flags = NSD_TAP_MULTI_QUEUE, .owner = 1000, .group = 1001
+                .name = "net1", .flags = NSD_TAP_MULTI_QUEUE, .owner = 54321, .group = 54322
         };
         assert_int_equal(nsd_client_make_tap(&w->client, w->pod_netns, &tap), 0);
         assert_true(ip_says(w, "-d link show net1",
-                            "multi_queue.* persist on user 1000 group 1001"));
+                            "multi_queue.* persist on user 54321 group 54322"));
         tap = (NsdTap) { .name = "net2", .flags = NSD_TAP_VNET_HDR, .owner = 0, .group = 0 };
         assert_int_equal(nsd_client_make_tap(&w->client, w->pod_netns, &tap), 0);
         assert_true(ip_says(w, "-d link show net2", "vnet_hdr on persist on user root group root"));
