@@ -4,13 +4,8 @@
 
 #include "base/limits.h"
 #include "base/parse.h"
+#include "base/strv.h"
 #include "cri/netconf-internal.h"
-
-static void strv_free(char **l) {
-        for (char **p = l; p && *p; p++)
-                free(*p);
-        free(l);
-}
 
 void net_dns_clear(NetDns *dns) {
         strv_free(dns->nameservers);
