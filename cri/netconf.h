@@ -47,8 +47,6 @@ typedef enum NetPlugin {
 
 const char *net_plugin_to_string(NetPlugin plugin);
 NetPlugin net_plugin_from_string(const char *s);
-/* The oldest version of the specification that the plugin has under that name; "0.1.0" for most. */
-const char *net_plugin_min_version(NetPlugin plugin);
 bool net_plugin_has_version(NetPlugin plugin, const char *version);
 static inline bool net_plugin_makes_interface(NetPlugin p) {
         return p <= NET_PLUGIN_VXLAN;
@@ -59,6 +57,8 @@ static inline bool net_plugin_is_ipam(NetPlugin p) {
 static inline bool net_plugin_is_chained(NetPlugin p) {
         return p >= NET_PLUGIN_PORTMAP;
 }
+/* The oldest version of the specification whose configurations the plugin takes; "0.1.0" for most. */
+const char *net_plugin_min_version(NetPlugin plugin);
 
 typedef enum NetKind {
         NET_KIND_ROUTED, /* default */
