@@ -70,6 +70,9 @@
 #define SYSCTL_NAME_MAX  95U
 #define SYSCTL_VALUE_MAX 256U
 
+/* Interfaces, addresses and routes in a result that comes from outside: a chain adds a few of each. */
+#define RESULT_ELEMENTS_MAX 256U
+
 /* Networks known at once (files, D-Bus and inline ones together). */
 #define NETWORKS_MAX 1024U
 
