@@ -16,6 +16,7 @@
 #include "base/parse.h"
 #include "core/attachment.h"
 #include "core/audit.h"
+#include "core/features.h"
 #include "core/history.h"
 #include "core/manager-firewall.h"
 #include "core/netns-watch.h"
@@ -402,9 +403,7 @@ Manager *manager_free(Manager *m) {
         port_table_free(m->ports);
         audit_free(m->audit);
         sync_round_free(m->sync_round);
-        for (char **f = m->features; f && *f; f++)
-                free(*f);
-        free(m->features);
+        manager_forget_features(m);
         ipam_free(m->ipam);
         conf_clear(&m->conf);
         for (int i = 0; i < _HEALTH_MAX; i++)

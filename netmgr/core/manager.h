@@ -84,6 +84,7 @@ struct Manager {
         FirewallFeatures firewall_features;
         bool firewall_owner_wanted;
         NlTcFeatures tc_features;
+        NlLinkFeatures link_features;
         struct NftMonitor *nft_monitor;
         sd_event_source *foreign_timer; /* one look at others' chains for a burst of changes */
         sd_event_source *repair_timer; /* a rebuild of the rule tables that failed is tried again */
@@ -91,6 +92,7 @@ struct Manager {
         bool repair_again;         /* touched once more while they are rebuilt */
         uint32_t firewall_port_id; /* of the socket that owns the rule tables */
         char **features; /* owned, NULL-terminated: what this kernel and this build can do */
+        char **features_missing; /* "kind-vlan: why not"; NULL: nothing */
         struct PortTable *ports;
 
         Map *networks;       /* name -> Network */
