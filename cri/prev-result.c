@@ -19,37 +19,69 @@ void cni_prev_result_clear(CniPrevResult *r) {
         }
         free(r->interfaces);
         free(r->ips);
+        free(r->gateways);
+        free(r->ip_interfaces);
         *r = (CniPrevResult) { 0 };
 }
 
 /* One element of `ips`, or the value of ip4 or ip6. */
 typedef struct IpInput {
         InPrefix address;
+        InAddr gateway;
+        int interface;
 } IpInput;
+
+/* "" is what some write who have none. */
+static int gateway_read(json_object *value, const char *path, void *target, Error *e) {
+        if (json_object_is_type(value, json_type_string) &&
+            isempty(json_object_get_string(value)))
+                return 0;
+        return json_read_in_addr(value, path, target, e);
+}
+
+/* An index that makes no sense is none. */
+static int index_read(json_object *value, const char *path _unused_, void *target,
+                      Error *e _unused_) {
+        int64_t i = json_object_is_type(value, json_type_int) ? json_object_get_int64(value) : -1;
+
+        *(int *) target = i >= 0 && i < INT32_MAX ? (int) i : -1;
+        return 0;
+}
 
 static const JsonField ip_fields[] = {
         { "address", json_read_in_prefix, offsetof(IpInput, address), JSON_REQUIRED },
+        { "gateway", gateway_read, offsetof(IpInput, gateway), 0 },
+        { "interface", index_read, offsetof(IpInput, interface), 0 },
         {},
 };
 static const JsonField legacy_ip_fields[] = {
         { "ip", json_read_in_prefix, offsetof(IpInput, address), JSON_REQUIRED },
+        { "gateway", gateway_read, offsetof(IpInput, gateway), 0 },
         {},
 };
 
 static int add_ip(json_object *value, const char *path, const JsonField *fields, CniPrevResult *p,
                   Error *e) {
-        IpInput in = { 0 };
-        InPrefix *ips;
+        IpInput in = { .interface = -1 };
         int r;
 
         r = json_read_object(value, path, fields, JSON_UNKNOWN_IGNORE, &in, e);
         if (r < 0)
                 return r;
-        ips = reallocarray(p->ips, p->n_ips + 1, sizeof(InPrefix));
-        if (!ips)
+        InPrefix *ips = reallocarray(p->ips, p->n_ips + 1, sizeof(*ips));
+        if (ips)
+                p->ips = ips;
+        InAddr *gateways = reallocarray(p->gateways, p->n_ips + 1, sizeof(*gateways));
+        if (gateways)
+                p->gateways = gateways;
+        int *interfaces = reallocarray(p->ip_interfaces, p->n_ips + 1, sizeof(*interfaces));
+        if (interfaces)
+                p->ip_interfaces = interfaces;
+        if (!ips || !gateways || !interfaces)
                 return error_oom(e);
-        p->ips = ips;
-        p->ips[p->n_ips++] = in.address;
+        ips[p->n_ips] = in.address;
+        gateways[p->n_ips] = in.gateway;
+        interfaces[p->n_ips++] = in.interface;
         return 0;
 }
 

@@ -50,10 +50,12 @@ typedef struct CniResult {
  */
 int cni_result_to_json(const CniResult *result, const char *version, char **ret, Error *e);
 
-/* What CHECK needs from prevResult (any version; `version` is the configuration's): its addresses
- * and the interface names with a sandbox. Owned arrays. */
+/* What CHECK and chained plugins need from prevResult (any version; `version` is the configuration's): its
+ * addresses with their gateways, and the interfaces. Owned arrays. */
 typedef struct CniPrevResult {
         InPrefix *ips;
+        InAddr *gateways;   /* of the ips, in their order; AF_UNSPEC: none */
+        int *ip_interfaces; /* the same: index into interfaces, which may not be there; -1: none */
         size_t n_ips;
         struct {
                 char *name, *sandbox; /* owned; sandbox NULL: host side */

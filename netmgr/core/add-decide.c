@@ -431,21 +431,13 @@ static int decide_ports(AddOp *op, Error *e) {
         return 0;
 }
 
-/* "IFNAME" in the name is replaced once, as tuning does. */
-static char *sysctl_name(const char *name, const char *ifname) {
-        const char *at = strstr(name, "IFNAME");
-
-        return at ? strf("%.*s%s%s", (int) (at - name), name, ifname, at + strlen("IFNAME"))
-                  : strdup(name);
-}
-
 static int decide_sysctls(AttachmentSpec *s, const NetConf *c) {
         s->sysctls = new0(NetSysctl, c->n_sysctls + 1);
         if (!s->sysctls)
                 return -ENOMEM;
         for (size_t i = 0; i < c->n_sysctls; i++) {
                 NetSysctl *sysctl = &s->sysctls[s->n_sysctls++];
-                sysctl->name = sysctl_name(c->sysctls[i].name, s->ifname);
+                sysctl->name = spec_sysctl_name(c->sysctls[i].name, s->ifname);
                 sysctl->value = strdup(c->sysctls[i].value);
                 if (!sysctl->name || !sysctl->value)
                         return -ENOMEM;

@@ -24,6 +24,34 @@ typedef struct SpecPort {
         uint16_t host_port, container_port;
 } SpecPort;
 
+/* What leaves from this address goes by that table. */
+typedef struct InsideRule {
+        InAddr source;
+        uint32_t table;
+} InsideRule;
+
+/* A route of the interface that is somewhere else than its maker put it. */
+typedef struct InsideRoute {
+        NetRoute route; /* `table` is always set */
+        InAddr prefsrc; /* AF_UNSPEC: none */
+        bool onlink;
+} InsideRoute;
+
+/* What the chained plugins tuning, sbr and vrf make of the interface inside of the sandbox (inside.h). */
+typedef struct SpecInside {
+        bool has_tuning;  /* `tuned` holds something */
+        bool has_sysctls; /* a plugin of the chain wrote some: CHECK compares them */
+        NetTuning tuned;  /* its mac is the specification's, too */
+        NetTuning before; /* what the interface had, of the keys that `tuned` has */
+        InsideRule *rules;
+        size_t n_rules;
+        InsideRoute *routes; /* on-link ones first: the gateways of the others are behind them */
+        size_t n_routes;
+        bool routes_moved;     /* of every family that has a rule; all of them with a VRF */
+        char vrf[IF_NAMESIZE]; /* "": none */
+        uint32_t vrf_table;
+} SpecInside;
+
 typedef struct AttachmentSpec {
         uint64_t id;
         NetKind kind;
@@ -50,6 +78,7 @@ typedef struct AttachmentSpec {
         NetSysctl *sysctls; /* owned; IFNAME replaced; written at ADD */
         size_t n_sysctls;
         char *cni_name; /* "name" of the CNI configuration; owned */
+        SpecInside inside;
 } AttachmentSpec;
 
 void spec_clear(AttachmentSpec *s);
@@ -77,10 +106,17 @@ bool spec_needs_route_localnet(const AttachmentSpec *s);
 bool spec_needs_hairpin(const AttachmentSpec *s);
 
 bool spec_has_family(const AttachmentSpec *s, int family);
+/* Of the sandbox's end. */
+uint32_t spec_sandbox_mtu(const AttachmentSpec *s);
+/* The routes of that family are those of `inside`, not `routes`. */
+bool spec_routes_moved(const AttachmentSpec *s, int family);
 
 /* The next hop that a routed sandbox sees. Nobody holds these addresses: permanent neighbour entries
  * on both sides answer for them. */
 InAddr routed_gateway(int family);
+
+/* "IFNAME" in a sysctl's name is replaced once, as tuning does. Owned by caller. */
+char *spec_sysctl_name(const char *name, const char *ifname);
 
 /* Copies; -ENOMEM leaves *ret cleared. */
 int net_dns_copy(const NetDns *from, NetDns *ret);
