@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/parse.h"
 #include "core/enforce.h"
+#include "core/inside.h"
 #include "core/op-add.h"
 #include "core/ports.h"
 
@@ -343,6 +344,8 @@ static int decide_spec(AddOp *op, Error *e) {
                 s->is_gateway = c->is_gateway;
                 op->bridge_ifindex = n->bridge_ifindex;
         }
+        s->inside.tuned = c->tuning;
+        s->inside.has_tuning = s->kind != NET_KIND_LOOPBACK && tuning_is_set(&c->tuning);
         int r = s->kind == NET_KIND_LOOPBACK ? 0 : mac_random(&s->mac);
         if (r >= 0 && s->kind != NET_KIND_LOOPBACK)
                 r = mac_random(&s->host_mac);
@@ -412,6 +415,21 @@ int add_list_ports(AddOp *op) {
                         want->host.family = families[f];
                         op->n_wanted_ports++;
                 }
+        return 0;
+}
+
+int add_list_sysctls(AddOp *op) {
+        const NetConf *c = op->attachment->network->conf;
+
+        op->wanted_sysctls = new0(NetSysctl, c->n_sysctls + 1);
+        if (!op->wanted_sysctls)
+                return -ENOMEM;
+        for (size_t i = 0; i < c->n_sysctls; i++) {
+                NetSysctl *want = &op->wanted_sysctls[op->n_wanted_sysctls++];
+                *want = (NetSysctl) { strdup(c->sysctls[i].name), strdup(c->sysctls[i].value) };
+                if (!want->name || !want->value)
+                        return -ENOMEM;
+        }
         return 0;
 }
 

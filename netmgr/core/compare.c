@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "base/parse.h"
+#include "core/inside.h"
 
 void differences_clear(Differences *l) {
         for (size_t i = 0; i < l->n; i++)
@@ -191,10 +192,12 @@ void compare_pod(const AttachmentSpec *s, const Plan *p, const NlDump *d, Differ
         const char *name = loopback ? "lo" : s->ifname;
         const NlLink *l = compare_find_link(d, name);
 
-        if (compare_link(l, name, WHERE_SANDBOX, loopback ? NULL : &s->mac, loopback ? 0 : s->mtu,
-                         ret) &&
-            !loopback)
-                compare_ops(p->pod, p->n_pod, d, l->ifindex, name, WHERE_SANDBOX, ret);
+        if (!compare_link(l, name, WHERE_SANDBOX, loopback ? NULL : &s->mac,
+                          loopback ? 0 : spec_sandbox_mtu(s), ret) ||
+            loopback)
+                return;
+        compare_ops(p->pod, p->n_pod, d, l->ifindex, name, WHERE_SANDBOX, ret);
+        (void) inside_compare(s, d, l, false, ret);
 }
 
 void compare_port(const AttachmentSpec *s, const NlLink *port, const NlLink *bridge,

@@ -96,8 +96,7 @@ json_object *inside_to_json(const AttachmentSpec *s) {
         if (in->has_tuning && (json_add(o, "tuned", tuning_to_json(&in->tuned)) < 0 ||
                                json_add(o, "before", tuning_to_json(&in->before)) < 0))
                 return NULL;
-        if ((in->has_sysctls &&
-             json_add(o, "checkSysctls", json_object_new_boolean(true)) < 0) ||
+        if ((in->has_sysctls && json_add(o, "checkSysctls", json_object_new_boolean(true)) < 0) ||
             (in->routes_moved && json_add(o, "routesMoved", json_object_new_boolean(true)) < 0) ||
             (in->vrf[0] && json_add_string(o, "vrf", in->vrf) < 0) ||
             add_number(o, "vrfTable", in->vrf_table) < 0)
@@ -224,8 +223,7 @@ static int read_sysctl(json_object *value, const char *path, void *target, Error
         s->sysctls = more;
         more[s->n_sysctls] = (NetSysctl) { 0 };
         /* Counted at once: spec_clear() frees what was read of it. */
-        return json_read_object(value, path, fields, JSON_UNKNOWN_REFUSE, &more[s->n_sysctls++],
-                                e);
+        return json_read_object(value, path, fields, JSON_UNKNOWN_REFUSE, &more[s->n_sysctls++], e);
 }
 
 int inside_from_json(json_object *o, AttachmentSpec *s, Error *e) {

@@ -140,7 +140,8 @@ int inside_decide(AttachmentSpec *s, const NetConf *c, const CniArgs *args,
         case NET_PLUGIN_VRF:
                 return vrf_decide(s, &c->vrf, seen, link, e);
         default:
-                return error_setf(e, ERROR_INTERNAL, "plugin %s changes nothing inside of a sandbox",
+                return error_setf(e, ERROR_INTERNAL,
+                                  "plugin %s changes nothing inside of a sandbox",
                                   net_plugin_to_string(c->plugin));
         }
 }
@@ -151,7 +152,7 @@ bool inside_compare(const AttachmentSpec *s, const NlDump *d, const NlLink *l, b
                     Differences *ret) {
         bool more = vrf_compare(s, d, l, ret);
 
-        tuning_compare(s, l, ret);
+        tuning_compare(s, l, whole, ret);
         /* The routes are lost again when the interface joins its VRF. */
         if (!more || !whole)
                 sbr_compare(s, d, l, whole, ret);

@@ -59,7 +59,7 @@ void inside_undo(NlSocket *pod, const AttachmentSpec *s);
 #define TUNING_OPS_MAX 5
 int tuning_decide(AttachmentSpec *s, const NetConf *c, const CniArgs *args, const NlDump *seen,
                   Error *e);
-void tuning_compare(const AttachmentSpec *s, const NlLink *l, Differences *ret);
+void tuning_compare(const AttachmentSpec *s, const NlLink *l, bool whole, Differences *ret);
 /* The settings of `wanted`, one operation each; returns how many. */
 size_t tuning_ops(const NetTuning *wanted, const char *ifname, NlOp ops[static TUNING_OPS_MAX]);
 /* All of them in one operation, for a plan that makes the interface. */

@@ -7,6 +7,8 @@
 #include <linux/rtnetlink.h>
 #include <stdio.h>
 
+#include "core/inside.h"
+
 /* Operations besides those per address and route: links, lo, neighbours, margins. */
 #define OPS_FIXED 14
 
@@ -127,6 +129,8 @@ static void plan_pod(const AttachmentSpec *s, Plan *p) {
         /* Two messages: the mode must be there before the link goes up. */
         link_set(p->pod, &p->n_pod, s->ifname, NL_LINK_ADDRGEN_NONE, "set up the interface");
         link_set(p->pod, &p->n_pod, s->ifname, NL_LINK_UP, "raise the interface");
+        if (s->inside.has_tuning)
+                tuning_op(&s->inside.tuned, s->ifname, &p->pod[p->n_pod++]);
 
         for (size_t i = 0; i < s->n_addresses; i++) {
                 NlOp *op = op_append(p->pod, &p->n_pod, NL_ADDR_ADD, "add the address");
@@ -144,7 +148,9 @@ static void plan_pod(const AttachmentSpec *s, Plan *p) {
                 op->neigh.mac = s->host_mac;
         }
         for (size_t i = 0; i < s->n_routes; i++)
-                plan_pod_route(&s->routes[i], routed, p);
+                if (s->routes[i].table > 0 ||
+                    !spec_routes_moved(s, s->routes[i].dst.address.family))
+                        plan_pod_route(&s->routes[i], routed, p);
 }
 
 void plan_tbf(NlOp *op, int32_t ifindex, uint64_t rate_bits, uint64_t burst_bits) {

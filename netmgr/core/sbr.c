@@ -80,8 +80,7 @@ static int find_sources(Decision *d, const CniPrevResult *prev, Error *e) {
                 const InAddr *a = &prev->ips[i].address;
                 const InAddr *own = a->family == AF_INET ? &conf->gateway4 : &conf->gateway6;
 
-                if (!is_of_interface(prev, i, d->spec->ifname) ||
-                    has_rule(&d->spec->inside, a))
+                if (!is_of_interface(prev, i, d->spec->ifname) || has_rule(&d->spec->inside, a))
                         continue;
                 d->sources[d->n_sources] = (Source) {
                         .address = prev->ips[i],
@@ -282,7 +281,8 @@ static void compare_rule(const NlDump *d, const InsideRule *want, Differences *r
 }
 
 static bool same_route(const NlRoute *r, const InsideRoute *want) {
-        return r->table == (uint32_t) want->route.table && r->dst.length == want->route.dst.length &&
+        return r->table == (uint32_t) want->route.table &&
+               r->dst.length == want->route.dst.length &&
                in_addr_equal(&r->dst.address, &want->route.dst.address) &&
                in_addr_equal(&r->gw, &want->route.gw) &&
                (!in_addr_is_set(&want->prefsrc) || in_addr_equal(&r->prefsrc, &want->prefsrc)) &&

@@ -56,10 +56,11 @@ void tuning_read(const NetTuning *wanted, const NlLink *l, NetTuning *ret) {
 
 static int check(const AttachmentSpec *s, const NetTuning *t, const NlDump *seen, Error *e) {
         if (t->mac.bytes[0] & 1)
-                return error_setf(e, ERROR_INVALID_ARGUMENT,
-                                  "mac: wanted the address of one interface, found %s, which is of a "
-                                  "group",
-                                  MAC_STR(&t->mac));
+                return error_setf(
+                                e, ERROR_INVALID_ARGUMENT,
+                                "mac: wanted the address of one interface, found %s, which is of a "
+                                "group",
+                                MAC_STR(&t->mac));
         if (!t->mtu || t->mtu >= IPV6_MTU_MIN)
                 return 0;
         const NlLink *l = compare_find_link(seen, s->ifname);
@@ -67,12 +68,12 @@ static int check(const AttachmentSpec *s, const NetTuning *t, const NlDump *seen
                 if (seen->addrs[i].ifindex == l->ifindex &&
                     seen->addrs[i].address.address.family == AF_INET6 &&
                     !in_addr_is_link_local(&seen->addrs[i].address.address))
-                        return error_setf(e, ERROR_INVALID_ARGUMENT,
-                                          "mtu: %s has address %s and wants at least %u for it, found "
-                                          "%u",
-                                          s->ifname,
-                                          IN_ADDR_STR(&seen->addrs[i].address.address),
-                                          IPV6_MTU_MIN, t->mtu);
+                        return error_setf(
+                                        e, ERROR_INVALID_ARGUMENT,
+                                        "mtu: %s has address %s and wants at least %u for it, found "
+                                        "%u",
+                                        s->ifname, IN_ADDR_STR(&seen->addrs[i].address.address),
+                                        IPV6_MTU_MIN, t->mtu);
         return 0;
 }
 
@@ -166,18 +167,21 @@ static void compare_number(const AttachmentSpec *s, const char *key, NlLinkMask 
                s->ifname, (long long) want, (long long) found);
 }
 
-void tuning_compare(const AttachmentSpec *s, const NlLink *l, Differences *ret) {
+void tuning_compare(const AttachmentSpec *s, const NlLink *l, bool whole, Differences *ret) {
         const NetTuning *t = &s->inside.tuned;
+        /* Of interfaces that we make, MAC and MTU are compared as they are without tuning. */
+        bool link_too = whole || s->kind == NET_KIND_FOREIGN;
         NlOp op;
 
         if (!s->inside.has_tuning)
                 return;
-        if (!mac_is_zero(&t->mac) && memcmp(&t->mac, &l->mac, sizeof(t->mac)) != 0) {
+        if (link_too && !mac_is_zero(&t->mac) && memcmp(&t->mac, &l->mac, sizeof(t->mac)) != 0) {
                 set_op(&op, s->ifname, NL_LINK_MAC, t);
                 differ(ret, &op, "mac of interface %s in " WHERE_SANDBOX ": wanted %s, found %s",
                        s->ifname, MAC_STR(&t->mac), MAC_STR(&l->mac));
         }
-        compare_number(s, "mtu", NL_LINK_MTU, t->mtu ? (int64_t) t->mtu : -1, l->mtu, ret);
+        compare_number(s, "mtu", NL_LINK_MTU, link_too && t->mtu ? (int64_t) t->mtu : -1, l->mtu,
+                       ret);
         compare_number(s, "promisc", NL_LINK_PROMISC, t->promisc, !!(l->flags & IFF_PROMISC), ret);
         compare_number(s, "allmulti", NL_LINK_ALLMULTI, t->allmulti, !!(l->flags & IFF_ALLMULTI),
                        ret);

@@ -33,10 +33,11 @@ static int decide_table(const NetVrf *conf, const NlDump *d, uint32_t *ret, Erro
         const NlLink *vrf = compare_find_link(d, conf->name);
 
         if (vrf && !streq(vrf->kind, "vrf"))
-                return error_setf(e, ERROR_EXISTS,
-                                  "vrfname: the sandbox has an interface %s of kind \"%s\", which is "
-                                  "no VRF; choose another name",
-                                  conf->name, vrf->kind);
+                return error_setf(
+                                e, ERROR_EXISTS,
+                                "vrfname: the sandbox has an interface %s of kind \"%s\", which is "
+                                "no VRF; choose another name",
+                                conf->name, vrf->kind);
         if (vrf && conf->table && conf->table != vrf->table)
                 return error_setf(e, ERROR_EXISTS,
                                   "table: VRF %s of the sandbox has table %u already, wanted %u",
@@ -88,9 +89,10 @@ int vrf_decide(AttachmentSpec *s, const NetVrf *conf, const NlDump *seen, const 
                 for (size_t i = 0; i < seen->n_links; i++)
                         if (seen->links[i].ifindex == link->master)
                                 name = seen->links[i].name;
-                return error_setf(e, ERROR_IN_USE,
-                                  "vrfname: interface %s belongs to %s already and cannot join VRF %s",
-                                  s->ifname, name, conf->name);
+                return error_setf(
+                                e, ERROR_IN_USE,
+                                "vrfname: interface %s belongs to %s already and cannot join VRF %s",
+                                s->ifname, name, conf->name);
         }
         int r = decide_table(conf, seen, &table, e);
         if (r < 0)
@@ -126,8 +128,9 @@ bool vrf_compare(const AttachmentSpec *s, const NlDump *d, const NlLink *l, Diff
                 return true;
         }
         if (!streq(vrf->kind, "vrf") || vrf->table != in->vrf_table) {
-                differ(ret, NULL, "VRF %s in " WHERE_SANDBOX ": wanted table %u, found %s %u", in->vrf,
-                       in->vrf_table, streq(vrf->kind, "vrf") ? "table" : "no VRF", vrf->table);
+                differ(ret, NULL, "VRF %s in " WHERE_SANDBOX ": wanted table %u, found %s %u",
+                       in->vrf, in->vrf_table, streq(vrf->kind, "vrf") ? "table" : "no VRF",
+                       vrf->table);
                 return false;
         }
         op = (NlOp) { .type = NL_LINK_SET, .what = "raise the VRF" };
@@ -150,9 +153,7 @@ bool vrf_compare(const AttachmentSpec *s, const NlDump *d, const NlLink *l, Diff
 }
 
 void vrf_leave(NlSocket *pod, const AttachmentSpec *s) {
-        NlOp leave = { .type = NL_LINK_SET,
-                       .what = "leave the VRF",
-                       .link.mask = NL_LINK_MASTER },
+        NlOp leave = { .type = NL_LINK_SET, .what = "leave the VRF", .link.mask = NL_LINK_MASTER },
              del = { .type = NL_LINK_DEL, .what = "delete the VRF" };
         NlDump d = { 0 };
         NlLink vrf, link;
