@@ -8,7 +8,7 @@
 #include "base/limits.h"
 #include "base/parse.h"
 #include "core/enforce.h"
-#include "core/inside.h"
+#include "core/adjust.h"
 #include "core/op-add.h"
 #include "core/ports.h"
 
@@ -344,8 +344,8 @@ static int decide_spec(AddOp *op, Error *e) {
                 s->is_gateway = c->is_gateway;
                 op->bridge_ifindex = n->bridge_ifindex;
         }
-        s->inside.tuned = c->tuning;
-        s->inside.has_tuning = s->kind != NET_KIND_LOOPBACK && tuning_is_set(&c->tuning);
+        s->adjust.tuned = c->tuning;
+        s->adjust.has_tuning = s->kind != NET_KIND_LOOPBACK && tuning_is_set(&c->tuning);
         int r = s->kind == NET_KIND_LOOPBACK ? 0 : mac_random(&s->mac);
         if (r >= 0 && s->kind != NET_KIND_LOOPBACK)
                 r = mac_random(&s->host_mac);

@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 #include "base/parse.h"
-#include "core/inside.h"
+#include "core/adjust.h"
 
 void differences_clear(Differences *l) {
         for (size_t i = 0; i < l->n; i++)
@@ -197,7 +197,7 @@ void compare_pod(const AttachmentSpec *s, const Plan *p, const NlDump *d, Differ
             loopback)
                 return;
         compare_ops(p->pod, p->n_pod, d, l->ifindex, name, WHERE_SANDBOX, ret);
-        (void) inside_compare(s, d, l, false, ret);
+        (void) adjust_compare(s, d, l, false, ret);
 }
 
 void compare_port(const AttachmentSpec *s, const NlLink *port, const NlLink *bridge,

@@ -85,7 +85,7 @@ static bool same_value(const char *want, const char *found) {
 static int check_sysctls(const CheckOp *op, WorkerContext *w, Error *e) {
         const AttachmentSpec *s = &op->spec;
 
-        for (size_t i = 0; i < s->n_sysctls && s->inside.has_sysctls; i++) {
+        for (size_t i = 0; i < s->n_sysctls && s->adjust.has_sysctls; i++) {
                 const NetSysctl *y = &s->sysctls[i];
                 _cleanup_free_ char *found = NULL;
                 _cleanup_close_ int fd = -EBADF;

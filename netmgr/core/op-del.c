@@ -12,27 +12,19 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "base/fd.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "core/audit.h"
 #include "core/enforce.h"
-#include "core/inside.h"
 #include "core/netns-watch.h"
 #include "core/operation.h"
 #include "core/reconcile.h"
 #include "core/trail.h"
-#include "core/wire.h"
 #include "cri/netconf.h"
 
 typedef struct Release Release;
 struct Release {
-        Reap reap;           /* first member: reap_delivered() casts back */
-        Job inside;          /* what stays in the sandbox when its interface goes */
-        AttachmentSpec spec; /* owned: for that job; and the namespace as it is found: */
-        int netns_fd;        /* owned: the caller's; -EBADF: by its path */
-        char *netns_path;    /* owned */
-        uint64_t netns_cookie;
+        Reap reap;     /* first member: reap_delivered() casts back */
         Commit commit; /* state `releasing`, then the end of the rows */
         Manager *manager;
         Attachment *attachment; /* NULL once it is gone */
@@ -54,9 +46,6 @@ static void release_maybe_free(Release *rel) {
         if (rel->reaping || rel->writing || rel->attachment)
                 return;
         trail_clear(&rel->trail);
-        spec_clear(&rel->spec);
-        safe_close(rel->netns_fd);
-        free(rel->netns_path);
         free(rel->reason);
         free(rel);
 }
@@ -188,9 +177,19 @@ static int enforce_releasing(Commit *c, Firewall *f) {
         return firewall_remove(f, RELEASE_OF_COMMIT(c)->trail.id);
 }
 
-static void release_links(Release *rel) {
+static void releasing_written(Task *task) {
+        Release *rel = RELEASE_OF_COMMIT(task);
         Attachment *a = rel->attachment;
 
+        /* A ledger that cannot be written is no reason to keep a sandbox: go on, and say so. */
+        manager_set_commit_health(rel->manager, &rel->commit);
+        error_clear(&task->error);
+        rel->writing = false;
+        rel->recorded = rel->commit.written;
+
+        /* Who gets the address next must not inherit its flows. */
+        for (size_t i = 0; i < a->spec.n_addresses && enforce_concerns(a); i++)
+                flows_forget_address(rel->manager->flows, &a->spec.addresses[i].address.address);
         if (spec_shapes_egress(&a->spec))
                 spec_ifb_name(&a->spec, rel->reap.ifb);
         if (!a->spec.host_ifname[0] || (a->lost && !rel->reap.ifb[0])) {
@@ -206,83 +205,8 @@ static void release_links(Release *rel) {
         reaper_submit(rel->manager->reaper, &rel->reap);
 }
 
-#define RELEASE_OF_INSIDE(t) ((Release *) ((char *) (t) -offsetof(Release, inside)))
-
-/* The caller's descriptor, else where the path leads; neither counts unless it is the sandbox's namespace. */
-static int inside_run(Job *job, WorkerContext *w, Error *e) {
-        Release *rel = RELEASE_OF_INSIDE(job);
-        _cleanup_(kernel_socket_freep) NlSocket *pod = NULL;
-        uint64_t cookie;
-
-        int r = rel->netns_fd < 0 ? -EBADF : wire_open_netns(w, rel->netns_fd, &pod, &cookie, NULL);
-        if (r < 0 || cookie != rel->netns_cookie) {
-                pod = kernel_socket_free(pod);
-                r = wire_open_path(w, rel->netns_path, rel->netns_cookie, NULL, &pod, e);
-        }
-        if (r >= 0)
-                inside_undo(pod, &rel->spec);
-        rel->netns_fd = safe_close(rel->netns_fd);
-        return r;
-}
-
-/* A sandbox that is gone, or that cannot be entered, is no reason to keep anything. */
-static void inside_undone(Task *task) {
-        Release *rel = RELEASE_OF_INSIDE(task);
-
-        if (task->r < 0 && task->r != -ESTALE)
-                log_ctx(LOG_WARNING,
-                        &(LogContext) { .sandbox = rel->trail.sandbox,
-                                        .network = rel->trail.network,
-                                        .interface = rel->trail.ifname,
-                                        .op = rel->op,
-                                        .error = task->r },
-                        "%s: %s of %s is released, what was set inside of it stays: %s", rel->op,
-                        rel->trail.ifname, rel->trail.sandbox, error_message(&task->error));
-        error_clear(&task->error);
-        release_links(rel);
-}
-
-/* True when a job has been started that goes on from there. */
-static bool release_inside(Release *rel) {
-        const Attachment *a = rel->attachment;
-
-        if (!inside_outlives(&a->spec))
-                return false;
-        rel->netns_path = strdup(a->sandbox->netns_path);
-        rel->netns_cookie = a->sandbox->netns_cookie;
-        if (!rel->netns_path || spec_copy(&a->spec, &rel->spec) < 0)
-                return false;
-        rel->inside.run = inside_run;
-        rel->inside.task.deliver = inside_undone;
-        workers_submit(rel->manager->workers, &rel->inside);
-        return true;
-}
-
-static void releasing_written(Task *task) {
-        Release *rel = RELEASE_OF_COMMIT(task);
-        Attachment *a = rel->attachment;
-
-        /* A ledger that cannot be written is no reason to keep a sandbox: go on, and say so. */
-        manager_set_commit_health(rel->manager, &rel->commit);
-        error_clear(&task->error);
-        rel->writing = false;
-        rel->recorded = rel->commit.written;
-
-        /* Who gets the address next must not inherit its flows. */
-        for (size_t i = 0; i < a->spec.n_addresses && enforce_concerns(a); i++)
-                flows_forget_address(rel->manager->flows, &a->spec.addresses[i].address.address);
-        if (release_inside(rel))
-                return;
-        release_links(rel);
-}
-
 void attachment_release(Attachment *a, const char *op, const char *reason, ReleaseDone done,
                         void *userdata) {
-        attachment_release_in(a, -EBADF, op, reason, done, userdata);
-}
-
-void attachment_release_in(Attachment *a, int netns_fd, const char *op, const char *reason,
-                           ReleaseDone done, void *userdata) {
         _cleanup_error_ Error error = ERROR_NULL;
         Release *rel = new0(Release, 1);
 
@@ -292,7 +216,6 @@ void attachment_release_in(Attachment *a, int netns_fd, const char *op, const ch
                 if (rel)
                         trail_clear(&rel->trail);
                 free(rel);
-                safe_close(netns_fd);
                 if (a->state != ATTACHMENT_UP)
                         reconcile_soon(a->manager);
                 /* Busy with the ADD that gives up, perhaps: who waits may try. */
@@ -303,7 +226,6 @@ void attachment_release_in(Attachment *a, int netns_fd, const char *op, const ch
         }
         a->busy = true;
         rel->manager = a->manager;
-        rel->netns_fd = netns_fd;
         rel->attachment = a;
         rel->done = done;
         rel->userdata = userdata;
@@ -365,7 +287,7 @@ static void del_start(DelOp *op) {
                 list_append(&a->waiters, &op->waiter.list);
                 return;
         }
-        attachment_release_in(a, TAKE_FD(op->request.netns_fd), "del", NULL, del_released, op);
+        attachment_release(a, "del", NULL, del_released, op);
 }
 
 static int del_parse(DelOp *op, Error *e) {

@@ -7,7 +7,7 @@
 #include <linux/rtnetlink.h>
 #include <stdio.h>
 
-#include "core/inside.h"
+#include "core/adjust.h"
 
 /* Operations besides those per address and route: links, lo, neighbours, margins. */
 #define OPS_FIXED 14
@@ -129,8 +129,8 @@ static void plan_pod(const AttachmentSpec *s, Plan *p) {
         /* Two messages: the mode must be there before the link goes up. */
         link_set(p->pod, &p->n_pod, s->ifname, NL_LINK_ADDRGEN_NONE, "set up the interface");
         link_set(p->pod, &p->n_pod, s->ifname, NL_LINK_UP, "raise the interface");
-        if (s->inside.has_tuning)
-                tuning_op(&s->inside.tuned, s->ifname, &p->pod[p->n_pod++]);
+        if (s->adjust.has_tuning)
+                tuning_op(&s->adjust.tuned, s->ifname, &p->pod[p->n_pod++]);
 
         for (size_t i = 0; i < s->n_addresses; i++) {
                 NlOp *op = op_append(p->pod, &p->n_pod, NL_ADDR_ADD, "add the address");

@@ -7,12 +7,12 @@
  * keeps a dead sandbox alive. Where the path cannot be opened (/proc/PID of others) nothing is judged.
  */
 
+#include <fcntl.h>
 #include <stdio.h>
 
 #include "base/fd.h"
 #include "base/parse.h"
 #include "core/enforce.h"
-#include "core/inside.h"
 #include "core/netns-watch.h"
 #include "core/network-internal.h"
 #include "core/reconcile-internal.h"
@@ -77,17 +77,43 @@ static SandboxJob *sandbox_job_new(ReconcileRun *run, const Attachment *a, Sandb
         return j;
 }
 
+/* -ESTALE: the path does not lead to the sandbox's namespace. */
+static int open_sandbox(SandboxJob *j, WorkerContext *w, int *ret_fd, NlSocket **ret, Error *e) {
+        _cleanup_close_ int fd = open(j->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        uint64_t cookie;
+        dev_t dev;
+        ino_t ino;
+
+        if (fd < 0 || fd_is_netns(fd, &dev, &ino) < 0)
+                return error_set_errnof(e, ERROR_KERNEL, -ESTALE, "looking into \"%.256s\"",
+                                        j->path);
+        int r = wire_open_netns(w, fd, ret, &cookie, e);
+        if (r < 0)
+                return r;
+        if (cookie != j->cookie) {
+                *ret = kernel_socket_free(*ret);
+                return error_set_errnof(e, ERROR_KERNEL, -ESTALE,
+                                        "\"%.256s\" is another network namespace", j->path);
+        }
+        if (ret_fd)
+                *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
 static int look_run(Job *job, WorkerContext *w, Error *e) {
         SandboxJob *j = (SandboxJob *) job;
         _cleanup_(kernel_socket_freep) NlSocket *pod = NULL;
         NlDump d = { 0 };
 
-        int r = wire_open_path(w, j->path, j->cookie, NULL, &pod, e);
+        int r = open_sandbox(j, w, NULL, &pod, e);
         if (r < 0 || j->missing)
                 return r;
         r = plan_make(&j->spec, 0, &j->plan);
         if (r >= 0)
-                r = kernel_dump(pod, POD_DUMP, &d);
+                r = kernel_dump(pod,
+                                NL_DUMP_LINKS | NL_DUMP_ADDRS | NL_DUMP_ROUTES | NL_DUMP_NEIGHS |
+                                                NL_DUMP_ALL_TABLES,
+                                &d);
         if (r < 0)
                 return r;
         compare_index(&d);
@@ -169,7 +195,7 @@ static int mend_run(Job *job, WorkerContext *w, Error *e) {
         _cleanup_(kernel_socket_freep) NlSocket *pod = NULL;
         NlApplied applied;
 
-        int r = wire_open_path(w, j->path, j->cookie, NULL, &pod, e);
+        int r = open_sandbox(j, w, NULL, &pod, e);
         if (r < 0)
                 return r;
         r = kernel_apply(pod, j->ops, j->n_ops, &applied);
@@ -272,13 +298,11 @@ static int rewire_run(Job *job, WorkerContext *w, Error *e) {
         _cleanup_close_ int fd = -EBADF;
         bool left = false; /* the next look finds it */
 
-        int r = wire_open_path(w, j->path, j->cookie, &fd, &pod, e);
+        int r = open_sandbox(j, w, &fd, &pod, e);
         if (r >= 0 && plan_make(&j->spec, j->bridge_ifindex, &j->plan) < 0)
                 r = error_oom(e);
         if (r >= 0)
                 r = wire_plan(w, &j->plan, fd, pod, j->spec.host_ifname, &j->applied, &left, e);
-        if (r >= 0 && (j->spec.inside.n_rules > 0 || j->spec.inside.vrf[0]))
-                r = inside_apply(pod, &j->spec, NULL, e);
         if (r >= 0 && j->bridge_ifindex)
                 wire_announce(w, j->bridge_ifindex, &j->spec);
         return r;

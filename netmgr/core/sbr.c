@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 #include "base/limits.h"
-#include "core/inside.h"
+#include "core/adjust.h"
 
 #define TABLE_FIRST 100U
 
@@ -66,7 +66,7 @@ static bool is_of_interface(const CniPrevResult *prev, size_t i, const char *ifn
                streq(prev->interfaces[index].name, ifname);
 }
 
-static bool has_rule(const SpecInside *in, const InAddr *source) {
+static bool has_rule(const SpecAdjust *in, const InAddr *source) {
         for (size_t i = 0; i < in->n_rules; i++)
                 if (in_addr_equal(&in->rules[i].source, source))
                         return true;
@@ -80,7 +80,7 @@ static int find_sources(Decision *d, const CniPrevResult *prev, Error *e) {
                 const InAddr *a = &prev->ips[i].address;
                 const InAddr *own = a->family == AF_INET ? &conf->gateway4 : &conf->gateway6;
 
-                if (!is_of_interface(prev, i, d->spec->ifname) || has_rule(&d->spec->inside, a))
+                if (!is_of_interface(prev, i, d->spec->ifname) || has_rule(&d->spec->adjust, a))
                         continue;
                 d->sources[d->n_sources] = (Source) {
                         .address = prev->ips[i],
@@ -89,7 +89,7 @@ static int find_sources(Decision *d, const CniPrevResult *prev, Error *e) {
                 };
                 d->n_sources++;
         }
-        if (d->n_sources == 0 && d->spec->inside.n_rules == 0)
+        if (d->n_sources == 0 && d->spec->adjust.n_rules == 0)
                 return error_setf(e, ERROR_INVALID_ARGUMENT,
                                   "prevResult.ips: wanted an address of interface %s, found none",
                                   d->spec->ifname);
@@ -97,14 +97,14 @@ static int find_sources(Decision *d, const CniPrevResult *prev, Error *e) {
 }
 
 static int add_rules(Decision *d) {
-        SpecInside *in = &d->spec->inside;
-        InsideRule *more = reallocarray(in->rules, in->n_rules + d->n_sources + 1, sizeof(*more));
+        SpecAdjust *in = &d->spec->adjust;
+        AdjustRule *more = reallocarray(in->rules, in->n_rules + d->n_sources + 1, sizeof(*more));
 
         if (!more)
                 return -ENOMEM;
         in->rules = more;
         for (size_t i = 0; i < d->n_sources; i++)
-                more[in->n_rules++] = (InsideRule) { .source = d->sources[i].address.address,
+                more[in->n_rules++] = (AdjustRule) { .source = d->sources[i].address.address,
                                                      .table = d->sources[i].table };
         return 0;
 }
@@ -142,15 +142,15 @@ static int move_routes(Decision *d, size_t index, bool gateways) {
         for (size_t i = 0; i < d->seen->n_routes; i++) {
                 const NlRoute *r = &d->seen->routes[i];
 
-                if (!inside_route_is_movable(r, d->link->ifindex) || r->table != RT_TABLE_MAIN ||
+                if (!adjust_route_is_movable(r, d->link->ifindex) || r->table != RT_TABLE_MAIN ||
                     in_addr_is_set(&r->gw) != gateways)
                         continue;
                 bool orphan = r->dst.address.family == s->address.address.family &&
                               is_first_of_family(d, index) && !belongs_to_any(d, r);
                 if (!belongs(r, s) && !orphan)
                         continue;
-                InsideRoute moved = inside_route_from(r, s->table);
-                int e = inside_add_route(&d->spec->inside, &d->allocated, &moved);
+                AdjustRoute moved = adjust_route_from(r, s->table);
+                int e = adjust_add_route(&d->spec->adjust, &d->allocated, &moved);
                 if (e < 0)
                         return e;
         }
@@ -158,7 +158,7 @@ static int move_routes(Decision *d, size_t index, bool gateways) {
 }
 
 static int add_default(Decision *d, const Source *s) {
-        InsideRoute r = {
+        AdjustRoute r = {
                 .route = { .dst.address.family = s->address.address.family,
                            .gw = s->gateway,
                            .table = s->table,
@@ -167,47 +167,47 @@ static int add_default(Decision *d, const Source *s) {
 
         if (!in_addr_is_set(&s->gateway) || s->gateway.family != s->address.address.family)
                 return 0;
-        return inside_add_route(&d->spec->inside, &d->allocated, &r);
+        return adjust_add_route(&d->spec->adjust, &d->allocated, &r);
 }
 
 /* addSourceHints: the main table keeps what is on the link, with the address to use, for programs that
  * do not choose one. */
 static int add_hints(Decision *d) {
-        SpecInside *in = &d->spec->inside;
+        SpecAdjust *in = &d->spec->adjust;
         int r = 0;
 
         for (size_t i = 0; i < d->n_sources && r >= 0; i++) {
                 const InPrefix *a = &d->sources[i].address;
-                InsideRoute hint = {
+                AdjustRoute hint = {
                         .route = { .dst = { in_prefix_first(a), a->length },
                                    .table = RT_TABLE_MAIN,
                                    .scope = a->address.family == AF_INET ? RT_SCOPE_LINK
                                                                          : RT_SCOPE_UNIVERSE },
                         .prefsrc = a->address,
                 };
-                r = inside_add_route(in, &d->allocated, &hint);
+                r = adjust_add_route(in, &d->allocated, &hint);
         }
         for (size_t i = 0; i < d->seen->n_routes && r >= 0; i++) {
                 const NlRoute *found = &d->seen->routes[i];
-                if (!inside_route_is_movable(found, d->link->ifindex) ||
+                if (!adjust_route_is_movable(found, d->link->ifindex) ||
                     found->table != RT_TABLE_MAIN || found->scope != RT_SCOPE_LINK ||
                     found->protocol == RTPROT_KERNEL)
                         continue;
-                InsideRoute kept = inside_route_from(found, RT_TABLE_MAIN);
-                r = inside_add_route(in, &d->allocated, &kept);
+                AdjustRoute kept = adjust_route_from(found, RT_TABLE_MAIN);
+                r = adjust_add_route(in, &d->allocated, &kept);
         }
         return r;
 }
 
-static bool reaches(const InsideRoute *by, const InsideRoute *r) {
+static bool reaches(const AdjustRoute *by, const AdjustRoute *r) {
         return by->route.table == r->route.table && !in_addr_is_set(&by->route.gw) &&
                in_prefix_contains(&by->route.dst, &r->route.gw);
 }
 
 /* A gateway that no route of its table leads to is on the link all the same: that of a routed sandbox. */
-static void set_onlink(SpecInside *in) {
+static void set_onlink(SpecAdjust *in) {
         for (size_t i = 0; i < in->n_routes; i++) {
-                InsideRoute *r = &in->routes[i];
+                AdjustRoute *r = &in->routes[i];
 
                 if (!in_addr_is_set(&r->route.gw) || in_addr_is_link_local(&r->route.gw)) {
                         r->onlink |= r->route.gw.family == AF_INET;
@@ -233,8 +233,8 @@ int sbr_decide(AttachmentSpec *s, const NetSbr *conf, const CniPrevResult *prev,
                 return error_oom(e);
         if (conf->table >= 0)
                 return 0;
-        d.allocated = s->inside.n_routes;
-        s->inside.routes_moved = true;
+        d.allocated = s->adjust.n_routes;
+        s->adjust.routes_moved = true;
         for (size_t i = 0; i < d.n_sources && r >= 0; i++) {
                 r = move_routes(&d, i, false);
                 if (r >= 0)
@@ -247,16 +247,16 @@ int sbr_decide(AttachmentSpec *s, const NetSbr *conf, const CniPrevResult *prev,
         if (r == -E2BIG)
                 return error_setf(e, ERROR_INVALID_ARGUMENT,
                                   "interface %s has more than %u routes, which is too much for sbr",
-                                  s->ifname, INSIDE_ROUTES_MAX);
+                                  s->ifname, ADJUST_ROUTES_MAX);
         if (r < 0)
                 return error_oom(e);
-        set_onlink(&s->inside);
+        set_onlink(&s->adjust);
         return 0;
 }
 
 /* ---- comparing -------------------------------------------------------------------------------- */
 
-void sbr_rule_op(const InsideRule *rule, NlOpType type, NlOp *ret) {
+void sbr_rule_op(const AdjustRule *rule, NlOpType type, NlOp *ret) {
         *ret = (NlOp) { .type = type,
                         .what = type == NL_RULE_ADD ? "add the rule" : "delete the rule",
                         .rule = { .family = rule->source.family,
@@ -265,7 +265,7 @@ void sbr_rule_op(const InsideRule *rule, NlOpType type, NlOp *ret) {
                                   .table = rule->table } };
 }
 
-static void compare_rule(const NlDump *d, const InsideRule *want, Differences *ret) {
+static void compare_rule(const NlDump *d, const AdjustRule *want, Differences *ret) {
         NlOp op;
 
         for (size_t i = 0; i < d->n_rules; i++) {
@@ -280,7 +280,7 @@ static void compare_rule(const NlDump *d, const InsideRule *want, Differences *r
                IN_ADDR_STR(&want->source), want->table);
 }
 
-static bool same_route(const NlRoute *r, const InsideRoute *want) {
+static bool same_route(const NlRoute *r, const AdjustRoute *want) {
         return r->table == (uint32_t) want->route.table &&
                r->dst.length == want->route.dst.length &&
                in_addr_equal(&r->dst.address, &want->route.dst.address) &&
@@ -289,19 +289,19 @@ static bool same_route(const NlRoute *r, const InsideRoute *want) {
                (!want->route.priority || r->priority == want->route.priority);
 }
 
-static void compare_route(const NlDump *d, const NlLink *l, const InsideRoute *want,
+static void compare_route(const NlDump *d, const NlLink *l, const AdjustRoute *want,
                           Differences *ret) {
         NlOp op;
 
         for (size_t i = 0; i < d->n_routes; i++)
                 if (d->routes[i].ifindex == l->ifindex && same_route(&d->routes[i], want))
                         return;
-        inside_route_op(want, l->ifindex, NL_ROUTE_ADD, &op);
+        adjust_route_op(want, l->ifindex, NL_ROUTE_ADD, &op);
         differ(ret, &op, "route %s in table %u is missing in " WHERE_SANDBOX,
                IN_PREFIX_STR(&want->route.dst), (unsigned) want->route.table);
 }
 
-static bool is_wanted(const SpecInside *in, const NlRoute *r) {
+static bool is_wanted(const SpecAdjust *in, const NlRoute *r) {
         for (size_t i = 0; i < in->n_routes; i++)
                 if (same_route(r, &in->routes[i]))
                         return true;
@@ -310,7 +310,7 @@ static bool is_wanted(const SpecInside *in, const NlRoute *r) {
 
 void sbr_compare(const AttachmentSpec *s, const NlDump *d, const NlLink *l, bool whole,
                  Differences *ret) {
-        const SpecInside *in = &s->inside;
+        const SpecAdjust *in = &s->adjust;
         NlOp op;
 
         for (size_t i = 0; i < in->n_rules; i++)
@@ -322,11 +322,11 @@ void sbr_compare(const AttachmentSpec *s, const NlDump *d, const NlLink *l, bool
         /* Last: a route by a gateway has to find that in its new table first. */
         for (size_t i = 0; i < d->n_routes; i++) {
                 const NlRoute *r = &d->routes[i];
-                if (r->table != RT_TABLE_MAIN || !inside_route_is_movable(r, l->ifindex) ||
+                if (r->table != RT_TABLE_MAIN || !adjust_route_is_movable(r, l->ifindex) ||
                     !spec_routes_moved(s, r->dst.address.family) || is_wanted(in, r))
                         continue;
-                InsideRoute moved = inside_route_from(r, RT_TABLE_MAIN);
-                inside_route_op(&moved, l->ifindex, NL_ROUTE_DEL, &op);
+                AdjustRoute moved = adjust_route_from(r, RT_TABLE_MAIN);
+                adjust_route_op(&moved, l->ifindex, NL_ROUTE_DEL, &op);
                 differ(ret, &op, "route %s is still in the main table of " WHERE_SANDBOX,
                        IN_PREFIX_STR(&r->dst));
         }

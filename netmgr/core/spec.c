@@ -9,7 +9,7 @@
 
 #include "base/limits.h"
 #include "base/parse.h"
-#include "core/inside.h"
+#include "core/adjust.h"
 
 static int strv_copy(char **from, char ***ret) {
         size_t n = 0;
@@ -51,8 +51,8 @@ void spec_clear(AttachmentSpec *s) {
         }
         free(s->sysctls);
         free(s->cni_name);
-        free(s->inside.rules);
-        free(s->inside.routes);
+        free(s->adjust.rules);
+        free(s->adjust.routes);
         net_dns_clear(&s->dns);
         *s = (AttachmentSpec) { 0 };
 }
@@ -75,13 +75,13 @@ int spec_copy(const AttachmentSpec *from, AttachmentSpec *ret) {
         s.routes = array_copy(from->routes, from->n_routes, sizeof(*s.routes));
         s.ports = array_copy(from->ports, from->n_ports, sizeof(*s.ports));
         s.sysctls = new0(NetSysctl, from->n_sysctls + 1);
-        s.inside.rules = array_copy(from->inside.rules, from->inside.n_rules,
-                                    sizeof(*s.inside.rules));
-        s.inside.routes = array_copy(from->inside.routes, from->inside.n_routes,
-                                     sizeof(*s.inside.routes));
+        s.adjust.rules = array_copy(from->adjust.rules, from->adjust.n_rules,
+                                    sizeof(*s.adjust.rules));
+        s.adjust.routes = array_copy(from->adjust.routes, from->adjust.n_routes,
+                                     sizeof(*s.adjust.routes));
         s.cni_name = from->cni_name ? strdup(from->cni_name) : NULL;
-        if (!s.addresses || !s.routes || !s.ports || !s.sysctls || !s.inside.rules ||
-            !s.inside.routes || (from->cni_name && !s.cni_name))
+        if (!s.addresses || !s.routes || !s.ports || !s.sysctls || !s.adjust.rules ||
+            !s.adjust.routes || (from->cni_name && !s.cni_name))
                 r = -ENOMEM;
         for (; r >= 0 && s.n_sysctls < from->n_sysctls; s.n_sysctls++) {
                 const NetSysctl *y = &from->sysctls[s.n_sysctls];
@@ -130,11 +130,11 @@ bool spec_has_family(const AttachmentSpec *s, int family) {
 }
 
 uint32_t spec_sandbox_mtu(const AttachmentSpec *s) {
-        return s->inside.has_tuning && s->inside.tuned.mtu ? s->inside.tuned.mtu : s->mtu;
+        return s->adjust.has_tuning && s->adjust.tuned.mtu ? s->adjust.tuned.mtu : s->mtu;
 }
 
 bool spec_routes_moved(const AttachmentSpec *s, int family) {
-        const SpecInside *in = &s->inside;
+        const SpecAdjust *in = &s->adjust;
 
         if (!in->routes_moved || in->vrf[0])
                 return in->routes_moved;
@@ -214,7 +214,7 @@ int spec_to_json(const AttachmentSpec *s, char **ret) {
                 return -ENOMEM;
         if (in_addr_is_set(&s->node6) && json_add_string(o, "node6", IN_ADDR_STR(&s->node6)) < 0)
                 return -ENOMEM;
-        if (spec_has_inside(s) && json_add(o, "inside", inside_to_json(s)) < 0)
+        if (spec_is_adjusted(s) && json_add(o, "adjust", adjust_to_json(s)) < 0)
                 return -ENOMEM;
         *ret = json_to_text(o);
         return *ret ? 0 : -ENOMEM;
@@ -312,7 +312,7 @@ int spec_from_json(const char *text, AttachmentSpec *s, Error *e) {
                 { "node6", json_read_in_addr, offsetof(AttachmentSpec, node6), 0 },
                 { "routes", NULL, 0, 0 },
                 { "dns", NULL, 0, 0 },
-                { "inside", NULL, 0, 0 },
+                { "adjust", NULL, 0, 0 },
                 { 0 },
         };
         static const JsonField dns_fields[] = {
@@ -336,8 +336,8 @@ int spec_from_json(const char *text, AttachmentSpec *s, Error *e) {
                 if (r < 0)
                         return r;
         }
-        if ((v = json_get(o, "inside"))) {
-                r = inside_from_json(v, s, e);
+        if ((v = json_get(o, "adjust"))) {
+                r = adjust_from_json(v, s, e);
                 if (r < 0)
                         return r;
         }

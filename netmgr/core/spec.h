@@ -25,32 +25,32 @@ typedef struct SpecPort {
 } SpecPort;
 
 /* What leaves from this address goes by that table. */
-typedef struct InsideRule {
+typedef struct AdjustRule {
         InAddr source;
         uint32_t table;
-} InsideRule;
+} AdjustRule;
 
 /* A route of the interface that is somewhere else than its maker put it. */
-typedef struct InsideRoute {
+typedef struct AdjustRoute {
         NetRoute route; /* `table` is always set */
         InAddr prefsrc; /* AF_UNSPEC: none */
         bool onlink;
-} InsideRoute;
+} AdjustRoute;
 
-/* What the chained plugins tuning, sbr and vrf make of the interface inside of the sandbox (inside.h). */
-typedef struct SpecInside {
+/* What the chained plugins tuning, sbr and vrf make of the interface inside of the sandbox (adjust.h). */
+typedef struct SpecAdjust {
         bool has_tuning;  /* `tuned` holds something */
         bool has_sysctls; /* a plugin of the chain wrote some: CHECK compares them */
         NetTuning tuned;  /* its mac is the specification's, too */
         NetTuning before; /* what the interface had, of the keys that `tuned` has */
-        InsideRule *rules;
+        AdjustRule *rules;
         size_t n_rules;
-        InsideRoute *routes; /* on-link ones first: the gateways of the others are behind them */
+        AdjustRoute *routes; /* on-link ones first: the gateways of the others are behind them */
         size_t n_routes;
         bool routes_moved;     /* of every family that has a rule; all of them with a VRF */
         char vrf[IF_NAMESIZE]; /* "": none */
         uint32_t vrf_table;
-} SpecInside;
+} SpecAdjust;
 
 typedef struct AttachmentSpec {
         uint64_t id;
@@ -78,7 +78,7 @@ typedef struct AttachmentSpec {
         NetSysctl *sysctls; /* owned; IFNAME replaced; written at ADD */
         size_t n_sysctls;
         char *cni_name; /* "name" of the CNI configuration; owned */
-        SpecInside inside;
+        SpecAdjust adjust;
 } AttachmentSpec;
 
 void spec_clear(AttachmentSpec *s);
@@ -108,7 +108,7 @@ bool spec_needs_hairpin(const AttachmentSpec *s);
 bool spec_has_family(const AttachmentSpec *s, int family);
 /* Of the sandbox's end. */
 uint32_t spec_sandbox_mtu(const AttachmentSpec *s);
-/* The routes of that family are those of `inside`, not `routes`. */
+/* The routes of that family are those of `adjust`, not `routes`. */
 bool spec_routes_moved(const AttachmentSpec *s, int family);
 
 /* The next hop that a routed sandbox sees. Nobody holds these addresses: permanent neighbour entries

@@ -9,7 +9,7 @@
 #include <net/if.h>
 #include <stdio.h>
 
-#include "core/inside.h"
+#include "core/adjust.h"
 
 /* Below, the kernel takes IPv6 off the interface, with all addresses. */
 #define IPV6_MTU_MIN 1280U
@@ -79,7 +79,7 @@ static int check(const AttachmentSpec *s, const NetTuning *t, const NlDump *seen
 
 int tuning_decide(AttachmentSpec *s, const NetConf *c, const CniArgs *args, const NlDump *seen,
                   Error *e) {
-        SpecInside *in = &s->inside;
+        SpecAdjust *in = &s->adjust;
         NetTuning wanted = c->tuning, before;
 
         wanted.mac = wanted_mac(c, args);
@@ -162,18 +162,18 @@ static void compare_number(const AttachmentSpec *s, const char *key, NlLinkMask 
 
         if (want < 0 || want == found)
                 return;
-        set_op(&op, s->ifname, mask, &s->inside.tuned);
+        set_op(&op, s->ifname, mask, &s->adjust.tuned);
         differ(ret, &op, "%s of interface %s in " WHERE_SANDBOX ": wanted %lld, found %lld", key,
                s->ifname, (long long) want, (long long) found);
 }
 
 void tuning_compare(const AttachmentSpec *s, const NlLink *l, bool whole, Differences *ret) {
-        const NetTuning *t = &s->inside.tuned;
+        const NetTuning *t = &s->adjust.tuned;
         /* Of interfaces that we make, MAC and MTU are compared as they are without tuning. */
         bool link_too = whole || s->kind == NET_KIND_FOREIGN;
         NlOp op;
 
-        if (!s->inside.has_tuning)
+        if (!s->adjust.has_tuning)
                 return;
         if (link_too && !mac_is_zero(&t->mac) && memcmp(&t->mac, &l->mac, sizeof(t->mac)) != 0) {
                 set_op(&op, s->ifname, NL_LINK_MAC, t);

@@ -12,7 +12,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
-#include "core/inside.h"
+#include "core/adjust.h"
 
 static bool table_is_used(const NlDump *d, uint32_t table) {
         if (table >= RT_TABLE_DEFAULT && table <= RT_TABLE_LOCAL)
@@ -49,7 +49,7 @@ static int decide_table(const NetVrf *conf, const NlDump *d, uint32_t *ret, Erro
 }
 
 static int decide_routes(AttachmentSpec *s, const NlDump *seen, const NlLink *link) {
-        SpecInside *in = &s->inside;
+        SpecAdjust *in = &s->adjust;
         size_t allocated = in->n_routes;
         int r = 0;
 
@@ -57,23 +57,23 @@ static int decide_routes(AttachmentSpec *s, const NlDump *seen, const NlLink *li
                 for (size_t i = 0; i < seen->n_routes && r >= 0; i++) {
                         const NlRoute *found = &seen->routes[i];
 
-                        if (!inside_route_is_movable(found, link->ifindex) ||
+                        if (!adjust_route_is_movable(found, link->ifindex) ||
                             found->table != RT_TABLE_MAIN || found->protocol == RTPROT_KERNEL ||
                             in_addr_is_set(&found->gw) != gateways)
                                 continue;
-                        InsideRoute moved = inside_route_from(found, in->vrf_table);
+                        AdjustRoute moved = adjust_route_from(found, in->vrf_table);
                         /* As the kernel had it: where that is by no route of the VRF, it is on the link. */
                         moved.onlink = in_addr_is_set(&found->gw) &&
                                        !in_addr_is_link_local(&found->gw) &&
                                        s->kind == NET_KIND_ROUTED;
-                        r = inside_add_route(in, &allocated, &moved);
+                        r = adjust_add_route(in, &allocated, &moved);
                 }
         return r;
 }
 
 int vrf_decide(AttachmentSpec *s, const NetVrf *conf, const NlDump *seen, const NlLink *link,
                Error *e) {
-        SpecInside *in = &s->inside;
+        SpecAdjust *in = &s->adjust;
         const NlLink *vrf = compare_find_link(seen, conf->name);
         uint32_t table = 0;
 
@@ -103,7 +103,7 @@ int vrf_decide(AttachmentSpec *s, const NetVrf *conf, const NlDump *seen, const 
         if (r == -E2BIG)
                 return error_setf(e, ERROR_INVALID_ARGUMENT,
                                   "interface %s has more than %u routes, which is too much for vrf",
-                                  s->ifname, INSIDE_ROUTES_MAX);
+                                  s->ifname, ADJUST_ROUTES_MAX);
         if (r < 0)
                 return error_oom(e);
         in->routes_moved = true;
@@ -111,7 +111,7 @@ int vrf_decide(AttachmentSpec *s, const NetVrf *conf, const NlDump *seen, const 
 }
 
 bool vrf_compare(const AttachmentSpec *s, const NlDump *d, const NlLink *l, Differences *ret) {
-        const SpecInside *in = &s->inside;
+        const SpecAdjust *in = &s->adjust;
         const NlLink *vrf = in->vrf[0] ? compare_find_link(d, in->vrf) : NULL;
         NlOp op;
 
@@ -158,10 +158,10 @@ void vrf_leave(NlSocket *pod, const AttachmentSpec *s) {
         NlDump d = { 0 };
         NlLink vrf, link;
 
-        if (kernel_get_link(pod, s->inside.vrf, &vrf) < 0 || !streq(vrf.kind, "vrf"))
+        if (kernel_get_link(pod, s->adjust.vrf, &vrf) < 0 || !streq(vrf.kind, "vrf"))
                 return;
         memcpy(leave.link.name, s->ifname, sizeof(leave.link.name));
-        memcpy(del.link.name, s->inside.vrf, sizeof(del.link.name));
+        memcpy(del.link.name, s->adjust.vrf, sizeof(del.link.name));
         int r = kernel_get_link(pod, s->ifname, &link);
         if (r >= 0 && link.master == vrf.ifindex)
                 r = kernel_apply(pod, &leave, 1, &(NlApplied) { 0 });
@@ -175,5 +175,5 @@ void vrf_leave(NlSocket *pod, const AttachmentSpec *s) {
                 r = kernel_apply(pod, &del, 1, &(NlApplied) { 0 });
         if (r < 0 && r != -ENODEV)
                 log_ctx(LOG_WARNING, &(LogContext) { .interface = s->ifname, .error = r },
-                        "%s does not leave VRF %s: %s", s->ifname, s->inside.vrf, strerror(-r));
+                        "%s does not leave VRF %s: %s", s->ifname, s->adjust.vrf, strerror(-r));
 }

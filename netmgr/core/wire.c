@@ -40,28 +40,6 @@ int wire_open_netns(WorkerContext *w, int netns_fd, NlSocket **ret, uint64_t *re
         return 0;
 }
 
-int wire_open_path(WorkerContext *w, const char *path, uint64_t cookie, int *ret_fd, NlSocket **ret,
-                   Error *e) {
-        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-        uint64_t found;
-        dev_t dev;
-        ino_t ino;
-
-        if (fd < 0 || fd_is_netns(fd, &dev, &ino) < 0)
-                return error_set_errnof(e, ERROR_KERNEL, -ESTALE, "looking into \"%.256s\"", path);
-        int r = wire_open_netns(w, fd, ret, &found, e);
-        if (r < 0)
-                return r;
-        if (found != cookie) {
-                *ret = kernel_socket_free(*ret);
-                return error_set_errnof(e, ERROR_KERNEL, -ESTALE,
-                                        "\"%.256s\" is another network namespace", path);
-        }
-        if (ret_fd)
-                *ret_fd = TAKE_FD(fd);
-        return 0;
-}
-
 int host_sysctl_write(const PlanSysctl *s, Error *e) {
         _cleanup_free_ char *path = strf("/proc/sys/net/%s", s->name);
         if (!path)

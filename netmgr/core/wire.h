@@ -13,11 +13,6 @@
 /* A route socket in the sandbox's netns and its cookie. The caller frees the socket. */
 int wire_open_netns(WorkerContext *w, int netns_fd, NlSocket **ret, uint64_t *ret_cookie, Error *e);
 
-/* The same by a path that must lead to the namespace with that cookie; -ESTALE: it does not. ret_fd (NULL:
- * not wanted) is the caller's. */
-int wire_open_path(WorkerContext *w, const char *path, uint64_t cookie, int *ret_fd, NlSocket **ret,
-                   Error *e);
-
 /* Executes the plan; pod is a socket from wire_open_netns(). A failure deletes its links again; *ret_left:
  * the kernel refused that too. */
 int wire_plan(WorkerContext *w, Plan *p, int netns_fd, NlSocket *pod, const char *host_ifname,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* See op-inside.h. */
+/* See op-adjust.h. */
 
-#include "core/op-inside.h"
+#include "core/op-adjust.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,16 +13,16 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "core/enforce.h"
-#include "core/inside.h"
+#include "core/adjust.h"
 #include "core/sysctl-allow.h"
 #include "core/wire.h"
 
-typedef struct InsideOp {
+typedef struct AdjustOp {
         Job job; /* first member */
         Commit commit;
         Manager *manager;
         Attachment *attachment; /* busy with us */
-        InsideRequest q;
+        AdjustRequest q;
         ChangeDone done;
         void *userdata;
         uint64_t cookie;
@@ -41,12 +41,12 @@ typedef struct InsideOp {
         AttachmentRow row;
         int r; /* why it failed */
         Error error;
-} InsideOp;
+} AdjustOp;
 
-#define INSIDE_OF_COMMIT(t) ((InsideOp *) ((char *) (t) -offsetof(InsideOp, commit)))
+#define ADJUST_OF_COMMIT(t) ((AdjustOp *) ((char *) (t) -offsetof(AdjustOp, commit)))
 
 /* Takes the sentence over: *e may be the operation's own. */
-static void inside_end(InsideOp *op, int r, Error *e) {
+static void adjust_end(AdjustOp *op, int r, Error *e) {
         _cleanup_error_ Error error = *e;
         Attachment *a = op->attachment;
         const char *what = net_plugin_to_string(op->q.conf->plugin);
@@ -78,7 +78,7 @@ static void inside_end(InsideOp *op, int r, Error *e) {
 }
 
 /* The specification that was decided and the one before change places. */
-static void swap(InsideOp *op) {
+static void swap(AdjustOp *op) {
         Attachment *a = op->attachment;
         AttachmentSpec spec = a->spec;
         char *result = a->result, *plan = op->plan;
@@ -94,26 +94,26 @@ static void swap(InsideOp *op) {
 /* ---- 4. undone -------------------------------------------------------------------------------- */
 
 static int write_row(Commit *c, Store *store, Error *e) {
-        return store_put_attachment(store, &INSIDE_OF_COMMIT(c)->row, e);
+        return store_put_attachment(store, &ADJUST_OF_COMMIT(c)->row, e);
 }
 
 static int enforce_mac(Commit *c, Firewall *f) {
-        return firewall_put(f, INSIDE_OF_COMMIT(c)->policy);
+        return firewall_put(f, ADJUST_OF_COMMIT(c)->policy);
 }
 
 static void taken_back(Task *task) {
-        InsideOp *op = INSIDE_OF_COMMIT(task);
+        AdjustOp *op = ADJUST_OF_COMMIT(task);
 
         manager_set_commit_health(op->manager, &op->commit);
         if (task->r < 0)
                 log_warning("%s: taking the row back: %s", op->attachment->spec.ifname,
                             error_message(&task->error));
         error_clear(&task->error);
-        inside_end(op, op->r, &op->error);
+        adjust_end(op, op->r, &op->error);
 }
 
 /* Hands row and elements of the attachment as it is now to the committer. */
-static int inside_commit(InsideOp *op, void (*deliver)(Task *task), Error *e) {
+static int adjust_commit(AdjustOp *op, void (*deliver)(Task *task), Error *e) {
         Attachment *a = op->attachment;
 
         policy_attachment_free(op->policy);
@@ -128,15 +128,15 @@ static int inside_commit(InsideOp *op, void (*deliver)(Task *task), Error *e) {
         return 0;
 }
 
-static void take_back(InsideOp *op, int r, Error *e) {
+static void take_back(AdjustOp *op, int r, Error *e) {
         _cleanup_error_ Error oom = ERROR_NULL;
 
         op->r = r;
         op->error = *e;
         *e = ERROR_NULL;
         swap(op);
-        if (inside_commit(op, taken_back, &oom) < 0)
-                inside_end(op, op->r, &op->error);
+        if (adjust_commit(op, taken_back, &oom) < 0)
+                adjust_end(op, op->r, &op->error);
 }
 
 /* ---- 3. the kernel ---------------------------------------------------------------------------- */
@@ -161,7 +161,7 @@ static int renew_neighbours(WorkerContext *w, const AttachmentSpec *s, Error *e)
                      : 0;
 }
 
-static int set_sysctl(InsideOp *op, WorkerContext *w, size_t i, Error *e) {
+static int set_sysctl(AdjustOp *op, WorkerContext *w, size_t i, Error *e) {
         const NetSysctl *y = &op->q.conf->sysctls[i];
         _cleanup_free_ char *name = spec_sysctl_name(y->name, op->attachment->spec.ifname);
         _cleanup_close_ int fd = -EBADF;
@@ -186,7 +186,7 @@ static int set_sysctl(InsideOp *op, WorkerContext *w, size_t i, Error *e) {
                      : 0;
 }
 
-static int set_sysctls(InsideOp *op, WorkerContext *w, Error *e) {
+static int set_sysctls(AdjustOp *op, WorkerContext *w, Error *e) {
         int r = 0;
 
         for (size_t i = 0; i < op->q.conf->n_sysctls && r >= 0; i++)
@@ -194,7 +194,7 @@ static int set_sysctls(InsideOp *op, WorkerContext *w, Error *e) {
         return r;
 }
 
-static void restore_sysctls(InsideOp *op, WorkerContext *w) {
+static void restore_sysctls(AdjustOp *op, WorkerContext *w) {
         for (size_t i = op->q.conf->n_sysctls; i > 0; i--) {
                 const char *old = op->old_sysctls[i - 1];
                 _cleanup_free_ char *name = spec_sysctl_name(op->q.conf->sysctls[i - 1].name,
@@ -209,18 +209,18 @@ static void restore_sysctls(InsideOp *op, WorkerContext *w) {
 }
 
 static int apply_run(Job *job, WorkerContext *w, Error *e) {
-        InsideOp *op = (InsideOp *) job;
+        AdjustOp *op = (AdjustOp *) job;
         const AttachmentSpec *now = &op->attachment->spec;
 
         int r = set_sysctls(op, w, e);
         if (r >= 0)
-                r = inside_apply(op->pod, now, &op->seen, e);
+                r = adjust_apply(op->pod, now, &op->seen, e);
         if (r >= 0 && op->new_mac)
                 r = renew_neighbours(w, now, e);
         if (r >= 0 && op->new_mac && op->bridge_ifindex)
                 wire_announce(w, op->bridge_ifindex, now);
         if (r < 0) {
-                inside_roll_back(op->pod, now, &op->other, &op->seen);
+                adjust_roll_back(op->pod, now, &op->other, &op->seen);
                 restore_sysctls(op, w);
                 if (op->new_mac)
                         (void) renew_neighbours(w, &op->other, NULL);
@@ -229,7 +229,7 @@ static int apply_run(Job *job, WorkerContext *w, Error *e) {
 }
 
 static void applied(Task *task) {
-        InsideOp *op = (InsideOp *) task;
+        AdjustOp *op = (AdjustOp *) task;
         const AttachmentSpec *now = &op->attachment->spec;
 
         if (task->r < 0) {
@@ -238,19 +238,19 @@ static void applied(Task *task) {
         }
         if (op->new_mac)
                 cni_result_set_mac(op->q.conf->prev_result, now->ifname, &now->mac);
-        inside_end(op, 0, &task->error);
+        adjust_end(op, 0, &task->error);
 }
 
 /* ---- 2. row and elements ---------------------------------------------------------------------- */
 
 /* Closed for the old MAC before it changes, and open for the new one. */
 static void decided(Task *task) {
-        InsideOp *op = INSIDE_OF_COMMIT(task);
+        AdjustOp *op = ADJUST_OF_COMMIT(task);
 
         manager_set_commit_health(op->manager, &op->commit);
         if (task->r < 0 && !op->commit.written) {
                 swap(op);
-                inside_end(op, task->r, &task->error);
+                adjust_end(op, task->r, &task->error);
                 return;
         }
         if (task->r < 0) {
@@ -262,7 +262,7 @@ static void decided(Task *task) {
         workers_submit_next(op->manager->workers, &op->job);
 }
 
-static int decide_result(InsideOp *op, Error *e) {
+static int decide_result(AdjustOp *op, Error *e) {
         const char *result = op->attachment->result;
         _cleanup_json_ json_object *o = NULL;
 
@@ -277,13 +277,13 @@ static int decide_result(InsideOp *op, Error *e) {
         return op->other_result ? 0 : error_oom(e);
 }
 
-static int inside_decide_all(InsideOp *op, Error *e) {
+static int adjust_decide_all(AdjustOp *op, Error *e) {
         Attachment *a = op->attachment;
 
         int r = spec_copy(&a->spec, &op->other);
         if (r < 0)
                 return error_oom(e);
-        r = inside_decide(&op->other, op->q.conf, op->q.args, &op->prev, &op->seen, e);
+        r = adjust_decide(&op->other, op->q.conf, op->q.args, &op->prev, &op->seen, e);
         if (r < 0)
                 return r;
         op->new_mac = memcmp(&op->other.mac, &a->spec.mac, sizeof(a->spec.mac)) != 0;
@@ -295,7 +295,7 @@ static int inside_decide_all(InsideOp *op, Error *e) {
         if (r < 0)
                 return r;
         swap(op);
-        r = inside_commit(op, decided, e);
+        r = adjust_commit(op, decided, e);
         if (r < 0)
                 swap(op);
         return r;
@@ -304,7 +304,7 @@ static int inside_decide_all(InsideOp *op, Error *e) {
 /* ---- 1. a look -------------------------------------------------------------------------------- */
 
 static int look_run(Job *job, WorkerContext *w, Error *e) {
-        InsideOp *op = (InsideOp *) job;
+        AdjustOp *op = (AdjustOp *) job;
         const NetConf *c = op->q.conf;
         uint64_t cookie;
 
@@ -319,7 +319,7 @@ static int look_run(Job *job, WorkerContext *w, Error *e) {
                                 "the sandbox is known with another network namespace (cookie %" PRIu64
                                 ", now %" PRIu64 "); DEL its interfaces first",
                                 op->cookie, cookie);
-        r = kernel_dump(op->pod, INSIDE_DUMP, &op->seen);
+        r = kernel_dump(op->pod, ADJUST_DUMP, &op->seen);
         if (r < 0)
                 return error_set_errnof(e, ERROR_KERNEL, r, "looking into the sandbox's netns");
         compare_index(&op->seen);
@@ -327,16 +327,16 @@ static int look_run(Job *job, WorkerContext *w, Error *e) {
 }
 
 static void looked(Task *task) {
-        InsideOp *op = (InsideOp *) task;
+        AdjustOp *op = (AdjustOp *) task;
 
         int r = task->r;
         if (r >= 0)
-                r = inside_decide_all(op, &task->error);
+                r = adjust_decide_all(op, &task->error);
         if (r < 0)
-                inside_end(op, r, &task->error);
+                adjust_end(op, r, &task->error);
 }
 
-static int inside_begin(InsideOp *op, Error *e) {
+static int adjust_begin(AdjustOp *op, Error *e) {
         const Attachment *a = op->attachment;
         const NetConf *c = op->q.conf;
 
@@ -354,10 +354,10 @@ static int inside_begin(InsideOp *op, Error *e) {
         return cni_prev_result_parse(c->prev_result, c->cni_version, &op->prev, e);
 }
 
-void attachment_change_inside(Attachment *a, const InsideRequest *q, ChangeDone done,
+void attachment_adjust(Attachment *a, const AdjustRequest *q, ChangeDone done,
                               void *userdata) {
         _cleanup_error_ Error error = ERROR_NULL;
-        InsideOp *op;
+        AdjustOp *op;
 
         if (a->busy || a->state != ATTACHMENT_UP || a->lost) {
                 int r = error_setf(
@@ -368,12 +368,12 @@ void attachment_change_inside(Attachment *a, const InsideRequest *q, ChangeDone 
                 done(r, &error, userdata);
                 return;
         }
-        op = new0(InsideOp, 1);
+        op = new0(AdjustOp, 1);
         if (!op) {
                 done(error_oom(&error), &error, userdata);
                 return;
         }
-        *op = (InsideOp) { .manager = a->manager,
+        *op = (AdjustOp) { .manager = a->manager,
                            .attachment = a,
                            .q = *q,
                            .done = done,
@@ -383,9 +383,9 @@ void attachment_change_inside(Attachment *a, const InsideRequest *q, ChangeDone 
                                                              ? a->network->bridge_ifindex
                                                              : 0 };
         a->busy = true;
-        int r = inside_begin(op, &error);
+        int r = adjust_begin(op, &error);
         if (r < 0) {
-                inside_end(op, r, &error);
+                adjust_end(op, r, &error);
                 return;
         }
         op->job.run = look_run;

@@ -12,12 +12,12 @@
 #include "core/op-change.h"
 
 /* All of it is borrowed until `done` was called. */
-typedef struct InsideRequest {
+typedef struct AdjustRequest {
         NetConf *conf; /* of one of the three; on success prev_result tells the new MAC */
         const CniArgs *args;
         int netns_fd;
         const char *allowlist; /* of sysctls; see sysctl-allow.h */
-} InsideRequest;
+} AdjustRequest;
 
-void attachment_change_inside(Attachment *a, const InsideRequest *q, ChangeDone done,
+void attachment_adjust(Attachment *a, const AdjustRequest *q, ChangeDone done,
                               void *userdata);

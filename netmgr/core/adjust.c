@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The part that tuning, sbr and vrf have in common: deciding, comparing, applying, undoing. See inside.h. */
+/* The part that tuning, sbr and vrf have in common: deciding, comparing, applying, undoing. See adjust.h. */
 
-#include "core/inside.h"
+#include "core/adjust.h"
 
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -15,14 +15,14 @@
 /* A VRF is made, then joined, then what was lost is put back, then nothing is missing. */
 #define ROUNDS 4
 
-bool inside_outlives(const AttachmentSpec *s) {
+bool adjust_outlives(const AttachmentSpec *s) {
         /* Rules and a VRF are the sandbox's; settings go with an interface that is ours to delete. */
         bool stays = s->kind == NET_KIND_FOREIGN || s->kind == NET_KIND_HOST_DEVICE;
 
-        return s->inside.n_rules > 0 || s->inside.vrf[0] || (stays && s->inside.has_tuning);
+        return s->adjust.n_rules > 0 || s->adjust.vrf[0] || (stays && s->adjust.has_tuning);
 }
 
-bool inside_route_is_movable(const NlRoute *r, uint32_t ifindex) {
+bool adjust_route_is_movable(const NlRoute *r, uint32_t ifindex) {
         const InAddr *dst = &r->dst.address;
 
         return r->ifindex == ifindex && r->type == RTN_UNICAST && r->table != RT_TABLE_LOCAL &&
@@ -30,8 +30,8 @@ bool inside_route_is_movable(const NlRoute *r, uint32_t ifindex) {
                  (in_addr_is_link_local(dst) || in_addr_is_multicast(dst)));
 }
 
-InsideRoute inside_route_from(const NlRoute *r, uint32_t table) {
-        return (InsideRoute) { .route = { .dst = r->dst,
+AdjustRoute adjust_route_from(const NlRoute *r, uint32_t table) {
+        return (AdjustRoute) { .route = { .dst = r->dst,
                                           .gw = r->gw,
                                           .mtu = r->mtu,
                                           .advmss = r->advmss,
@@ -41,7 +41,7 @@ InsideRoute inside_route_from(const NlRoute *r, uint32_t table) {
                                .prefsrc = r->prefsrc };
 }
 
-void inside_route_op(const InsideRoute *r, uint32_t ifindex, NlOpType type, NlOp *ret) {
+void adjust_route_op(const AdjustRoute *r, uint32_t ifindex, NlOpType type, NlOp *ret) {
         const NetRoute *route = &r->route;
 
         *ret = (NlOp) { .type = type,
@@ -66,7 +66,7 @@ static uint32_t priority_of(const NetRoute *r) {
         return 1024;
 }
 
-int inside_add_route(SpecInside *in, size_t *allocated, const InsideRoute *r) {
+int adjust_add_route(SpecAdjust *in, size_t *allocated, const AdjustRoute *r) {
         for (size_t i = 0; i < in->n_routes; i++) {
                 const NetRoute *have = &in->routes[i].route;
                 /* The kernel has one route to a destination of one metric and table. */
@@ -75,11 +75,11 @@ int inside_add_route(SpecInside *in, size_t *allocated, const InsideRoute *r) {
                     priority_of(have) == priority_of(&r->route))
                         return 0;
         }
-        if (in->n_routes == INSIDE_ROUTES_MAX)
+        if (in->n_routes == ADJUST_ROUTES_MAX)
                 return -E2BIG;
         if (in->n_routes == *allocated || !in->routes) {
                 size_t more = 2 * *allocated + 8;
-                InsideRoute *routes = reallocarray(in->routes, more, sizeof(*routes));
+                AdjustRoute *routes = reallocarray(in->routes, more, sizeof(*routes));
                 if (!routes)
                         return -ENOMEM;
                 in->routes = routes;
@@ -117,11 +117,11 @@ static int decide_sysctls(AttachmentSpec *s, const NetConf *c) {
                 }
                 s->sysctls[k] = add;
         }
-        s->inside.has_sysctls |= c->n_sysctls > 0;
+        s->adjust.has_sysctls |= c->n_sysctls > 0;
         return 0;
 }
 
-int inside_decide(AttachmentSpec *s, const NetConf *c, const CniArgs *args,
+int adjust_decide(AttachmentSpec *s, const NetConf *c, const CniArgs *args,
                   const CniPrevResult *prev, const NlDump *seen, Error *e) {
         const NlLink *link = compare_find_link(seen, s->ifname);
 
@@ -148,7 +148,7 @@ int inside_decide(AttachmentSpec *s, const NetConf *c, const CniArgs *args,
 
 /* ---- comparing and applying ------------------------------------------------------------------- */
 
-bool inside_compare(const AttachmentSpec *s, const NlDump *d, const NlLink *l, bool whole,
+bool adjust_compare(const AttachmentSpec *s, const NlDump *d, const NlLink *l, bool whole,
                     Differences *ret) {
         bool more = vrf_compare(s, d, l, ret);
 
@@ -216,7 +216,7 @@ static int mend(NlSocket *pod, const Differences *l, Error *e) {
         return n ? apply_ops(pod, ops, n, e) : 0;
 }
 
-int inside_apply(NlSocket *pod, const AttachmentSpec *s, const NlDump *seen, Error *e) {
+int adjust_apply(NlSocket *pod, const AttachmentSpec *s, const NlDump *seen, Error *e) {
         bool more = true;
         int r = 0;
 
@@ -224,7 +224,7 @@ int inside_apply(NlSocket *pod, const AttachmentSpec *s, const NlDump *seen, Err
                 Differences found = { 0 };
                 NlDump d = { 0 };
 
-                r = kernel_dump(pod, INSIDE_DUMP, &d);
+                r = kernel_dump(pod, ADJUST_DUMP, &d);
                 if (r < 0)
                         return error_set_errnof(e, ERROR_KERNEL, r, "looking into the sandbox");
                 compare_index(&d);
@@ -233,10 +233,10 @@ int inside_apply(NlSocket *pod, const AttachmentSpec *s, const NlDump *seen, Err
                         r = error_setf(e, ERROR_KERNEL, "interface %s of the sandbox is gone",
                                        s->ifname);
                 else {
-                        more = inside_compare(s, &d, l, true, &found);
-                        if (seen && s->inside.vrf[0] && !more)
+                        more = adjust_compare(s, &d, l, true, &found);
+                        if (seen && s->adjust.vrf[0] && !more)
                                 compare_addresses(seen, &d, l, &found);
-                        failpoint_past("inside-apply");
+                        failpoint_past("adjust-apply");
                         r = mend(pod, &found, e);
                 }
                 differences_clear(&found);
@@ -259,7 +259,7 @@ static void undo_one(NlSocket *pod, const AttachmentSpec *s, const NlOp *op) {
                 strerror(-r));
 }
 
-static bool rule_is_in(const SpecInside *in, const InsideRule *rule) {
+static bool rule_is_in(const SpecAdjust *in, const AdjustRule *rule) {
         for (size_t i = 0; i < in->n_rules; i++)
                 if (in->rules[i].table == rule->table &&
                     in_addr_equal(&in->rules[i].source, &rule->source))
@@ -270,10 +270,10 @@ static bool rule_is_in(const SpecInside *in, const InsideRule *rule) {
 static void undo_rules(NlSocket *pod, const AttachmentSpec *now, const AttachmentSpec *before) {
         NlOp op;
 
-        for (size_t i = 0; i < now->inside.n_rules; i++) {
-                if (before && rule_is_in(&before->inside, &now->inside.rules[i]))
+        for (size_t i = 0; i < now->adjust.n_rules; i++) {
+                if (before && rule_is_in(&before->adjust, &now->adjust.rules[i]))
                         continue;
-                sbr_rule_op(&now->inside.rules[i], NL_RULE_DEL, &op);
+                sbr_rule_op(&now->adjust.rules[i], NL_RULE_DEL, &op);
                 undo_one(pod, now, &op);
         }
 }
@@ -286,7 +286,7 @@ static void undo_settings(NlSocket *pod, const AttachmentSpec *s, const NetTunin
                 undo_one(pod, s, &ops[i]);
 }
 
-static bool route_was_seen(const NlDump *seen, uint32_t ifindex, const InsideRoute *r) {
+static bool route_was_seen(const NlDump *seen, uint32_t ifindex, const AdjustRoute *r) {
         for (size_t i = 0; i < seen->n_routes; i++) {
                 const NlRoute *s = &seen->routes[i];
                 if (s->ifindex == ifindex && s->table == (uint32_t) r->route.table &&
@@ -305,17 +305,17 @@ static void undo_routes(NlSocket *pod, const AttachmentSpec *now, const NlDump *
         for (int gateways = 0; gateways < 2; gateways++)
                 for (size_t i = 0; i < seen->n_routes; i++) {
                         const NlRoute *r = &seen->routes[i];
-                        if (!inside_route_is_movable(r, ifindex) ||
+                        if (!adjust_route_is_movable(r, ifindex) ||
                             in_addr_is_set(&r->gw) != gateways)
                                 continue;
-                        InsideRoute back = inside_route_from(r, r->table);
+                        AdjustRoute back = adjust_route_from(r, r->table);
                         back.onlink = gateways && now->kind == NET_KIND_ROUTED;
-                        inside_route_op(&back, ifindex, NL_ROUTE_ADD, &op);
+                        adjust_route_op(&back, ifindex, NL_ROUTE_ADD, &op);
                         undo_one(pod, now, &op);
                 }
-        for (size_t i = 0; i < now->inside.n_routes; i++)
-                if (!route_was_seen(seen, ifindex, &now->inside.routes[i])) {
-                        inside_route_op(&now->inside.routes[i], ifindex, NL_ROUTE_DEL, &op);
+        for (size_t i = 0; i < now->adjust.n_routes; i++)
+                if (!route_was_seen(seen, ifindex, &now->adjust.routes[i])) {
+                        adjust_route_op(&now->adjust.routes[i], ifindex, NL_ROUTE_DEL, &op);
                         undo_one(pod, now, &op);
                 }
 }
@@ -333,7 +333,7 @@ static void undo_addresses(NlSocket *pod, const AttachmentSpec *now, const NlDum
         differences_clear(&lost);
 }
 
-void inside_roll_back(NlSocket *pod, const AttachmentSpec *now, const AttachmentSpec *before,
+void adjust_roll_back(NlSocket *pod, const AttachmentSpec *now, const AttachmentSpec *before,
                       const NlDump *seen) {
         const NlLink *l = compare_find_link(seen, now->ifname);
         NetTuning was;
@@ -341,24 +341,24 @@ void inside_roll_back(NlSocket *pod, const AttachmentSpec *now, const Attachment
         if (!l)
                 return;
         undo_rules(pod, now, before);
-        if (now->inside.vrf[0] && !before->inside.vrf[0]) {
+        if (now->adjust.vrf[0] && !before->adjust.vrf[0]) {
                 vrf_leave(pod, now);
                 undo_addresses(pod, now, seen, l);
         }
-        if (now->inside.routes_moved)
+        if (now->adjust.routes_moved)
                 undo_routes(pod, now, seen, l->ifindex);
-        if (now->inside.has_tuning) {
-                tuning_read(&now->inside.tuned, l, &was);
+        if (now->adjust.has_tuning) {
+                tuning_read(&now->adjust.tuned, l, &was);
                 undo_settings(pod, now, &was);
         }
 }
 
-void inside_undo(NlSocket *pod, const AttachmentSpec *s) {
-        failpoint_past("inside-undo");
+void adjust_undo(NlSocket *pod, const AttachmentSpec *s) {
+        failpoint_past("adjust-undo");
         undo_rules(pod, s, NULL);
-        if (s->inside.vrf[0])
+        if (s->adjust.vrf[0])
                 vrf_leave(pod, s);
-        if (s->inside.has_tuning &&
+        if (s->adjust.has_tuning &&
             (s->kind == NET_KIND_FOREIGN || s->kind == NET_KIND_HOST_DEVICE))
-                undo_settings(pod, s, &s->inside.before);
+                undo_settings(pod, s, &s->adjust.before);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* SpecInside in the ledger: "inside" of the plan column. See inside.h. */
+/* SpecAdjust in the ledger: "adjust" of the plan column. See adjust.h. */
 
 #include <stdio.h>
 
 #include "base/limits.h"
-#include "core/inside.h"
+#include "core/adjust.h"
 
 /* ---- writing ---------------------------------------------------------------------------------- */
 
@@ -25,7 +25,7 @@ static json_object *tuning_to_json(const NetTuning *t) {
         return TAKE_PTR(o);
 }
 
-static json_object *rule_to_json(const InsideRule *r) {
+static json_object *rule_to_json(const AdjustRule *r) {
         _cleanup_json_ json_object *o = json_object_new_object();
 
         if (!o || json_add_string(o, "src", IN_ADDR_STR(&r->source)) < 0 ||
@@ -38,7 +38,7 @@ static int add_number(json_object *o, const char *key, int64_t value) {
         return value ? json_add(o, key, json_object_new_int64(value)) : 0;
 }
 
-static json_object *route_to_json(const InsideRoute *r) {
+static json_object *route_to_json(const AdjustRoute *r) {
         _cleanup_json_ json_object *o = json_object_new_object();
         const NetRoute *n = &r->route;
 
@@ -64,7 +64,7 @@ static json_object *sysctl_to_json(const NetSysctl *s) {
 }
 
 static int add_lists(json_object *o, const AttachmentSpec *s) {
-        const SpecInside *in = &s->inside;
+        const SpecAdjust *in = &s->adjust;
         _cleanup_json_ json_object *rules = json_object_new_array(),
                                    *routes = json_object_new_array(),
                                    *sysctls = json_object_new_array();
@@ -87,9 +87,9 @@ static int add_lists(json_object *o, const AttachmentSpec *s) {
         return 0;
 }
 
-json_object *inside_to_json(const AttachmentSpec *s) {
+json_object *adjust_to_json(const AttachmentSpec *s) {
         _cleanup_json_ json_object *o = json_object_new_object();
-        const SpecInside *in = &s->inside;
+        const SpecAdjust *in = &s->adjust;
 
         if (!o || add_lists(o, s) < 0)
                 return NULL;
@@ -166,17 +166,17 @@ static int read_tuning(json_object *value, const char *path, void *target, Error
 
 static int read_rule(json_object *value, const char *path, void *target, Error *e) {
         static const JsonField fields[] = {
-                { "src", json_read_in_addr, offsetof(InsideRule, source), JSON_REQUIRED },
-                { "table", json_read_u32, offsetof(InsideRule, table), JSON_REQUIRED },
+                { "src", json_read_in_addr, offsetof(AdjustRule, source), JSON_REQUIRED },
+                { "table", json_read_u32, offsetof(AdjustRule, table), JSON_REQUIRED },
                 { 0 },
         };
-        SpecInside *in = target;
-        InsideRule *more = reallocarray(in->rules, in->n_rules + 1, sizeof(*more));
+        SpecAdjust *in = target;
+        AdjustRule *more = reallocarray(in->rules, in->n_rules + 1, sizeof(*more));
 
         if (!more)
                 return error_oom(e);
         in->rules = more;
-        more[in->n_rules] = (InsideRule) { 0 };
+        more[in->n_rules] = (AdjustRule) { 0 };
         int r = json_read_object(value, path, fields, JSON_UNKNOWN_REFUSE, &more[in->n_rules], e);
         if (r >= 0)
                 in->n_rules++;
@@ -185,24 +185,24 @@ static int read_rule(json_object *value, const char *path, void *target, Error *
 
 static int read_route(json_object *value, const char *path, void *target, Error *e) {
         static const JsonField fields[] = {
-                { "dst", json_read_in_prefix, offsetof(InsideRoute, route.dst), JSON_REQUIRED },
-                { "gw", json_read_in_addr, offsetof(InsideRoute, route.gw), 0 },
-                { "src", json_read_in_addr, offsetof(InsideRoute, prefsrc), 0 },
-                { "onlink", json_read_bool, offsetof(InsideRoute, onlink), 0 },
-                { "table", read_number, offsetof(InsideRoute, route.table), JSON_REQUIRED },
-                { "priority", json_read_u32, offsetof(InsideRoute, route.priority), 0 },
-                { "mtu", json_read_u32, offsetof(InsideRoute, route.mtu), 0 },
-                { "advmss", json_read_u32, offsetof(InsideRoute, route.advmss), 0 },
-                { "scope", read_scope, offsetof(InsideRoute, route.scope), 0 },
+                { "dst", json_read_in_prefix, offsetof(AdjustRoute, route.dst), JSON_REQUIRED },
+                { "gw", json_read_in_addr, offsetof(AdjustRoute, route.gw), 0 },
+                { "src", json_read_in_addr, offsetof(AdjustRoute, prefsrc), 0 },
+                { "onlink", json_read_bool, offsetof(AdjustRoute, onlink), 0 },
+                { "table", read_number, offsetof(AdjustRoute, route.table), JSON_REQUIRED },
+                { "priority", json_read_u32, offsetof(AdjustRoute, route.priority), 0 },
+                { "mtu", json_read_u32, offsetof(AdjustRoute, route.mtu), 0 },
+                { "advmss", json_read_u32, offsetof(AdjustRoute, route.advmss), 0 },
+                { "scope", read_scope, offsetof(AdjustRoute, route.scope), 0 },
                 { 0 },
         };
-        SpecInside *in = target;
-        InsideRoute *more = reallocarray(in->routes, in->n_routes + 1, sizeof(*more));
+        SpecAdjust *in = target;
+        AdjustRoute *more = reallocarray(in->routes, in->n_routes + 1, sizeof(*more));
 
         if (!more)
                 return error_oom(e);
         in->routes = more;
-        more[in->n_routes] = (InsideRoute) { 0 };
+        more[in->n_routes] = (AdjustRoute) { 0 };
         int r = json_read_object(value, path, fields, JSON_UNKNOWN_REFUSE, &more[in->n_routes], e);
         if (r >= 0)
                 in->n_routes++;
@@ -226,14 +226,14 @@ static int read_sysctl(json_object *value, const char *path, void *target, Error
         return json_read_object(value, path, fields, JSON_UNKNOWN_REFUSE, &more[s->n_sysctls++], e);
 }
 
-int inside_from_json(json_object *o, AttachmentSpec *s, Error *e) {
+int adjust_from_json(json_object *o, AttachmentSpec *s, Error *e) {
         static const JsonField fields[] = {
-                { "tuned", read_tuning, offsetof(SpecInside, tuned), 0 },
-                { "before", read_tuning, offsetof(SpecInside, before), 0 },
-                { "checkSysctls", json_read_bool, offsetof(SpecInside, has_sysctls), 0 },
-                { "routesMoved", json_read_bool, offsetof(SpecInside, routes_moved), 0 },
-                { "vrf", read_name, offsetof(SpecInside, vrf), 0 },
-                { "vrfTable", json_read_u32, offsetof(SpecInside, vrf_table), 0 },
+                { "tuned", read_tuning, offsetof(SpecAdjust, tuned), 0 },
+                { "before", read_tuning, offsetof(SpecAdjust, before), 0 },
+                { "checkSysctls", json_read_bool, offsetof(SpecAdjust, has_sysctls), 0 },
+                { "routesMoved", json_read_bool, offsetof(SpecAdjust, routes_moved), 0 },
+                { "vrf", read_name, offsetof(SpecAdjust, vrf), 0 },
+                { "vrfTable", json_read_u32, offsetof(SpecAdjust, vrf_table), 0 },
                 { "rules", NULL, 0, 0 },
                 { "routes", NULL, 0, 0 },
                 { "sysctls", NULL, 0, 0 },
@@ -241,14 +241,14 @@ int inside_from_json(json_object *o, AttachmentSpec *s, Error *e) {
         };
         json_object *v;
 
-        int r = json_read_object(o, "inside", fields, JSON_UNKNOWN_REFUSE, &s->inside, e);
-        s->inside.has_tuning = json_get(o, "tuned") != NULL;
+        int r = json_read_object(o, "adjust", fields, JSON_UNKNOWN_REFUSE, &s->adjust, e);
+        s->adjust.has_tuning = json_get(o, "tuned") != NULL;
         if (r >= 0 && (v = json_get(o, "rules")))
-                r = json_read_array(v, "inside.rules", JSON_ELEMENTS_MAX, read_rule, &s->inside, e);
+                r = json_read_array(v, "adjust.rules", JSON_ELEMENTS_MAX, read_rule, &s->adjust, e);
         if (r >= 0 && (v = json_get(o, "routes")))
-                r = json_read_array(v, "inside.routes", INSIDE_ROUTES_MAX, read_route, &s->inside,
+                r = json_read_array(v, "adjust.routes", ADJUST_ROUTES_MAX, read_route, &s->adjust,
                                     e);
         if (r >= 0 && (v = json_get(o, "sysctls")))
-                r = json_read_array(v, "inside.sysctls", 2 * SYSCTLS_MAX, read_sysctl, s, e);
+                r = json_read_array(v, "adjust.sysctls", 2 * SYSCTLS_MAX, read_sysctl, s, e);
         return r;
 }

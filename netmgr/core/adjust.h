@@ -3,7 +3,7 @@
 
 /*
  * What the chained plugins tuning, sbr and vrf change inside of a sandbox, on an interface that may be
- * anybody's. The specification says what should be (SpecInside); what is missing is found by comparing
+ * anybody's. The specification says what should be (SpecAdjust); what is missing is found by comparing
  * it with a dump, so that ADD, an interface made anew, repair and CHECK are one mechanism. What the
  * interface had before is in the row before the kernel is touched.
  *
@@ -15,25 +15,25 @@
 #include "core/spec.h"
 #include "cri/result.h"
 
-static inline bool spec_has_inside(const AttachmentSpec *s) {
-        const SpecInside *in = &s->inside;
+static inline bool spec_is_adjusted(const AttachmentSpec *s) {
+        const SpecAdjust *in = &s->adjust;
 
         return in->has_tuning || in->n_rules > 0 || in->vrf[0] || s->n_sysctls > 0;
 }
 /* True when a DEL has something to undo that does not go with an interface of ours. */
-bool inside_outlives(const AttachmentSpec *s);
+bool adjust_outlives(const AttachmentSpec *s);
 
-/* The "inside" of the plan column. NULL: out of memory. */
-json_object *inside_to_json(const AttachmentSpec *s);
-int inside_from_json(json_object *o, AttachmentSpec *s, Error *e);
+/* The "adjust" of the plan column. NULL: out of memory. */
+json_object *adjust_to_json(const AttachmentSpec *s);
+int adjust_from_json(json_object *o, AttachmentSpec *s, Error *e);
 
 /* What a look at the sandbox has to bring for the functions below. */
-#define INSIDE_DUMP                                                                                \
+#define ADJUST_DUMP                                                                                \
         (NL_DUMP_LINKS | NL_DUMP_ADDRS | NL_DUMP_ROUTES | NL_DUMP_ALL_TABLES | NL_DUMP_RULES)
 
 /* What a plugin of the chain asks for, put into the specification. `seen` is an indexed dump of the
  * sandbox with the interface in it; nothing is changed there. */
-int inside_decide(AttachmentSpec *s, const NetConf *c, const CniArgs *args,
+int adjust_decide(AttachmentSpec *s, const NetConf *c, const CniArgs *args,
                   const CniPrevResult *prev, const NlDump *seen, Error *e);
 
 /*
@@ -41,17 +41,17 @@ int inside_decide(AttachmentSpec *s, const NetConf *c, const CniArgs *args,
  * routes in their old place), which a CHECK does not mind. Returns true when more will be to do once
  * the operations are done: a VRF has no index before it exists.
  */
-bool inside_compare(const AttachmentSpec *s, const NlDump *d, const NlLink *l, bool whole,
+bool adjust_compare(const AttachmentSpec *s, const NlDump *d, const NlLink *l, bool whole,
                     Differences *ret);
 
 /* Makes it so. seen: how it was, for what an enslaved interface loses; NULL: nothing to keep. */
-int inside_apply(NlSocket *pod, const AttachmentSpec *s, const NlDump *seen, Error *e);
+int adjust_apply(NlSocket *pod, const AttachmentSpec *s, const NlDump *seen, Error *e);
 /* After a failure: as `seen` was. Best effort, what fails is logged. */
-void inside_roll_back(NlSocket *pod, const AttachmentSpec *now, const AttachmentSpec *before,
+void adjust_roll_back(NlSocket *pod, const AttachmentSpec *now, const AttachmentSpec *before,
                       const NlDump *seen);
 /* The end of the attachment, whose interface may be gone already or stay with somebody else. Best
  * effort. */
-void inside_undo(NlSocket *pod, const AttachmentSpec *s);
+void adjust_undo(NlSocket *pod, const AttachmentSpec *s);
 
 /* ---- one plugin each -------------------------------------------------------------------------- */
 
@@ -74,7 +74,7 @@ int sbr_decide(AttachmentSpec *s, const NetSbr *conf, const CniPrevResult *prev,
                const NlLink *link, Error *e);
 void sbr_compare(const AttachmentSpec *s, const NlDump *d, const NlLink *l, bool whole,
                  Differences *ret);
-void sbr_rule_op(const InsideRule *rule, NlOpType type, NlOp *ret);
+void sbr_rule_op(const AdjustRule *rule, NlOpType type, NlOp *ret);
 
 /* vrf.c */
 int vrf_decide(AttachmentSpec *s, const NetVrf *conf, const NlDump *seen, const NlLink *link,
@@ -85,7 +85,7 @@ void vrf_leave(NlSocket *pod, const AttachmentSpec *s);
 
 /* Routes of the interface that a plugin of the chain may move: not link-local ones, which belong to the
  * interface wherever it is. */
-bool inside_route_is_movable(const NlRoute *r, uint32_t ifindex);
-InsideRoute inside_route_from(const NlRoute *r, uint32_t table);
-void inside_route_op(const InsideRoute *r, uint32_t ifindex, NlOpType type, NlOp *ret);
-int inside_add_route(SpecInside *in, size_t *allocated, const InsideRoute *r);
+bool adjust_route_is_movable(const NlRoute *r, uint32_t ifindex);
+AdjustRoute adjust_route_from(const NlRoute *r, uint32_t table);
+void adjust_route_op(const AdjustRoute *r, uint32_t ifindex, NlOpType type, NlOp *ret);
+int adjust_add_route(SpecAdjust *in, size_t *allocated, const AdjustRoute *r);
