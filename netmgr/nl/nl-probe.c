@@ -59,10 +59,10 @@ int kernel_probe_tc(NlSocket *s, NlTcFeatures *ret) {
 static int try_kind(NlSocket *s, const NlOp *op, bool *ret) {
         int r = kernel_apply(s, op, 1, &(NlApplied) { 0 });
 
-        *ret = r != -EOPNOTSUPP && r != -EPERM;
+        *ret = r >= 0 || r == -EINVAL || r == -ERANGE || r == -EADDRNOTAVAIL;
         if (r >= 0)
                 end_trial(s, op->newlink.name); /* a kind that takes anything */
-        return r == -EPERM ? r : 0;
+        return *ret || r == -EOPNOTSUPP ? 0 : r;
 }
 
 static int try_vlan_filtering(NlSocket *s, bool *ret) {
