@@ -7,8 +7,8 @@
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/parse.h"
-#include "core/enforce.h"
 #include "core/adjust.h"
+#include "core/enforce.h"
 #include "core/op-add.h"
 #include "core/ports.h"
 

@@ -12,8 +12,8 @@
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/log.h"
-#include "core/enforce.h"
 #include "core/adjust.h"
+#include "core/enforce.h"
 #include "core/sysctl-allow.h"
 #include "core/wire.h"
 
@@ -354,8 +354,7 @@ static int adjust_begin(AdjustOp *op, Error *e) {
         return cni_prev_result_parse(c->prev_result, c->cni_version, &op->prev, e);
 }
 
-void attachment_adjust(Attachment *a, const AdjustRequest *q, ChangeDone done,
-                              void *userdata) {
+void attachment_adjust(Attachment *a, const AdjustRequest *q, ChangeDone done, void *userdata) {
         _cleanup_error_ Error error = ERROR_NULL;
         AdjustOp *op;
 

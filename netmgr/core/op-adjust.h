@@ -19,5 +19,4 @@ typedef struct AdjustRequest {
         const char *allowlist; /* of sysctls; see sysctl-allow.h */
 } AdjustRequest;
 
-void attachment_adjust(Attachment *a, const AdjustRequest *q, ChangeDone done,
-                              void *userdata);
+void attachment_adjust(Attachment *a, const AdjustRequest *q, ChangeDone done, void *userdata);

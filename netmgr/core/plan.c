@@ -218,8 +218,7 @@ static void plan_pod_routes(const AttachmentSpec *s, Plan *p) {
                                     .table = -1,
                                     .scope = -1 };
 
-                if (!in_addr_is_set(&a->gateway) ||
-                    spec_routes_moved(s, a->gateway.family))
+                if (!in_addr_is_set(&a->gateway) || spec_routes_moved(s, a->gateway.family))
                         continue;
                 plan_pod_route(&gateway, false, p);
                 p->pod[p->n_pod - 1].route.prefsrc = a->address.address;

@@ -9,8 +9,8 @@
 
 #include "base/limits.h"
 #include "base/parse.h"
-#include "core/adjust.h"
 #include "base/strv.h"
+#include "core/adjust.h"
 #include "core/nic.h"
 #include "core/spec-link.h"
 
@@ -102,7 +102,8 @@ int spec_copy(const AttachmentSpec *from, AttachmentSpec *ret) {
         s.link = from->link ? array_copy(from->link, 1, sizeof(*s.link)) : NULL;
         s.nic = from->nic ? nic_state_copy(from->nic) : NULL;
         if ((from->link && !s.link) || (from->nic && !s.nic) || !s.addresses || !s.routes ||
-            !s.ports || !s.sysctls || !s.adjust.rules || !s.adjust.routes || (from->cni_name && !s.cni_name))
+            !s.ports || !s.sysctls || !s.adjust.rules || !s.adjust.routes ||
+            (from->cni_name && !s.cni_name))
                 r = -ENOMEM;
         for (; r >= 0 && s.n_sysctls < from->n_sysctls; s.n_sysctls++) {
                 const NetSysctl *y = &from->sysctls[s.n_sysctls];
