@@ -82,6 +82,22 @@ static const JsonField dns_fields[] = {
         {},
 };
 
+/* What the capability "dns" sends: servers and searches, without a domain. */
+static const JsonField runtime_dns_fields[] = {
+        { "servers", words_read, offsetof(NetDns, nameservers), 0 },
+        { "searches", words_read, offsetof(NetDns, search), 0 },
+        { "options", words_read, offsetof(NetDns, options), 0 },
+        {},
+};
+
 int net_dns_read(json_object *value, const char *path, void *target, Error *e) {
         return json_read_object(value, path, dns_fields, JSON_UNKNOWN_REFUSE, target, e);
+}
+
+int net_dns_read_lenient(json_object *value, const char *path, void *target, Error *e) {
+        return json_read_object(value, path, dns_fields, JSON_UNKNOWN_IGNORE, target, e);
+}
+
+int runtime_dns_read(json_object *value, const char *path, void *target, Error *e) {
+        return json_read_object(value, path, runtime_dns_fields, JSON_UNKNOWN_IGNORE, target, e);
 }
