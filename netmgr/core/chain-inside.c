@@ -69,11 +69,12 @@ static int inside_decide(ChainOp *op, Error *e) {
         AttachmentSpec *s = &op->attachment->spec;
 
         if (s->kind == NET_KIND_LOOPBACK || !spec_has_link(s))
-                return error_setf(e, ERROR_NOT_SUPPORTED,
-                                  "%s: interface %s of sandbox %s is of kind %s and cannot be changed "
-                                  "by it",
-                                  op->conf->type, s->ifname, op->request.container_id,
-                                  net_kind_to_string(s->kind));
+                return error_setf(
+                                e, ERROR_NOT_SUPPORTED,
+                                "%s: interface %s of sandbox %s is of kind %s and cannot be changed "
+                                "by it",
+                                op->conf->type, s->ifname, op->request.container_id,
+                                net_kind_to_string(s->kind));
         int r = adjust_decide(s, op->conf, &op->inside->args, &op->inside->prev, &op->inside->seen,
                               e);
         return r < 0 ? r : 1;
@@ -138,8 +139,8 @@ static int set_sysctls(ChainOp *op, WorkerContext *w, Error *e) {
 static void restore_sysctls(ChainOp *op, WorkerContext *w) {
         for (size_t i = op->conf->n_sysctls; i > 0; i--) {
                 const char *old = op->inside->old_sysctls[i - 1];
-                _cleanup_free_ char *name = spec_sysctl_name(op->conf->sysctls[i - 1].name,
-                                                             op->after.ifname);
+                _cleanup_free_ char *name =
+                                spec_sysctl_name(op->conf->sysctls[i - 1].name, op->after.ifname);
                 if (!old || !name)
                         continue;
                 int r = nsd_client_write_sysctl(&w->nsd, op->request.netns_fd,

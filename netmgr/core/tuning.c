@@ -19,13 +19,6 @@ bool tuning_is_set(const NetTuning *t) {
                t->tx_queue_len >= 0;
 }
 
-/* The network's own, then what the caller of this ADD says, as the reference plugin has it. */
-static MacAddr wanted_mac(const NetConf *c, const CniArgs *args) {
-        if (!mac_is_zero(&c->mac))
-                return c->mac;
-        return mac_is_zero(&args->mac) ? c->tuning.mac : args->mac;
-}
-
 /* The keys of `add` go before those of `to`. */
 static void merge(NetTuning *to, const NetTuning *add) {
         if (!mac_is_zero(&add->mac))
@@ -82,7 +75,7 @@ int tuning_decide(AttachmentSpec *s, const NetConf *c, const CniArgs *args, cons
         SpecAdjust *in = &s->adjust;
         NetTuning wanted = c->tuning, before;
 
-        wanted.mac = wanted_mac(c, args);
+        wanted.mac = netconf_choose_mac(c, c, args);
         if (!tuning_is_set(&wanted))
                 return 0;
         int r = check(s, &wanted, seen, e);
