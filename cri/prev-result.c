@@ -11,9 +11,6 @@
 #include "cri/netconf-internal.h"
 #include "cri/result.h"
 
-/* A chain adds a few of each; this bounds what a hostile one can make us hold. */
-#define PREV_RESULT_ELEMENTS_MAX 256U
-
 void cni_prev_result_clear(CniPrevResult *r) {
         for (size_t i = 0; i < r->n_interfaces; i++) {
                 free(r->interfaces[i].name);
@@ -21,67 +18,37 @@ void cni_prev_result_clear(CniPrevResult *r) {
         }
         free(r->interfaces);
         free(r->ips);
-        free(r->gateways);
-        free(r->ip_interfaces);
         *r = (CniPrevResult) { 0 };
 }
 
 /* One element of `ips`, or the value of ip4 or ip6. */
 typedef struct IpInput {
         InPrefix address;
-        InAddr gateway;
-        int interface;
 } IpInput;
-
-/* What is no address ("" of those who have none) is none. */
-static int gateway_read(json_object *value, const char *path, void *target, Error *e _unused_) {
-        (void) json_read_in_addr(value, path, target, NULL);
-        return 0;
-}
-
-/* An index that makes no sense is none. */
-static int index_read(json_object *value, const char *path _unused_, void *target,
-                      Error *e _unused_) {
-        int64_t i = json_object_is_type(value, json_type_int) ? json_object_get_int64(value) : -1;
-
-        *(int *) target = i >= 0 && i < INT32_MAX ? (int) i : -1;
-        return 0;
-}
 
 static const JsonField ip_fields[] = {
         { "address", json_read_in_prefix, offsetof(IpInput, address), JSON_REQUIRED },
-        { "gateway", gateway_read, offsetof(IpInput, gateway), 0 },
-        { "interface", index_read, offsetof(IpInput, interface), 0 },
         {},
 };
 static const JsonField legacy_ip_fields[] = {
         { "ip", json_read_in_prefix, offsetof(IpInput, address), JSON_REQUIRED },
-        { "gateway", gateway_read, offsetof(IpInput, gateway), 0 },
         {},
 };
 
 static int add_ip(json_object *value, const char *path, const JsonField *fields, CniPrevResult *p,
                   Error *e) {
-        IpInput in = { .interface = -1 };
+        IpInput in = { 0 };
+        InPrefix *ips;
         int r;
 
         r = json_read_object(value, path, fields, JSON_UNKNOWN_IGNORE, &in, e);
         if (r < 0)
                 return r;
-        InPrefix *ips = reallocarray(p->ips, p->n_ips + 1, sizeof(*ips));
-        if (ips)
-                p->ips = ips;
-        InAddr *gateways = reallocarray(p->gateways, p->n_ips + 1, sizeof(*gateways));
-        if (gateways)
-                p->gateways = gateways;
-        int *interfaces = reallocarray(p->ip_interfaces, p->n_ips + 1, sizeof(*interfaces));
-        if (interfaces)
-                p->ip_interfaces = interfaces;
-        if (!ips || !gateways || !interfaces)
+        ips = reallocarray(p->ips, p->n_ips + 1, sizeof(InPrefix));
+        if (!ips)
                 return error_oom(e);
-        ips[p->n_ips] = in.address;
-        gateways[p->n_ips] = in.gateway;
-        interfaces[p->n_ips++] = in.interface;
+        p->ips = ips;
+        p->ips[p->n_ips++] = in.address;
         return 0;
 }
 
@@ -90,7 +57,7 @@ static int ip_read_element(json_object *value, const char *path, void *target, E
 }
 
 static int ips_read(json_object *value, const char *path, void *target, Error *e) {
-        return json_read_array(value, path, PREV_RESULT_ELEMENTS_MAX, ip_read_element, target, e);
+        return json_read_array(value, path, RESULT_ELEMENTS_MAX, ip_read_element, target, e);
 }
 
 static int legacy_ip_read(json_object *value, const char *path, void *target, Error *e) {
@@ -138,8 +105,7 @@ static int interface_read_element(json_object *value, const char *path, void *ta
 }
 
 static int interfaces_read(json_object *value, const char *path, void *target, Error *e) {
-        return json_read_array(value, path, PREV_RESULT_ELEMENTS_MAX, interface_read_element,
-                               target, e);
+        return json_read_array(value, path, RESULT_ELEMENTS_MAX, interface_read_element, target, e);
 }
 
 static const JsonField modern_fields[] = {

@@ -75,6 +75,9 @@
 /* Bytes of the administrator's list of allowed sysctls: a thousand lines. */
 #define SYSCTL_ALLOWLIST_MAX 65536U
 
+/* Interfaces, addresses and routes in a result that comes from outside: a chain adds a few of each. */
+#define RESULT_ELEMENTS_MAX 256U
+
 /* Networks known at once (files, D-Bus and inline ones together). */
 #define NETWORKS_MAX 1024U
 

@@ -122,7 +122,7 @@ static int decide_sysctls(AttachmentSpec *s, const NetConf *c) {
 }
 
 int adjust_decide(AttachmentSpec *s, const NetConf *c, const CniArgs *args,
-                  const CniPrevResult *prev, const NlDump *seen, Error *e) {
+                  const CniOwnedResult *prev, const NlDump *seen, Error *e) {
         const NlLink *link = compare_find_link(seen, s->ifname);
 
         if (!link)

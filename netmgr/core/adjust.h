@@ -34,7 +34,7 @@ int adjust_from_json(json_object *o, AttachmentSpec *s, Error *e);
 /* What a plugin of the chain asks for, put into the specification. `seen` is an indexed dump of the
  * sandbox with the interface in it; nothing is changed there. */
 int adjust_decide(AttachmentSpec *s, const NetConf *c, const CniArgs *args,
-                  const CniPrevResult *prev, const NlDump *seen, Error *e);
+                  const CniOwnedResult *prev, const NlDump *seen, Error *e);
 
 /*
  * Differences, with the operations that mend them. `whole`: also what must not be there (the moved
@@ -70,8 +70,8 @@ void tuning_read(const NetTuning *wanted, const NlLink *l, NetTuning *ret);
 bool tuning_is_set(const NetTuning *t);
 
 /* sbr.c */
-int sbr_decide(AttachmentSpec *s, const NetSbr *conf, const CniPrevResult *prev, const NlDump *seen,
-               const NlLink *link, Error *e);
+int sbr_decide(AttachmentSpec *s, const NetSbr *conf, const CniOwnedResult *prev,
+               const NlDump *seen, const NlLink *link, Error *e);
 void sbr_compare(const AttachmentSpec *s, const NlDump *d, const NlLink *l, bool whole,
                  Differences *ret);
 void sbr_rule_op(const AdjustRule *rule, NlOpType type, NlOp *ret);

@@ -17,10 +17,10 @@
 #include "core/wire.h"
 
 typedef struct ChainInside {
-        CniArgs args;       /* MAC of CNI_ARGS */
-        CniPrevResult prev; /* owned */
-        NlDump seen;        /* owned; indexed: the sandbox before */
-        char **old_sysctls; /* owned: what the files held, of the configuration's sysctls */
+        CniArgs args;        /* MAC of CNI_ARGS */
+        CniOwnedResult prev; /* owned */
+        NlDump seen;         /* owned; indexed: the sandbox before */
+        char **old_sysctls;  /* owned: what the files held, of the configuration's sysctls */
         size_t n_sysctls;
 } ChainInside;
 
@@ -28,7 +28,7 @@ ChainInside *chain_inside_free(ChainInside *i) {
         if (!i)
                 return NULL;
         cni_args_clear(&i->args);
-        cni_prev_result_clear(&i->prev);
+        cni_owned_result_clear(&i->prev);
         kernel_dump_clear(&i->seen);
         for (size_t k = 0; k < i->n_sysctls; k++)
                 free(i->old_sysctls[k]);
@@ -55,7 +55,7 @@ static int inside_look(ChainOp *op, WorkerContext *w _unused_, Error *e) {
         if (r >= 0 && c->plugin == NET_PLUGIN_TUNING)
                 r = cni_args_parse(op->request.args, &i->args, e);
         if (r >= 0)
-                r = cni_prev_result_parse(c->prev_result, c->cni_version, &i->prev, e);
+                r = cni_result_parse(c->prev_result, "prevResult", c->cni_version, &i->prev, e);
         if (r < 0)
                 return r;
         r = kernel_dump(op->pod, ADJUST_DUMP, &i->seen);

@@ -59,8 +59,8 @@ static uint32_t free_table(const Decision *d) {
 
 /* An address without an interface, or with one that does not exist, counts as ours, as it does for the
  * reference plugin. */
-static bool is_of_interface(const CniPrevResult *prev, size_t i, const char *ifname) {
-        int index = prev->ip_interfaces[i];
+static bool is_of_interface(const CniOwnedResult *prev, size_t i, const char *ifname) {
+        int index = prev->ips[i].interface;
 
         return index < 0 || (size_t) index >= prev->n_interfaces ||
                streq(prev->interfaces[index].name, ifname);
@@ -73,18 +73,18 @@ static bool has_rule(const SpecAdjust *in, const InAddr *source) {
         return false;
 }
 
-static int find_sources(Decision *d, const CniPrevResult *prev, Error *e) {
+static int find_sources(Decision *d, const CniOwnedResult *prev, Error *e) {
         const NetSbr *conf = d->conf;
 
         for (size_t i = 0; i < prev->n_ips; i++) {
-                const InAddr *a = &prev->ips[i].address;
+                const InAddr *a = &prev->ips[i].address.address;
                 const InAddr *own = a->family == AF_INET ? &conf->gateway4 : &conf->gateway6;
 
                 if (!is_of_interface(prev, i, d->spec->ifname) || has_rule(&d->spec->adjust, a))
                         continue;
                 d->sources[d->n_sources] = (Source) {
-                        .address = prev->ips[i],
-                        .gateway = in_addr_is_set(own) ? *own : prev->gateways[i],
+                        .address = prev->ips[i].address,
+                        .gateway = in_addr_is_set(own) ? *own : prev->ips[i].gateway,
                         .table = conf->table >= 0 ? (uint32_t) conf->table : free_table(d),
                 };
                 d->n_sources++;
@@ -219,8 +219,8 @@ static void set_onlink(SpecAdjust *in) {
         }
 }
 
-int sbr_decide(AttachmentSpec *s, const NetSbr *conf, const CniPrevResult *prev, const NlDump *seen,
-               const NlLink *link, Error *e) {
+int sbr_decide(AttachmentSpec *s, const NetSbr *conf, const CniOwnedResult *prev,
+               const NlDump *seen, const NlLink *link, Error *e) {
         _cleanup_free_ Source *sources = new0(Source, prev->n_ips + 1);
         Decision d = { .spec = s, .conf = conf, .seen = seen, .link = link, .sources = sources };
 
