@@ -243,6 +243,9 @@ int adjust_from_json(json_object *o, AttachmentSpec *s, Error *e) {
 
         int r = json_read_object(o, "adjust", fields, JSON_UNKNOWN_REFUSE, &s->adjust, e);
         s->adjust.has_tuning = json_get(o, "tuned") != NULL;
+        /* The column says what the interface was made with. */
+        if (s->adjust.has_tuning && !mac_is_zero(&s->adjust.tuned.mac))
+                s->mac = s->adjust.tuned.mac;
         if (r >= 0 && (v = json_get(o, "rules")))
                 r = json_read_array(v, "adjust.rules", JSON_ELEMENTS_MAX, read_rule, &s->adjust, e);
         if (r >= 0 && (v = json_get(o, "routes")))
