@@ -141,6 +141,7 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         m->config_dir = strdup(params->config_dir);
         m->spool_dir = strdup(params->spool_dir);
         m->nsd_socket = strdup(params->nsd_socket);
+        m->sysctl_allowlist = strdup(params->sysctl_allowlist);
         m->networks = map_new();
         m->sandboxes = map_new();
         m->attachments = map_new();
@@ -151,9 +152,10 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         m->audit = audit_new();
         m->history = history_queue_new();
         m->sync_round = sync_round_new(m);
-        if (!m->state_dir || !m->config_dir || !m->spool_dir || !m->nsd_socket || !m->networks ||
-            !m->sandboxes || !m->attachments || !m->host_ends || !m->host_ifindexes ||
-            !m->orphans || !m->ports || !m->audit || !m->history || !m->sync_round)
+        if (!m->state_dir || !m->config_dir || !m->spool_dir || !m->nsd_socket ||
+            !m->sysctl_allowlist || !m->networks || !m->sandboxes || !m->attachments ||
+            !m->host_ends || !m->host_ifindexes || !m->orphans || !m->ports || !m->audit ||
+            !m->history || !m->sync_round)
                 return error_oom(e);
 
         int r = conf_load(m->config_dir, &m->conf, e);
@@ -412,6 +414,7 @@ Manager *manager_free(Manager *m) {
         free(m->config_dir);
         free(m->spool_dir);
         free(m->nsd_socket);
+        free(m->sysctl_allowlist);
         free(m);
         return NULL;
 }

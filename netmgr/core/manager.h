@@ -65,6 +65,7 @@ struct Manager {
         sd_event *event; /* borrowed */
         Conf conf;
         char *state_dir, *config_dir, *spool_dir, *nsd_socket; /* owned */
+        char *sysctl_allowlist;                                /* owned: path; see sysctl-allow.h */
         char boot_id[40];
         dev_t netns_dev; /* of the host's netns, which stays open as long as we live in it */
         ino_t netns_ino;
@@ -127,6 +128,7 @@ struct Manager {
 
 typedef struct ManagerParams {
         const char *state_dir, *config_dir, *spool_dir, *nsd_socket; /* copied */
+        const char *sysctl_allowlist;                                /* copied */
         Kernel *kernel;                                              /* borrowed */
 } ManagerParams;
 
