@@ -195,6 +195,7 @@ static int decide_spec(AddOp *op, Error *e) {
         int r = add_decide_link(op, e);
         if (r < 0)
                 return r;
+        s->drop_in = c->plugin != NET_PLUGIN_NETMGR;
         s->hairpin = c->hairpin;
         s->node4 = n->node4;
         s->node6 = n->node6;

@@ -83,6 +83,9 @@ typedef struct AttachmentSpec {
         /* NULL: everything unset (always for routed and loopback); owned. The master is decided: never "",
          * where the kind has one. */
         NetLinkConf *link;
+        /* By a name of the reference plugins: the inside of the sandbox is left as they leave it, with
+         * IPv6 and its autoconfiguration as the kernel has them. */
+        bool drop_in;
         NicState *nic; /* kind host-device: what it was before; owned. NULL: user space drives it */
 } AttachmentSpec;
 
@@ -95,7 +98,8 @@ bool kind_has_bridge(NetKind kind);
 bool kind_is_routed(NetKind kind);
 /* The link stands upon another one: NetLinkConf.master. */
 bool kind_has_master(NetKind kind);
-/* The link is in the sandbox and the host has no part of it, but it is ours to delete. */
+/* The link is in the sandbox and the host has no part of it, but it is ours to delete (or, as for lo, to
+ * lower). */
 bool kind_is_inside(NetKind kind);
 /* "tun" for a tap: IFLA_INFO_KIND. */
 const char *kind_in_kernel(NetKind kind);
