@@ -2,6 +2,8 @@
 
 /* The link of an ADD: what it stands on (asked for on a worker), its MTU and its MAC addresses. */
 
+#include <net/if.h>
+
 #include "base/strv.h"
 #include "core/nic.h"
 #include "core/op-add.h"
@@ -16,7 +18,7 @@ static int find_default_link(NlSocket *s, NlLink *ret, Error *e) {
         for (size_t i = 0; i < ELEMENTSOF(far); i++)
                 if (in_addr_parse(far[i], &dst) >= 0 &&
                     kernel_get_route(s, &dst, &ifindex, &source) >= 0 &&
-                    kernel_get_link_by_index(s, ifindex, ret) >= 0)
+                    kernel_get_link_by_index(s, ifindex, ret) >= 0 && !(ret->flags & IFF_LOOPBACK))
                         return 0;
         return error_setf(e, ERROR_INVALID_ARGUMENT,
                           "master: there is no default route whose link could be taken; name one");
