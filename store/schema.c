@@ -113,6 +113,14 @@ static const char *const migrations[STORE_SCHEMA_VERSION] = {
         "  FROM part WHERE rest <> '')"
         " INSERT OR IGNORE INTO event_address"
         " SELECT substr(address, 1, instr(address || '/', '/') - 1), usec, seq FROM part WHERE address <> '';",
+
+        /* 6: plugins of others that were run for an attachment, with the exact bytes of ADD, which DEL and
+         * CHECK repeat. seq: in the order of ADD. */
+        "CREATE TABLE delegate ("
+        " attachment INTEGER NOT NULL REFERENCES attachment (id) ON DELETE CASCADE,"
+        " seq INTEGER NOT NULL, plugin TEXT NOT NULL, path TEXT NOT NULL, config TEXT NOT NULL,"
+        " args TEXT NOT NULL, result TEXT,"
+        " PRIMARY KEY (attachment, seq)) STRICT, WITHOUT ROWID;",
 };
 
 static int get_number(Store *s, const char *sql, int64_t *ret, Error *e) {
