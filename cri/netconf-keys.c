@@ -51,6 +51,7 @@ static const KeyRule key_rules[] = {
         { "ipMasqExclude", ROUTED | BRIDGE, KEY_NETWORK },
         { "isolation", ROUTED | BRIDGE, KEY_NETWORK },
         { "allow", ROUTED | BRIDGE, KEY_NETWORK },
+        { "ingressPolicy", ROUTED | BRIDGE, KEY_NETWORK },
         { "shaping", ROUTED | BRIDGE, KEY_NETWORK },
         { "ingressRate", ROUTED | BRIDGE, KEY_NETWORK },
         { "ingressBurst", ROUTED | BRIDGE, KEY_NETWORK },

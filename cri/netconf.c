@@ -269,6 +269,22 @@ static int bool_ignore(json_object *value, const char *path, void *target _unuse
         return json_read_bool(value, path, &on, e);
 }
 
+static int ingress_read(json_object *value, const char *path, void *target, Error *e) {
+        _cleanup_free_ char *s = NULL;
+
+        int r = json_read_string(value, path, &s, e);
+        if (r < 0 || isempty(s))
+                return r;
+        NetIngressPolicy policy = net_ingress_policy_from_string(s);
+        if (policy < 0)
+                return error_setf(
+                                e, ERROR_INVALID_ARGUMENT,
+                                "\"%s\": %s is no policy; wanted is open, same-bridge or isolated",
+                                path, JSON_SHORT(value));
+        *(NetIngressPolicy *) target = policy;
+        return 0;
+}
+
 static int allow_read_element(json_object *value, const char *path, void *target, Error *e) {
         _cleanup_free_ char *s = NULL;
         NetConf *c = target;
@@ -353,6 +369,7 @@ static const JsonField network_fields[] = {
         { "backend", backend_read, 0, 0 },
         { "markMasqBit", mark_bit_read, 0, 0 },
         { "macspoofchk", bool_ignore, 0, 0 },
+        { "ingressPolicy", ingress_read, offsetof(NetConf, ingress_policy), 0 },
         {},
 };
 
@@ -419,6 +436,26 @@ static int check_network(NetConf *c, Error *e) {
         return check_families(c, e);
 }
 
+/* portmap, bandwidth, firewall: the keys that change what they do. */
+static const JsonField chained_fields[] = {
+        { "snat", json_read_bool, offsetof(NetConf, snat), 0 },
+        { "masqAll", json_read_bool, offsetof(NetConf, masq_all), 0 },
+        { "ingressPolicy", ingress_read, offsetof(NetConf, ingress_policy), 0 },
+        {},
+};
+
+static int read_chained(json_object *top, NetConf *c, Error *e) {
+        c->kind = NET_KIND_FOREIGN;
+        int r = json_read_object(top, "", chained_fields, JSON_UNKNOWN_IGNORE, c, e);
+        if (r >= 0)
+                r = netconf_read_conditions(top, c, e);
+        if (r >= 0)
+                r = netconf_read_shaping(top, c, e);
+        if (r >= 0)
+                r = netconf_read_runtime(top, c, e);
+        return r;
+}
+
 int netconf_read_body(json_object *top, NetConf *c, Error *e) {
         json_object *ipam;
         int r;
@@ -437,6 +474,10 @@ int netconf_read_body(json_object *top, NetConf *c, Error *e) {
                 c->kind = NET_KIND_LOOPBACK;
                 return netconf_hash(c, &c->hash) < 0 ? error_oom(e) : 0;
         }
+        c->plugin = net_plugin_from_string(c->type);
+        if (c->plugin == NET_PLUGIN_PORTMAP || c->plugin == NET_PLUGIN_BANDWIDTH ||
+            c->plugin == NET_PLUGIN_FIREWALL)
+                return read_chained(top, c, e);
         if (!streq(c->type, "netmgr"))
                 return error_setf(e, ERROR_NOT_SUPPORTED,
                                   "\"type\": \"%.64s\" is not served by this version of netmgr; "

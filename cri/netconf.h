@@ -235,6 +235,9 @@ typedef enum NetIngressPolicy {
         _NET_INGRESS_INVALID = -EINVAL,
 } NetIngressPolicy;
 
+const char *net_ingress_policy_to_string(NetIngressPolicy policy);
+NetIngressPolicy net_ingress_policy_from_string(const char *s);
+
 /* tuning's keys beside sysctl. */
 typedef struct NetTuning {
         MacAddr mac;           /* zero: unset */
@@ -334,6 +337,9 @@ DEFINE_CLEANUP(NetConf *, netconf_free)
  * ERROR_NOT_SUPPORTED, ERROR_NO_MEMORY.
  */
 int netconf_parse(const char *text, size_t size, NetConf **ret, Error *e);
+
+/* The network of attachments whose interface a plugin that is not ours has made. */
+int netconf_new_foreign(const char *name, NetConf **ret);
 
 /*
  * What DEL and GC need of an object, and no more: cniVersion, name, type (any; "loopback" sets kind),

@@ -46,6 +46,9 @@
 /* Routes of one network. */
 #define ROUTES_MAX 128U
 
+/* Addresses in the prevResult of somebody else's plugin. */
+#define FOREIGN_ADDRESSES_MAX 256U
+
 /* Name servers, search domains, resolver options: resolv.conf itself stops at 3, 6+256 bytes. */
 #define DNS_ENTRIES_MAX 32U
 

@@ -29,6 +29,7 @@ typedef struct EnsureJob {
         char bridge[16];
         MacAddr bridge_mac;
         bool bridge_created, is_gateway, promisc, force_address;
+        bool drop_in; /* the reference plugins do not look whether the host's routes overlap */
         uint32_t mtu, group;
         InPrefix *subnets, *gateways; /* owned */
         size_t n_subnets, n_gateways;
@@ -107,7 +108,7 @@ static int ensure_look(Job *job, WorkerContext *w, Error *e) {
         if (r < 0)
                 return error_set_errnof(e, ERROR_KERNEL, r, "listing the host's links and routes");
         find_default(j, w->host, &d);
-        if (j->kind == NET_KIND_ROUTED || j->is_gateway)
+        if ((j->kind == NET_KIND_ROUTED || j->is_gateway) && !j->drop_in)
                 r = check_routes(j, &d, e);
         kernel_dump_clear(&d);
         if (r < 0 || j->kind != NET_KIND_BRIDGE)
@@ -423,6 +424,7 @@ static EnsureJob *ensure_job_new(const Network *n) {
         j->force_address = c->force_address;
         j->mtu = c->mtu ? c->mtu : n->mtu;
         j->bridge_created = n->bridge_created;
+        j->drop_in = c->plugin != NET_PLUGIN_NETMGR;
         j->bridge_mac = n->bridge_mac;
         j->node4 = n->manager->conf.node_address4;
         j->node6 = n->manager->conf.node_address6;
@@ -441,7 +443,7 @@ int network_ensure_start(Network *n, Error *e) {
         Error error = ERROR_NULL;
 
         n->state = NETWORK_ENSURING;
-        if (n->conf->kind == NET_KIND_LOOPBACK) {
+        if (n->conf->kind == NET_KIND_LOOPBACK || n->conf->kind == NET_KIND_FOREIGN) {
                 /* Nothing in the kernel; the row goes first in the committer's queue. */
                 int r = n->stored ? 0 : network_store(n, NULL, NULL);
                 network_ensured(n, r < 0 ? error_oom(&error) : 0, &error);

@@ -226,6 +226,10 @@ int plan_make(const AttachmentSpec *s, uint32_t master_ifindex, Plan *ret) {
                 plan_clear(&p);
                 return -ENOMEM;
         }
+        if (s->kind == NET_KIND_FOREIGN) { /* nothing of it is ours to make */
+                *ret = p;
+                return 0;
+        }
         plan_pod(s, &p);
         p.sysctls = s->sysctls;
         p.n_sysctls = s->n_sysctls;

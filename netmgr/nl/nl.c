@@ -32,7 +32,7 @@ static int apply_failpoints(NlSocket *s, const NlOp *ops, size_t n_ops, size_t *
                 [NL_NEIGH_DEL] = "nl-neigh-del",       [NL_IFB_ADD] = "nl-ifb-add",
                 [NL_TBF_SET] = "nl-tbf-set",           [NL_TBF_DEL] = "nl-tbf-del",
                 [NL_CLSACT_ADD] = "nl-clsact-add",     [NL_CLSACT_DEL] = "nl-clsact-del",
-                [NL_REDIRECT_ADD] = "nl-redirect-add",
+                [NL_REDIRECT_ADD] = "nl-redirect-add", [NL_REDIRECT_DEL] = "nl-redirect-del",
         };
 
         for (size_t i = 0; i < n_ops; i++) {
@@ -162,6 +162,7 @@ void nl_ops_resolve(NlOp *ops, size_t n_ops, const NlApplied *made) {
                 case NL_CLSACT_ADD:
                 case NL_CLSACT_DEL:
                 case NL_REDIRECT_ADD:
+                case NL_REDIRECT_DEL:
                         resolve(&ops[i].redirect.ifindex, made);
                         resolve(&ops[i].redirect.to_ifindex, made);
                         break;
@@ -187,6 +188,7 @@ bool nl_op_is_valid(const NlOp *op) {
                 return op->tbf.ifindex > 0;
         case NL_CLSACT_ADD:
         case NL_CLSACT_DEL:
+        case NL_REDIRECT_DEL:
                 return op->redirect.ifindex > 0;
         case NL_REDIRECT_ADD:
                 return op->redirect.ifindex > 0 && op->redirect.to_ifindex > 0;

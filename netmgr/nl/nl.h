@@ -39,6 +39,7 @@ typedef enum NlOpType {
         NL_CLSACT_ADD,   /* idempotent */
         NL_CLSACT_DEL,   /* with its filters */
         NL_REDIRECT_ADD, /* what comes in by the link goes out by another; needs NL_CLSACT_ADD */
+        NL_REDIRECT_DEL, /* that one filter; the classifier may be somebody else's, with filters of his */
         _NL_OP_MAX,
 } NlOpType;
 
