@@ -228,7 +228,10 @@ static int kernel_run(Job *job, WorkerContext *w, Error *e) {
 
         int r = op->plugin->inside ? open_inside(op, w, e) : 0;
         if (r >= 0)
-                r = failpoint("chain-kernel");
+                r = failpoint("chain-kernel") < 0
+                                    ? error_setf(e, ERROR_KERNEL,
+                                                 "a failpoint before the kernel's part")
+                                    : 0;
         if (r >= 0)
                 r = op->plugin->kernel(op, w, e);
         close_inside(op);

@@ -167,7 +167,7 @@ def test_any_del_ends_all(host, last):
     chain = Chain(host, "net1", [ours(), *FULL], ports=[mapping(8080)], bandwidth=RATES).add()
     chain.call("DEL", chain.plugins[last], netns=False, runtime=False).expect_ok()
     settle(lambda: host.ledger()["attachment"] == [], lambda: host.ledger())
-    assert not [x for x in host.links() if x.startswith("nm")]
+    settle(lambda: not [x for x in host.links() if x.startswith("nm")], lambda: host.links())
     chain.delete(prev=None, netns=False)
     chain.delete()
     finish(host)
