@@ -5,12 +5,11 @@
  * chain write into it too, so what we do not understand is none of our business.
  */
 
+#include <strings.h>
+
 #include "base/limits.h"
 #include "cri/netconf-internal.h"
 #include "cri/result.h"
-
-/* A chain adds a few of each; this bounds what a hostile one can make us hold. */
-#define PREV_RESULT_ELEMENTS_MAX 256U
 
 void cni_prev_result_clear(CniPrevResult *r) {
         for (size_t i = 0; i < r->n_interfaces; i++) {
@@ -58,7 +57,7 @@ static int ip_read_element(json_object *value, const char *path, void *target, E
 }
 
 static int ips_read(json_object *value, const char *path, void *target, Error *e) {
-        return json_read_array(value, path, PREV_RESULT_ELEMENTS_MAX, ip_read_element, target, e);
+        return json_read_array(value, path, RESULT_ELEMENTS_MAX, ip_read_element, target, e);
 }
 
 static int legacy_ip_read(json_object *value, const char *path, void *target, Error *e) {
@@ -76,7 +75,7 @@ static void interface_input_clear(InterfaceInput *in) {
         free(in->mac);
 }
 
-static int mtu_read(json_object *value, const char *path, void *target, Error *e _unused_) {
+static int mtu_try_read(json_object *value, const char *path, void *target, Error *e _unused_) {
         (void) json_read_u32(value, path, target, NULL);
         return 0;
 }
@@ -85,7 +84,7 @@ static const JsonField interface_fields[] = {
         { "name", json_read_string, offsetof(InterfaceInput, name), JSON_REQUIRED },
         { "sandbox", json_read_string, offsetof(InterfaceInput, sandbox), 0 },
         { "mac", json_read_string, offsetof(InterfaceInput, mac), 0 },
-        { "mtu", mtu_read, offsetof(InterfaceInput, mtu), 0 },
+        { "mtu", mtu_try_read, offsetof(InterfaceInput, mtu), 0 },
         {},
 };
 
@@ -114,8 +113,7 @@ static int interface_read_element(json_object *value, const char *path, void *ta
 }
 
 static int interfaces_read(json_object *value, const char *path, void *target, Error *e) {
-        return json_read_array(value, path, PREV_RESULT_ELEMENTS_MAX, interface_read_element,
-                               target, e);
+        return json_read_array(value, path, RESULT_ELEMENTS_MAX, interface_read_element, target, e);
 }
 
 static const JsonField modern_fields[] = {
@@ -144,4 +142,32 @@ int cni_prev_result_parse(json_object *o, const char *version, CniPrevResult *re
         *ret = p;
         p = (CniPrevResult) { 0 };
         return 0;
+}
+
+/* The value of a key in any case is replaced where it stands. */
+static void set_mac(json_object *interface, const char *mac) {
+        const char *name = "mac";
+
+        json_object_object_foreach(interface, key, value) {
+                (void) value;
+                if (strcasecmp(key, "mac") == 0)
+                        name = key;
+        }
+        (void) json_add_string(interface, name, mac);
+}
+
+void cni_result_set_mac(json_object *result, const char *ifname, const MacAddr *mac) {
+        json_object *list = result ? json_get(result, "interfaces") : NULL;
+
+        if (!list || !json_object_is_type(list, json_type_array))
+                return;
+        for (size_t i = 0; i < json_object_array_length(list); i++) {
+                json_object *one = json_object_array_get_idx(list, i);
+                json_object *name = json_object_is_type(one, json_type_object)
+                                                    ? json_get(one, "name")
+                                                    : NULL;
+                if (name && json_object_is_type(name, json_type_string) &&
+                    streq(json_object_get_string(name), ifname))
+                        set_mac(one, MAC_STR(mac));
+        }
 }

@@ -43,11 +43,20 @@
 #define RANGES_PER_SET_MAX 64U
 #define EXCLUDES_MAX       256U
 
+/* The name of an IPAM plugin of others: a file name in CNI_PATH. */
+#define IPAM_TYPE_MAX 64U
+
+/* Addresses of one network with ipam of type static: all of one interface. */
+#define STATIC_ADDRESSES_MAX 32U
+
 /* Routes of one network. */
 #define ROUTES_MAX 128U
 
 /* Addresses in the prevResult of somebody else's plugin. */
 #define FOREIGN_ADDRESSES_MAX 256U
+
+/* Routes of one interface that chained plugins move: those of the network, of each of its addresses. */
+#define ADJUST_ROUTES_MAX 1024U
 
 /* Name servers, search domains, resolver options: resolv.conf itself stops at 3, 6+256 bytes. */
 #define DNS_ENTRIES_MAX 32U
@@ -66,6 +75,11 @@
 #define SYSCTLS_MAX      64U
 #define SYSCTL_NAME_MAX  95U
 #define SYSCTL_VALUE_MAX 256U
+/* Bytes of the administrator's list of allowed sysctls: a thousand lines. */
+#define SYSCTL_ALLOWLIST_MAX 65536U
+
+/* Interfaces, addresses and routes in a result that comes from outside: a chain adds a few of each. */
+#define RESULT_ELEMENTS_MAX 256U
 
 /* Networks known at once (files, D-Bus and inline ones together). */
 #define NETWORKS_MAX 1024U

@@ -12,7 +12,7 @@
 #include "core/plan.h"
 
 void host_end_of(const AttachmentSpec *s, HostEnd *ret) {
-        *ret = (HostEnd) { .port = s->kind == NET_KIND_BRIDGE && s->host_ifname[0],
+        *ret = (HostEnd) { .port = kind_has_bridge(s->kind) && s->host_ifname[0],
                            .foreign = s->kind == NET_KIND_FOREIGN };
         memcpy(ret->ifname, spec_host_end(s), sizeof(ret->ifname));
         memcpy(ret->way_in, spec_way_in(s), sizeof(ret->way_in));

@@ -13,11 +13,14 @@
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/strv.h"
 #include "core/netns-look.h"
 #include "core/netns-watch.h"
+#include "core/nic.h"
 #include "core/op-add.h"
 #include "core/op-chain.h"
 #include "core/ports.h"
+#include "core/sysctl-allow.h"
 
 static AddOp *add_of_commit(Task *task) {
         return (AddOp *) ((char *) task - offsetof(AddOp, commit));
@@ -45,6 +48,15 @@ static void add_free(AddOp *op) {
                 lease_free(op->rested[i]);
         policy_attachment_free(op->policy);
         free(op->wanted_ports);
+        for (size_t i = 0; i < op->n_wanted_sysctls; i++) {
+                free(op->wanted_sysctls[i].name);
+                free(op->wanted_sysctls[i].value);
+        }
+        free(op->wanted_sysctls);
+        free(op->device.kernel_path);
+        free(op->device.pci_bus_id);
+        strv_free(op->keep);
+        nic_state_free(op->nic);
         free(op->address_rows);
         free(op->cursor_rows);
         free(op->port_rows);
@@ -239,6 +251,7 @@ static void up_written(Task *task) {
                 return;
         }
         a->result = TAKE_PTR(op->result);
+        attachment_pin(a, TAKE_FD(op->request.netns_fd));
         attachment_set_host_ifindex(a, op->applied.host_ifindex);
         op->attachment = NULL;
         attachment_set_state(a, ATTACHMENT_UP);
@@ -267,13 +280,14 @@ static int wire_run(Job *job, WorkerContext *w, Error *e) {
 
         int r = add_check_wanted(op, e);
         if (r >= 0)
-                r = wire_plan(w, &op->plan, op->request.netns_fd, op->pod, op->host_ifname,
-                              &op->applied, &op->left, e);
+                r = wire_plan(w, &op->plan, op->request.netns_fd, op->pod, op->spec, &op->applied,
+                              &op->left, e);
         if (r >= 0 && op->bridge_ifindex)
                 wire_announce(w, op->bridge_ifindex, op->spec);
         /* Neither the socket nor the descriptor may outlive their use: they pin the namespace. */
         op->pod = kernel_socket_free(op->pod);
-        op->request.netns_fd = safe_close(op->request.netns_fd);
+        if (!op->spec->nic)
+                op->request.netns_fd = safe_close(op->request.netns_fd);
         return r;
 }
 
@@ -417,12 +431,20 @@ static int inspect_run(Job *job, WorkerContext *w, Error *e) {
         r = fd_is_netns(op->request.netns_fd, &dev, &ino);
         if (r < 0)
                 return error_set_errnof(e, ERROR_INVALID_ARGUMENT, r, "Netns");
+        r = sysctl_allow_check(op->manager->sysctl_allowlist, op->wanted_sysctls,
+                               op->n_wanted_sysctls, e);
+        if (r < 0)
+                return r;
         op->netns.dev = dev;
         op->netns.ino = ino;
         netns_witness_make(op->request.netns_path, dev, ino, &op->netns.witness);
         r = wire_open_netns(w, op->request.netns_fd, &op->pod, &op->netns.cookie, e);
         if (r >= 0)
                 r = ports_check_listeners(op->wanted_ports, op->n_wanted_ports, e);
+        if (r >= 0 && kind_has_master(op->kind))
+                r = add_find_master(op, w, e);
+        if (r >= 0 && op->kind == NET_KIND_HOST_DEVICE)
+                r = nic_find(w, &op->device, op->keep, &op->nic, e);
         if (r < 0 || op->loopback)
                 return r;
         r = kernel_get_link(op->pod, op->request.ifname, &link);
@@ -508,7 +530,7 @@ void add_start(AddOp *op) {
                 return;
         }
         op->attachment->busy = true;
-        if (add_list_ports(op) < 0) {
+        if (add_list_ports(op) < 0 || add_list_sysctls(op) < 0 || add_list_devices(op) < 0) {
                 add_fail(op, error_oom(&error), &error);
                 return;
         }

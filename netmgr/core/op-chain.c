@@ -19,6 +19,7 @@
 #include "base/failpoint.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "core/chain-inside.h"
 #include "core/enforce.h"
 #include "core/ports.h"
 #include "core/reconcile.h"
@@ -37,7 +38,7 @@ static void chain_free(ChainOp *op) {
         policy_attachment_free(op->policy);
         trail_clear(&op->trail);
         error_clear(&op->error);
-        free(op->wanted_ports);
+        chain_inside_free(op->inside);
         free(op->plan_json);
         free(op->result);
         free(op->answer);
@@ -539,7 +540,8 @@ static int chain_parse(ChainOp *op, Error *e) {
                 r = request_check_netns(op->manager, q, e);
         op->request.host_netns_fd = safe_close(op->request.host_netns_fd);
         if (r >= 0)
-                r = netconf_parse(q->config, q->config_size, &op->conf, e);
+                r = netconf_parse_as(net_plugin_from_string(q->type), q->config, q->config_size,
+                                     &op->conf, e);
         if (r < 0)
                 return r;
         if (!op->conf->name)

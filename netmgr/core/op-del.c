@@ -12,11 +12,14 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/fd.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "core/adjust.h"
 #include "core/audit.h"
 #include "core/enforce.h"
 #include "core/host-end.h"
+#include "core/inside.h"
 #include "core/netns-watch.h"
 #include "core/operation.h"
 #include "core/reconcile.h"
@@ -25,7 +28,8 @@
 
 typedef struct Release Release;
 struct Release {
-        Reap reap;     /* first member: reap_delivered() casts back */
+        Reap reap; /* first member: reap_delivered() casts back */
+        InsideJob inside;
         Commit commit; /* state `releasing`, then the end of the rows */
         Job restore;   /* of somebody else's interface: what was set there */
         HostEnd host;
@@ -50,6 +54,7 @@ static void release_maybe_free(Release *rel) {
         if (rel->reaping || rel->writing || rel->attachment)
                 return;
         trail_clear(&rel->trail);
+        inside_job_clear(&rel->inside);
         free(rel->reason);
         free(rel);
 }
@@ -234,19 +239,9 @@ static bool release_foreign(Release *rel) {
         return true;
 }
 
-static void releasing_written(Task *task) {
-        Release *rel = RELEASE_OF_COMMIT(task);
+static void release_links(Release *rel) {
         Attachment *a = rel->attachment;
 
-        /* A ledger that cannot be written is no reason to keep a sandbox: go on, and say so. */
-        manager_set_commit_health(rel->manager, &rel->commit);
-        error_clear(&task->error);
-        rel->writing = false;
-        rel->recorded = rel->commit.written;
-
-        /* Who gets the address next must not inherit its flows. */
-        for (size_t i = 0; i < a->spec.n_addresses && enforce_concerns(a); i++)
-                flows_forget_address(rel->manager->flows, &a->spec.addresses[i].address.address);
         if (release_foreign(rel))
                 return;
         if (spec_shapes_egress(&a->spec))
@@ -264,16 +259,73 @@ static void releasing_written(Task *task) {
         reaper_submit(rel->manager->reaper, &rel->reap);
 }
 
+/* -ESTALE: nobody leads there any more, and what is inside goes with the namespace, if it has not. The
+ * end of a veth pair goes whatever is left inside. */
+static void inside_delivered(Task *task) {
+        Release *rel = (Release *) ((char *) task - offsetof(Release, inside));
+        int r = task->r == -ESTALE ? 0 : task->r;
+
+        rel->reaping = false;
+        if (r < 0)
+                log_warning("%s: %s", rel->op, error_message(&task->error));
+        error_clear(&task->error);
+        if (kind_has_host_end(rel->attachment->spec.kind) ||
+            (r >= 0 && rel->attachment->spec.kind == NET_KIND_FOREIGN)) {
+                release_links(rel);
+                return;
+        }
+        if (r < 0)
+                release_failed(rel, r);
+        else
+                release_finish(rel);
+        release_maybe_free(rel);
+}
+
+/* What the host has no part of is deleted, or set back, where it is. */
+static void release_inside(Release *rel) {
+        rel->reaping = true;
+        rel->inside.job.task.deliver = inside_delivered;
+        workers_submit(rel->manager->workers, &rel->inside.job);
+}
+
+static void releasing_written(Task *task) {
+        Release *rel = RELEASE_OF_COMMIT(task);
+        Attachment *a = rel->attachment;
+
+        /* A ledger that cannot be written is no reason to keep a sandbox: go on, and say so. */
+        manager_set_commit_health(rel->manager, &rel->commit);
+        error_clear(&task->error);
+        rel->writing = false;
+        rel->recorded = rel->commit.written;
+
+        /* Who gets the address next must not inherit its flows. */
+        for (size_t i = 0; i < a->spec.n_addresses && enforce_concerns(a); i++)
+                flows_forget_address(rel->manager->flows, &a->spec.addresses[i].address.address);
+        if (kind_is_inside(a->spec.kind) || adjust_outlives(&a->spec))
+                release_inside(rel);
+        else
+                release_links(rel);
+}
+
 void attachment_release(Attachment *a, const char *op, const char *reason, ReleaseDone done,
                         void *userdata) {
+        attachment_release_in(a, -EBADF, op, reason, done, userdata);
+}
+
+void attachment_release_in(Attachment *a, int netns_fd, const char *op, const char *reason,
+                           ReleaseDone done, void *userdata) {
         _cleanup_error_ Error error = ERROR_NULL;
         Release *rel = new0(Release, 1);
 
         if (rel)
                 trail_take(&rel->trail, a);
-        if (!rel || !rel->trail.sandbox || !rel->trail.network || !rel->trail.ifname) {
-                if (rel)
+        if (!rel || inside_job_init(&rel->inside, a, &netns_fd) < 0 || !rel->trail.sandbox ||
+            !rel->trail.network || !rel->trail.ifname) {
+                safe_close(netns_fd);
+                if (rel) {
                         trail_clear(&rel->trail);
+                        inside_job_clear(&rel->inside);
+                }
                 free(rel);
                 if (a->state != ATTACHMENT_UP)
                         reconcile_soon(a->manager);
@@ -346,13 +398,14 @@ static void del_start(DelOp *op) {
                 list_append(&a->waiters, &op->waiter.list);
                 return;
         }
-        attachment_release(a, "del", NULL, del_released, op);
+        attachment_release_in(a, TAKE_FD(op->request.netns_fd), "del", NULL, del_released, op);
 }
 
 static int del_parse(DelOp *op, Error *e) {
         _cleanup_(netconf_freep) NetConf *conf = NULL;
 
-        int r = netconf_parse_envelope(op->request.config, op->request.config_size, &conf, e);
+        int r = netconf_parse_envelope_as(net_plugin_from_string(op->request.type),
+                                          op->request.config, op->request.config_size, &conf, e);
         if (r < 0)
                 return r;
         if (!conf->name)
