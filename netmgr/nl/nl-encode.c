@@ -175,6 +175,7 @@ int nl_encode_op(const NlOp *op, struct nl_msg **ret) {
                 [NL_CLSACT_ADD] = nl_encode_clsact,
                 [NL_CLSACT_DEL] = nl_encode_qdisc_del,
                 [NL_REDIRECT_ADD] = nl_encode_redirect,
+                [NL_REDIRECT_DEL] = nl_encode_redirect_del,
                 [NL_LINK_ADD] = nl_encode_newlink,
                 [NL_BRIDGE_VLAN_ADD] = nl_encode_bridge_vlan,
                 [NL_BRIDGE_VLAN_DEL] = nl_encode_bridge_vlan,

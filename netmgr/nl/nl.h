@@ -41,7 +41,8 @@ typedef enum NlOpType {
         NL_CLSACT_ADD,   /* idempotent */
         NL_CLSACT_DEL,   /* with its filters */
         NL_REDIRECT_ADD, /* what comes in by the link goes out by another; needs NL_CLSACT_ADD */
-        NL_LINK_ADD,     /* a link of one of NlLinkKind, here or born in another netns. -EEXIST */
+        NL_REDIRECT_DEL, /* that one filter; the classifier may be somebody else's, with filters of his */
+        NL_LINK_ADD, /* a link of one of NlLinkKind, here or born in another netns. -EEXIST */
         NL_BRIDGE_VLAN_ADD, /* VLANs of a bridge's port, or of the bridge itself with `self` */
         NL_BRIDGE_VLAN_DEL, /* succeeds when they are not there */
         NL_RULE_ADD,        /* -EEXIST when there is an equal one */
