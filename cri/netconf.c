@@ -372,13 +372,13 @@ static int read_dns(json_object *top, NetConf *c, Error *e) {
                                      : net_dns_read(value, "dns", &c->dns, e);
 }
 
-/* What describes the network, and what the runtime adds. The order matters: the type of ipam decides what
- * a requested address has to look like, and deviceID goes before pciBusID. */
+/* What describes the network, and what the runtime adds; the type of ipam is known. The order matters: it
+ * decides what a requested address has to look like, and deviceID goes before pciBusID. */
 static int read_network(json_object *top, RuntimeParts parts, NetConf *c, Error *e) {
         int r;
 
         netconf_link_defaults(c);
-        if ((r = netconf_read_ipam_type(top, c, e)) < 0 || (r = netconf_read_keys(top, c, e)) < 0 ||
+        if ((r = netconf_read_keys(top, c, e)) < 0 ||
             (r = read_dns(top, c, e)) < 0 || (r = netconf_read_runtime(top, parts, c, e)) < 0 ||
             (r = netconf_read_ipam(top, c, e)) < 0 || (r = default_bridge(c, e)) < 0)
                 return r;
@@ -396,7 +396,9 @@ int netconf_read_netmgr(json_object *top, NetConf *c, Error *e) {
                 return r;
         if (c->network)
                 return netconf_read_runtime(top, RUNTIME_ALL, c, e);
-        r = read_network(top, RUNTIME_ALL, c, e);
+        r = netconf_read_ipam_type(top, c, e);
+        if (r >= 0)
+                r = read_network(top, RUNTIME_ALL, c, e);
         if (r < 0)
                 return r;
         r = read_firewall(top, c, e);
