@@ -372,14 +372,30 @@ static int read_dns(json_object *top, NetConf *c, Error *e) {
                                      : net_dns_read(value, "dns", &c->dns, e);
 }
 
+/* What a reference plugin looks at of the runtime's additions, with its IPAM plugin. */
+static RuntimeParts runtime_parts(const NetConf *c) {
+        RuntimeParts parts = RUNTIME_MAC;
+
+        if (!netconf_is_drop_in(c))
+                return RUNTIME_ALL;
+        if (c->kind == NET_KIND_HOST_DEVICE)
+                parts |= RUNTIME_DEVICE;
+        if (c->ipam == NET_IPAM_LOCAL)
+                parts |= RUNTIME_IPS | RUNTIME_RANGES;
+        if (c->ipam == NET_IPAM_STATIC)
+                parts |= RUNTIME_IPS;
+        return parts;
+}
+
 /* What describes the network, and what the runtime adds. The order matters: the type of ipam decides what
  * a requested address has to look like, and deviceID goes before pciBusID. */
-static int read_network(json_object *top, RuntimeParts parts, NetConf *c, Error *e) {
+static int read_network(json_object *top, NetConf *c, Error *e) {
         int r;
 
         netconf_link_defaults(c);
         if ((r = netconf_read_ipam_type(top, c, e)) < 0 || (r = netconf_read_keys(top, c, e)) < 0 ||
-            (r = read_dns(top, c, e)) < 0 || (r = netconf_read_runtime(top, parts, c, e)) < 0 ||
+            (r = read_dns(top, c, e)) < 0 ||
+            (r = netconf_read_runtime(top, runtime_parts(c), c, e)) < 0 ||
             (r = netconf_read_ipam(top, c, e)) < 0 || (r = default_bridge(c, e)) < 0)
                 return r;
         return 0;
@@ -396,7 +412,7 @@ int netconf_read_netmgr(json_object *top, NetConf *c, Error *e) {
                 return r;
         if (c->network)
                 return netconf_read_runtime(top, RUNTIME_ALL, c, e);
-        r = read_network(top, RUNTIME_ALL, c, e);
+        r = read_network(top, c, e);
         if (r < 0)
                 return r;
         r = read_firewall(top, c, e);
@@ -404,21 +420,11 @@ int netconf_read_netmgr(json_object *top, NetConf *c, Error *e) {
 }
 
 int netconf_read_interface(json_object *top, NetConf *c, Error *e) {
-        RuntimeParts parts = RUNTIME_MAC;
         int r;
 
         if (c->kind == NET_KIND_LOOPBACK) /* no keys; those that stand there are ignored */
                 return 0;
-        if (c->kind == NET_KIND_HOST_DEVICE)
-                parts |= RUNTIME_DEVICE;
-        r = netconf_read_ipam_type(top, c, e);
-        if (r < 0)
-                return r;
-        if (c->ipam == NET_IPAM_LOCAL)
-                parts |= RUNTIME_IPS | RUNTIME_RANGES;
-        if (c->ipam == NET_IPAM_STATIC)
-                parts |= RUNTIME_IPS;
-        r = read_network(top, parts, c, e);
+        r = read_network(top, c, e);
         return r < 0 ? r : check_network(c, top, e);
 }
 
