@@ -47,8 +47,8 @@ NetConf *netconf_new(void) {
                 c->isolation = -1;
                 c->snat = true;
                 net_link_conf_init(&c->link);
-                c->tuning.promisc = c->tuning.allmulti = -1;
-                c->tuning.tx_queue_len = -1;
+                c->tuning = (NetTuning) { .promisc = -1, .allmulti = -1, .tx_queue_len = -1 };
+                c->args_tuning = c->tuning;
                 c->sbr.table = -1;
         }
         return c;
@@ -78,11 +78,8 @@ NetConf *netconf_free(NetConf *c) {
         free(c->allow);
         free(c->conditions4);
         free(c->conditions6);
-        for (size_t i = 0; i < c->n_sysctls; i++) {
-                free(c->sysctls[i].name);
-                free(c->sysctls[i].value);
-        }
-        free(c->sysctls);
+        net_sysctls_free(c->sysctls, c->n_sysctls);
+        net_sysctls_free(c->args_sysctls, c->n_args_sysctls);
         free(c->ports);
         free(c->requested);
         free(c->overrides);
@@ -250,7 +247,7 @@ static int read_firewall(json_object *top, NetConf *c, Error *e) {
         if (r >= 0)
                 r = netconf_read_shaping(top, c, e);
         json_object *sysctl = json_get(top, "sysctl");
-        return r < 0 || !sysctl ? r : netconf_read_sysctls(sysctl, "sysctl", false, c, e);
+        return r < 0 || !sysctl ? r : netconf_read_sysctls(sysctl, "sysctl", c, e);
 }
 
 /* What decides which other keys are possible; read first. */
@@ -408,6 +405,9 @@ int netconf_read_netmgr(json_object *top, NetConf *c, Error *e) {
         if (r < 0)
                 return r;
         r = netconf_check_keys(top, c, e);
+        if (r < 0)
+                return r;
+        r = netconf_read_tuning_args(top, c, e);
         if (r < 0)
                 return r;
         if (c->network)
