@@ -195,8 +195,8 @@ static int decide_spec(AddOp *op, Error *e) {
                 s->is_gateway = c->is_gateway;
                 op->bridge_ifindex = n->bridge_ifindex;
         }
-        s->adjust.tuned = c->tuning;
-        s->adjust.has_tuning = s->kind != NET_KIND_LOOPBACK && tuning_is_set(&c->tuning);
+        s->adjust.tuned = netconf_choose_tuning(c, op->conf);
+        s->adjust.has_tuning = s->kind != NET_KIND_LOOPBACK && tuning_is_set(&s->adjust.tuned);
         if (decide_routes(s, c) < 0 || net_dns_copy(wanted_dns(op->conf, c), &s->dns) < 0)
                 return error_oom(e);
         return 0;
@@ -263,19 +263,9 @@ int add_list_ports(AddOp *op) {
         return 0;
 }
 
-int add_list_sysctls(AddOp *op) {
-        const NetConf *c = op->attachment->network->conf;
-
-        op->wanted_sysctls = new0(NetSysctl, c->n_sysctls + 1);
-        if (!op->wanted_sysctls)
-                return -ENOMEM;
-        for (size_t i = 0; i < c->n_sysctls; i++) {
-                NetSysctl *want = &op->wanted_sysctls[op->n_wanted_sysctls++];
-                *want = (NetSysctl) { strdup(c->sysctls[i].name), strdup(c->sysctls[i].value) };
-                if (!want->name || !want->value)
-                        return -ENOMEM;
-        }
-        return 0;
+int add_list_sysctls(AddOp *op, Error *e) {
+        return netconf_choose_sysctls(op->attachment->network->conf, op->conf, &op->wanted_sysctls,
+                                      &op->n_wanted_sysctls, e);
 }
 
 static int decide_ports(AddOp *op, Error *e) {
@@ -294,14 +284,14 @@ static int decide_ports(AddOp *op, Error *e) {
         return 0;
 }
 
-static int decide_sysctls(AttachmentSpec *s, const NetConf *c) {
-        s->sysctls = new0(NetSysctl, c->n_sysctls + 1);
+static int decide_sysctls(AttachmentSpec *s, const NetSysctl *wanted, size_t n) {
+        s->sysctls = new0(NetSysctl, n + 1);
         if (!s->sysctls)
                 return -ENOMEM;
-        for (size_t i = 0; i < c->n_sysctls; i++) {
+        for (size_t i = 0; i < n; i++) {
                 NetSysctl *sysctl = &s->sysctls[s->n_sysctls++];
-                sysctl->name = spec_sysctl_name(c->sysctls[i].name, s->ifname);
-                sysctl->value = strdup(c->sysctls[i].value);
+                sysctl->name = spec_sysctl_name(wanted[i].name, s->ifname);
+                sysctl->value = strdup(wanted[i].value);
                 if (!sysctl->name || !sysctl->value)
                         return -ENOMEM;
         }
@@ -325,7 +315,7 @@ int add_decide(AddOp *op, Error *e) {
                 r = decide_shaping(op, e);
         if (r >= 0)
                 r = decide_ports(op, e);
-        if (r >= 0 && decide_sysctls(&a->spec, a->network->conf) < 0)
+        if (r >= 0 && decide_sysctls(&a->spec, op->wanted_sysctls, op->n_wanted_sysctls) < 0)
                 r = error_oom(e);
         if (r >= 0 && enforce_concerns(a) && !(op->policy = enforce_attachment(a)))
                 r = error_oom(e);

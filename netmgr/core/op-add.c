@@ -48,11 +48,7 @@ static void add_free(AddOp *op) {
                 lease_free(op->rested[i]);
         policy_attachment_free(op->policy);
         free(op->wanted_ports);
-        for (size_t i = 0; i < op->n_wanted_sysctls; i++) {
-                free(op->wanted_sysctls[i].name);
-                free(op->wanted_sysctls[i].value);
-        }
-        free(op->wanted_sysctls);
+        net_sysctls_free(op->wanted_sysctls, op->n_wanted_sysctls);
         free(op->device.kernel_path);
         free(op->device.pci_bus_id);
         strv_free(op->keep);
@@ -530,8 +526,11 @@ void add_start(AddOp *op) {
                 return;
         }
         op->attachment->busy = true;
-        if (add_list_ports(op) < 0 || add_list_sysctls(op) < 0 || add_list_devices(op) < 0) {
-                add_fail(op, error_oom(&error), &error);
+        r = add_list_sysctls(op, &error);
+        if (r >= 0 && (add_list_ports(op) < 0 || add_list_devices(op) < 0))
+                r = error_oom(&error);
+        if (r < 0) {
+                add_fail(op, r, &error);
                 return;
         }
         list_append(&op->manager->adds_waiting, &op->turn);

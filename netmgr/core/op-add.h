@@ -88,7 +88,7 @@ int add_prepare(AddOp *op, const Attachment *existing, Error *e);
 /* The host ports that the attachment may take, by the families of its network. */
 int add_list_ports(AddOp *op);
 /* The sysctls of its network, which may change while a worker looks at them. */
-int add_list_sysctls(AddOp *op);
+int add_list_sysctls(AddOp *op, Error *e);
 /* Nine tenths of a range that it would get an address from are given out. */
 bool add_range_is_nearly_full(const AddOp *op);
 /* add-link.c. On a worker: the link that ours will stand on. */
