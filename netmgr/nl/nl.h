@@ -73,7 +73,7 @@ typedef enum NlLinkMask {
         NL_LINK_VLAN_FILTERING = 1 << 16, /* of a bridge; not with NL_LINK_GROUP */
 } NlLinkMask;
 
-/* Settings that only RTM_NEWLINK changes; see nl-encode.c for why they go alone. */
+/* Settings that only RTM_NEWLINK changes; see nl-encode-link.c for why they go alone. */
 #define NL_LINK_BY_NEWLINK (NL_LINK_HAIRPIN | NL_LINK_ISOLATED | NL_LINK_VLAN_FILTERING)
 
 typedef enum NlLinkKind {

@@ -139,10 +139,11 @@ class Attached(Operation):
 
     def prepare(self):
         super().prepare()
-        self.reply = self.host.cni("ADD", self.conf, self.pod.name, "eth0", self.pod.path).expect_ok()
+        self.reply = self.host.cni("ADD", self.conf, self.pod.name, "eth0", self.pod.path,
+                                   plugin=self.plugin).expect_ok()
 
     def delete(self):
-        self.host.cni("DEL", self.conf, self.pod.name, "eth0", self.pod.path).expect_ok()
+        self.host.cni("DEL", self.conf, self.pod.name, "eth0", self.pod.path, plugin=self.plugin).expect_ok()
 
     def finish(self, outcome):
         self.retry()

@@ -26,7 +26,10 @@ from netmgr_host import LIMIT, TOP, Host, bridge, routed, settle
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 from agree import await_agreement, disagreements  # noqa: E402
 from failpoints import Failpoints, Point  # noqa: E402
-from operations import OPERATIONS  # noqa: E402
+import operations  # noqa: E402
+import operations_links  # noqa: E402
+
+OPERATIONS = operations.OPERATIONS + operations_links.OPERATIONS
 
 pytestmark = pytest.mark.failpoints
 
