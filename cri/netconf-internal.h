@@ -50,6 +50,7 @@ int ifname_read(json_object *value, const char *path, void *target, Error *e);  
 int ifname_dup_read(json_object *value, const char *path, void *target, Error *e);   /* char * */
 int path_read(json_object *value, const char *path, void *target, Error *e);         /* char * */
 int mtu_read(json_object *value, const char *path, void *target, Error *e);          /* uint32_t */
+int ingress_policy_read(json_object *value, const char *path, void *target, Error *e);
 int flag_read(json_object *value, const char *path, void *target, Error *e);         /* int: 0, 1 */
 int queue_length_read(json_object *value, const char *path, void *target, Error *e); /* int64_t */
 int user_id_read(json_object *value, const char *path, void *target, Error *e);      /* uint32_t */

@@ -394,6 +394,10 @@ int plan_make(const AttachmentSpec *s, uint32_t master_ifindex, Plan *ret) {
                 plan_clear(&p);
                 return -ENOMEM;
         }
+        if (s->kind == NET_KIND_FOREIGN) { /* nothing of it is ours to make */
+                *ret = p;
+                return 0;
+        }
         plan_link(s, master_ifindex, &p);
         plan_pod(s, &p);
         p.sysctls = s->sysctls;

@@ -84,6 +84,11 @@ typedef struct AttachmentSpec {
          * where the kind has one. */
         NetLinkConf *link;
         NicState *nic; /* kind host-device: what it was before; owned. NULL: user space drives it */
+        NetIngressPolicy ingress;
+        char *portmap; /* what a chained portmap was configured with; NULL: none was; owned */
+        /* kind foreign: of what another program has made; addresses are in the JSON, not in their table */
+        char foreign_ifname[IF_NAMESIZE]; /* the host's end; "": not known */
+        bool set_localnet; /* route_localnet towards it was off before it had host ports */
 } AttachmentSpec;
 
 /* A veth pair: its host end, nmg + id, is what rules, reconcile and DEL know the attachment by. Of the
@@ -128,6 +133,11 @@ bool spec_needs_hairpin(const AttachmentSpec *s);
 
 /* False: a device that user space drives, which has no link. */
 bool spec_has_link(const AttachmentSpec *s);
+/* The host's end, whoever made it; "": none. */
+const char *spec_host_end(const AttachmentSpec *s);
+/* The link by which the host routes to it: its bridge, or the host's end. */
+const char *spec_way_in(const AttachmentSpec *s);
+
 bool spec_has_family(const AttachmentSpec *s, int family);
 /* Of the sandbox's end. */
 uint32_t spec_sandbox_mtu(const AttachmentSpec *s);

@@ -180,6 +180,7 @@ int nl_encode_op(const NlOp *op, struct nl_msg **ret) {
                 [NL_BRIDGE_VLAN_DEL] = nl_encode_bridge_vlan,
                 [NL_RULE_ADD] = encode_rule,
                 [NL_RULE_DEL] = encode_rule,
+                [NL_REDIRECT_DEL] = nl_encode_redirect_del,
         };
 
         if (!nl_op_is_valid(op))

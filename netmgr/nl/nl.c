@@ -48,6 +48,7 @@ static int apply_failpoints(NlSocket *s, const NlOp *ops, size_t n_ops, size_t *
                 [NL_BRIDGE_VLAN_DEL] = "nl-bridge-vlan-del",
                 [NL_RULE_ADD] = "nl-rule-add",
                 [NL_RULE_DEL] = "nl-rule-del",
+                [NL_REDIRECT_DEL] = "nl-redirect-del",
         };
 
         for (size_t i = 0; i < n_ops; i++) {
@@ -169,6 +170,7 @@ void nl_ops_resolve(NlOp *ops, size_t n_ops, const NlApplied *made) {
                 case NL_CLSACT_ADD:
                 case NL_CLSACT_DEL:
                 case NL_REDIRECT_ADD:
+                case NL_REDIRECT_DEL:
                         resolve(&ops[i].redirect.ifindex, made);
                         resolve(&ops[i].redirect.to_ifindex, made);
                         break;
@@ -234,6 +236,7 @@ bool nl_op_is_valid(const NlOp *op) {
                 return op->tbf.ifindex > 0;
         case NL_CLSACT_ADD:
         case NL_CLSACT_DEL:
+        case NL_REDIRECT_DEL:
                 return op->redirect.ifindex > 0;
         case NL_REDIRECT_ADD:
                 return op->redirect.ifindex > 0 && op->redirect.to_ifindex > 0;

@@ -46,6 +46,7 @@ typedef enum NlOpType {
         NL_BRIDGE_VLAN_DEL, /* succeeds when they are not there */
         NL_RULE_ADD,        /* -EEXIST when there is an equal one */
         NL_RULE_DEL,        /* -ENOENT */
+        NL_REDIRECT_DEL, /* that one filter; the classifier may be somebody else's, with filters of his */
         _NL_OP_MAX,
 } NlOpType;
 
