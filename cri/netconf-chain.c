@@ -68,13 +68,13 @@ int ingress_policy_read(json_object *value, const char *path, void *target, Erro
         if (r < 0 || isempty(s))
                 return r;
         NetIngressPolicy policy = net_ingress_policy_from_string(s);
-        if (policy >= 0) {
-                *(NetIngressPolicy *) target = policy;
-                return 0;
-        }
-        return error_setf(e, ERROR_INVALID_ARGUMENT,
-                          "\"%s\": %s is no policy; wanted is open, same-bridge or isolated", path,
-                          JSON_SHORT(value));
+        if (policy < 0)
+                return error_setf(
+                                e, ERROR_INVALID_ARGUMENT,
+                                "\"%s\": %s is no policy; wanted is open, same-bridge or isolated",
+                                path, JSON_SHORT(value));
+        *(NetIngressPolicy *) target = policy;
+        return 0;
 }
 
 static int firewall_backend_read(json_object *value, const char *path, void *target _unused_,

@@ -75,7 +75,7 @@ static void interface_input_clear(InterfaceInput *in) {
         free(in->mac);
 }
 
-static int any_mtu_read(json_object *value, const char *path, void *target, Error *e _unused_) {
+static int mtu_try_read(json_object *value, const char *path, void *target, Error *e _unused_) {
         (void) json_read_u32(value, path, target, NULL);
         return 0;
 }
@@ -84,7 +84,7 @@ static const JsonField interface_fields[] = {
         { "name", json_read_string, offsetof(InterfaceInput, name), JSON_REQUIRED },
         { "sandbox", json_read_string, offsetof(InterfaceInput, sandbox), 0 },
         { "mac", json_read_string, offsetof(InterfaceInput, mac), 0 },
-        { "mtu", any_mtu_read, offsetof(InterfaceInput, mtu), 0 },
+        { "mtu", mtu_try_read, offsetof(InterfaceInput, mtu), 0 },
         {},
 };
 

@@ -52,11 +52,11 @@
 /* Routes of one network. */
 #define ROUTES_MAX 128U
 
-/* Routes of one interface that chained plugins move: those of the network, of each of its addresses. */
-#define ADJUST_ROUTES_MAX 1024U
-
 /* Addresses in the prevResult of somebody else's plugin. */
 #define FOREIGN_ADDRESSES_MAX 256U
+
+/* Routes of one interface that chained plugins move: those of the network, of each of its addresses. */
+#define ADJUST_ROUTES_MAX 1024U
 
 /* Name servers, search domains, resolver options: resolv.conf itself stops at 3, 6+256 bytes. */
 #define DNS_ENTRIES_MAX 32U

@@ -165,6 +165,13 @@ static bool dns_is_set(const NetDns *d) {
         return d->nameservers || d->domain || d->search || d->options;
 }
 
+/* What the runtime says for this sandbox, the call's own configuration, the network's. */
+static const NetDns *wanted_dns(const NetConf *mine, const NetConf *net) {
+        if (dns_is_set(&mine->runtime_dns))
+                return &mine->runtime_dns;
+        return dns_is_set(&mine->dns) ? &mine->dns : &net->dns;
+}
+
 static int decide_spec(AddOp *op, Error *e) {
         Attachment *a = op->attachment;
         AttachmentSpec *s = &a->spec;
@@ -174,6 +181,7 @@ static int decide_spec(AddOp *op, Error *e) {
         int r = add_decide_link(op, e);
         if (r < 0)
                 return r;
+        s->drop_in = c->plugin != NET_PLUGIN_NETMGR;
         s->hairpin = c->hairpin;
         s->node4 = n->node4;
         s->node6 = n->node6;
@@ -189,8 +197,7 @@ static int decide_spec(AddOp *op, Error *e) {
         }
         s->adjust.tuned = c->tuning;
         s->adjust.has_tuning = s->kind != NET_KIND_LOOPBACK && tuning_is_set(&c->tuning);
-        if (decide_routes(s, c) < 0 ||
-            net_dns_copy(dns_is_set(&op->conf->dns) ? &op->conf->dns : &c->dns, &s->dns) < 0)
+        if (decide_routes(s, c) < 0 || net_dns_copy(wanted_dns(op->conf, c), &s->dns) < 0)
                 return error_oom(e);
         return 0;
 }

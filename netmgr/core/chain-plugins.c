@@ -207,28 +207,35 @@ static int firewall_decide(ChainOp *op, Error *e _unused_) {
 
 /* ---- all -------------------------------------------------------------------------------------- */
 
-static const ChainPlugin plugins[] = {
-        { .plugin = NET_PLUGIN_PORTMAP,
-          .is_idle = portmap_is_idle,
-          .look = portmap_look,
-          .decide = portmap_decide,
-          .kernel = portmap_kernel },
-        { .plugin = NET_PLUGIN_BANDWIDTH,
-          .is_idle = bandwidth_is_idle,
-          .decide = bandwidth_decide,
-          .kernel = bandwidth_kernel,
-          .answer = bandwidth_answer },
-        { .plugin = NET_PLUGIN_FIREWALL, .is_idle = firewall_is_idle, .decide = firewall_decide },
-};
+static const ChainPlugin chain_portmap = { .plugin = NET_PLUGIN_PORTMAP,
+                                           .is_idle = portmap_is_idle,
+                                           .look = portmap_look,
+                                           .decide = portmap_decide,
+                                           .kernel = portmap_kernel };
+static const ChainPlugin chain_bandwidth = { .plugin = NET_PLUGIN_BANDWIDTH,
+                                             .is_idle = bandwidth_is_idle,
+                                             .decide = bandwidth_decide,
+                                             .kernel = bandwidth_kernel,
+                                             .answer = bandwidth_answer };
+static const ChainPlugin chain_firewall = { .plugin = NET_PLUGIN_FIREWALL,
+                                            .is_idle = firewall_is_idle,
+                                            .decide = firewall_decide };
 
 const ChainPlugin *chain_plugin_find(NetPlugin plugin) {
-        static const ChainPlugin *const inside[] = { &chain_tuning, &chain_sbr, &chain_vrf };
-
-        for (size_t i = 0; i < ELEMENTSOF(inside); i++)
-                if (inside[i]->plugin == plugin)
-                        return inside[i];
-        for (size_t i = 0; i < ELEMENTSOF(plugins); i++)
-                if (plugins[i].plugin == plugin)
-                        return &plugins[i];
-        return NULL;
+        switch (plugin) {
+        case NET_PLUGIN_PORTMAP:
+                return &chain_portmap;
+        case NET_PLUGIN_BANDWIDTH:
+                return &chain_bandwidth;
+        case NET_PLUGIN_FIREWALL:
+                return &chain_firewall;
+        case NET_PLUGIN_TUNING:
+                return &chain_tuning;
+        case NET_PLUGIN_SBR:
+                return &chain_sbr;
+        case NET_PLUGIN_VRF:
+                return &chain_vrf;
+        default:
+                return NULL;
+        }
 }

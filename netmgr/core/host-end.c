@@ -12,7 +12,7 @@
 #include "core/plan.h"
 
 void host_end_of(const AttachmentSpec *s, HostEnd *ret) {
-        *ret = (HostEnd) { .port = s->kind == NET_KIND_BRIDGE && s->host_ifname[0],
+        *ret = (HostEnd) { .port = kind_has_bridge(s->kind) && s->host_ifname[0],
                            .foreign = s->kind == NET_KIND_FOREIGN };
         memcpy(ret->ifname, spec_host_end(s), sizeof(ret->ifname));
         memcpy(ret->way_in, spec_way_in(s), sizeof(ret->way_in));
@@ -73,12 +73,14 @@ static int delete_ifb(NlSocket *s, const HostEnd *h) {
         return apply_one(s, &del);
 }
 
-static void unhook(NlSocket *s, const HostEnd *h, int32_t host) {
+static int unhook(NlSocket *s, const HostEnd *h, int32_t host) {
         NlOp op = { .type = h->foreign ? NL_REDIRECT_DEL : NL_CLSACT_DEL,
                     .what = "lead traffic past the shaping interface",
                     .redirect.ifindex = host };
 
-        (void) apply_one(s, &op); /* perhaps there is none */
+        /* No such filter, no such qdisc, none that takes filters. */
+        int r = apply_one(s, &op);
+        return r == -ENOENT || r == -EINVAL || r == -EOPNOTSUPP ? 0 : r;
 }
 
 static int hook(NlSocket *s, const HostEnd *h, int32_t host, int32_t ifb) {
@@ -88,9 +90,11 @@ static int hook(NlSocket *s, const HostEnd *h, int32_t host, int32_t ifb) {
 
         ops[0].redirect.ifindex = ops[1].redirect.ifindex = host;
         ops[1].redirect.to_ifindex = ifb;
-        unhook(s, h, host);
+        int r = unhook(s, h, host);
+        if (r < 0)
+                return r;
         /* Somebody may have a qdisc of kind ingress there, which takes filters as well. */
-        int r = apply_one(s, &ops[0]);
+        r = apply_one(s, &ops[0]);
         return r < 0 && !h->foreign ? r : apply_one(s, &ops[1]);
 }
 
@@ -103,11 +107,11 @@ static int shape_egress(NlSocket *s, const HostEnd *h, int32_t host, const NetBa
         NlOp tbf;
 
         if (to->egress_rate == 0) {
-                if (from->egress_rate > 0 || renew) {
-                        unhook(s, h, host);
-                        (void) delete_ifb(s, h);
-                }
-                return 0;
+                if (from->egress_rate == 0 && !renew)
+                        return 0;
+                int r = unhook(s, h, host);
+                int d = delete_ifb(s, h);
+                return r < 0 ? r : d == -ENODEV ? 0 : d;
         }
         memcpy(add.ifb.name, h->ifb, sizeof(add.ifb.name));
         memcpy(up.link.name, h->ifb, sizeof(up.link.name));

@@ -38,7 +38,6 @@ static void chain_free(ChainOp *op) {
         policy_attachment_free(op->policy);
         trail_clear(&op->trail);
         error_clear(&op->error);
-        free(op->wanted_ports);
         chain_inside_free(op->inside);
         free(op->plan_json);
         free(op->result);
@@ -230,7 +229,10 @@ static int kernel_run(Job *job, WorkerContext *w, Error *e) {
 
         int r = op->plugin->inside ? open_inside(op, w, e) : 0;
         if (r >= 0)
-                r = failpoint("chain-kernel");
+                r = failpoint("chain-kernel") < 0
+                                    ? error_setf(e, ERROR_KERNEL,
+                                                 "a failpoint before the kernel's part")
+                                    : 0;
         if (r >= 0)
                 r = op->plugin->kernel(op, w, e);
         close_inside(op);
@@ -538,7 +540,8 @@ static int chain_parse(ChainOp *op, Error *e) {
                 r = request_check_netns(op->manager, q, e);
         op->request.host_netns_fd = safe_close(op->request.host_netns_fd);
         if (r >= 0)
-                r = netconf_parse(q->config, q->config_size, &op->conf, e);
+                r = netconf_parse_as(net_plugin_from_string(q->type), q->config, q->config_size,
+                                     &op->conf, e);
         if (r < 0)
                 return r;
         if (!op->conf->name)

@@ -81,10 +81,8 @@ struct ChainOp {
         char *plan_json, *result;
         Trail trail; /* owned */
 
-        SpecPort *wanted_ports; /* portmap: owned, what the worker asks the host about */
-        size_t n_wanted_ports;
-        MacAddr ifb_mac; /* bandwidth */
-        struct ChainInside *inside; /* tuning, sbr, vrf: owned, what the look has found */
+        MacAddr ifb_mac;            /* bandwidth */
+        struct ChainInside *inside; /* chain-inside.c: owned */
 
         char *answer;
         int r; /* why it failed */

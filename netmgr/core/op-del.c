@@ -242,6 +242,8 @@ static bool release_foreign(Release *rel) {
 static void release_links(Release *rel) {
         Attachment *a = rel->attachment;
 
+        if (release_foreign(rel))
+                return;
         if (spec_shapes_egress(&a->spec))
                 spec_ifb_name(&a->spec, rel->reap.ifb);
         if (!a->spec.host_ifname[0] || (a->lost && !rel->reap.ifb[0])) {
@@ -267,7 +269,8 @@ static void inside_delivered(Task *task) {
         if (r < 0)
                 log_warning("%s: %s", rel->op, error_message(&task->error));
         error_clear(&task->error);
-        if (kind_has_host_end(rel->attachment->spec.kind)) {
+        if (kind_has_host_end(rel->attachment->spec.kind) ||
+            (r >= 0 && rel->attachment->spec.kind == NET_KIND_FOREIGN)) {
                 release_links(rel);
                 return;
         }
@@ -302,7 +305,7 @@ static void releasing_written(Task *task) {
                 flows_forget_address(rel->manager->flows, &a->spec.addresses[i].address.address);
         if (kind_is_inside(a->spec.kind) || adjust_outlives(&a->spec))
                 release_inside(rel);
-        else if (!release_foreign(rel))
+        else
                 release_links(rel);
 }
 

@@ -32,7 +32,7 @@ bool kind_has_master(NetKind kind) {
 
 bool kind_is_inside(NetKind kind) {
         return kind_has_master(kind) || kind == NET_KIND_TAP || kind == NET_KIND_DUMMY ||
-               kind == NET_KIND_HOST_DEVICE;
+               kind == NET_KIND_HOST_DEVICE || kind == NET_KIND_LOOPBACK;
 }
 
 const char *kind_in_kernel(NetKind kind) {
@@ -68,11 +68,11 @@ void spec_clear(AttachmentSpec *s) {
         }
         free(s->sysctls);
         free(s->cni_name);
+        free(s->portmap);
         free(s->adjust.rules);
         free(s->adjust.routes);
         free(s->link);
         nic_state_free(s->nic);
-        free(s->portmap);
         net_dns_clear(&s->dns);
         *s = (AttachmentSpec) { 0 };
 }
@@ -279,6 +279,8 @@ int spec_to_json(const AttachmentSpec *s, char **ret) {
                 return -ENOMEM;
         if (spec_is_adjusted(s) && json_add(o, "adjust", adjust_to_json(s)) < 0)
                 return -ENOMEM;
+        if (s->drop_in && json_add(o, "dropIn", json_object_new_boolean(true)) < 0)
+                return -ENOMEM;
         if (s->link && json_add(o, "link", spec_link_to_json(s->link)) < 0)
                 return -ENOMEM;
         if (s->nic && json_add(o, "nic", nic_state_to_json(s->nic)) < 0)
@@ -419,6 +421,7 @@ int spec_from_json(const char *text, AttachmentSpec *s, Error *e) {
                 { "routes", NULL, 0, 0 },
                 { "dns", NULL, 0, 0 },
                 { "adjust", NULL, 0, 0 },
+                { "dropIn", json_read_bool, offsetof(AttachmentSpec, drop_in), 0 },
                 { "link", spec_link_read, offsetof(AttachmentSpec, link), 0 },
                 { "nic", nic_state_read, offsetof(AttachmentSpec, nic), 0 },
                 { 0 },

@@ -43,12 +43,12 @@ static int apply_failpoints(NlSocket *s, const NlOp *ops, size_t n_ops, size_t *
                 [NL_CLSACT_ADD] = "nl-clsact-add",
                 [NL_CLSACT_DEL] = "nl-clsact-del",
                 [NL_REDIRECT_ADD] = "nl-redirect-add",
+                [NL_REDIRECT_DEL] = "nl-redirect-del",
                 [NL_LINK_ADD] = "nl-link-add",
                 [NL_BRIDGE_VLAN_ADD] = "nl-bridge-vlan-add",
                 [NL_BRIDGE_VLAN_DEL] = "nl-bridge-vlan-del",
                 [NL_RULE_ADD] = "nl-rule-add",
                 [NL_RULE_DEL] = "nl-rule-del",
-                [NL_REDIRECT_DEL] = "nl-redirect-del",
         };
 
         for (size_t i = 0; i < n_ops; i++) {

@@ -2,11 +2,13 @@
 """portmap, bandwidth and firewall as plugins of a chain: behind our interface and behind Debian's."""
 import itertools
 import json
+import socket
+import struct
 
 import pytest
 from host_chain import Chain, has_reference
 from netmgr_host import VERSIONS, Host, settle
-from traffic import HOST4, HOST6, OUT4, Outside, ask, check_listing, elements, serving
+from traffic import HOST4, HOST6, OUT4, Capture, Outside, ask, check_listing, elements, send_frames, serving
 
 FULL = [{"type": "portmap", "capabilities": {"portMappings": True}},
         {"type": "bandwidth", "capabilities": {"bandwidth": True}}, {"type": "firewall"}]
@@ -23,6 +25,12 @@ def ours(*subnets, bridge="nmb-chain", **keys):
     subnets = subnets or ("10.97.1.0/24", "fd97:1::/64")
     return {"type": "netmgr", "kind": "bridge", "bridge": bridge, "isDefaultGateway": True,
             "ipam": {"type": "local", "ranges": [[{"subnet": s}] for s in subnets]}, **keys}
+
+
+def drop_in(host, *subnets, bridge="cni8", **keys):
+    """Our plugin under the reference's name, with the reference's configuration"""
+    conf = foreign(host, *subnets, bridge=bridge, **keys)
+    return {**conf, "type": "bridge"}
 
 
 def foreign(host, *subnets, kind="bridge", bridge="cni7", **keys):
@@ -66,14 +74,15 @@ def host():
 # --- the whole chain ------------------------------------------------------------------------------
 
 @pytest.mark.sanitize
-@pytest.mark.parametrize("first", ["ours", pytest.param("foreign", marks=needs_reference)])
+@pytest.mark.parametrize("first", ["ours", "drop-in", pytest.param("foreign", marks=needs_reference)])
 def test_whole_chain(host, first):
     """Four calls, one attachment; everybody reaches the port; rates hold; any DEL ends it all."""
+    made = {"ours": lambda: ours(), "drop-in": lambda: drop_in(host), "foreign": lambda: foreign(host)}[first]()
     with Outside(host) as outside:
-        chain = Chain(host, "net1", [ours() if first == "ours" else foreign(host), *FULL],
+        chain = Chain(host, "net1", [made, *FULL],
                       ports=[mapping(8080), mapping(5353, 53, "udp")], bandwidth=RATES).add()
         rows = host.sql("SELECT * FROM attachment")
-        assert len(rows) == 1 and rows[0]["kind"] == ("bridge" if first == "ours" else "foreign")
+        assert len(rows) == 1 and rows[0]["kind"] == ("foreign" if first == "foreign" else "bridge")
         assert host.ledger()["port"] == sorted([("0.0.0.0", "tcp", 8080), ("::", "tcp", 8080),
                                                 ("0.0.0.0", "udp", 5353), ("::", "udp", 5353)])
         # the result is that of the first plugin, and the interface that delays
@@ -95,7 +104,7 @@ def test_whole_chain(host, first):
         check_listing(host)
         chain.delete()
         assert host.ledger()["attachment"] == [] and host.ledger()["port"] == []
-    finish(host, () if first == "ours" else ("cni7",))
+    finish(host, ("cni7",) if first == "foreign" else ())
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -135,6 +144,8 @@ def test_twice(host):
     """The same call again gives the same: rows, elements, qdiscs, answer."""
     chain = Chain(host, "net1", [ours(), *FULL], ports=[mapping(8080), mapping(8081, hostIP="127.0.0.1")],
                   bandwidth=RATES).add()
+    ifb = chain.result["interfaces"][-1]["name"]  # its link-local address is examined for a second
+    settle(lambda: "tentative" not in host.run(["ip", "-6", "addr", "show", "dev", ifb]).stdout, "no DAD any more")
     with host.unchanged():
         for i in (1, 2, 3):
             assert chain.again(i).expect_ok().json == chain.results[i]
@@ -167,7 +178,7 @@ def test_any_del_ends_all(host, last):
     chain = Chain(host, "net1", [ours(), *FULL], ports=[mapping(8080)], bandwidth=RATES).add()
     chain.call("DEL", chain.plugins[last], netns=False, runtime=False).expect_ok()
     settle(lambda: host.ledger()["attachment"] == [], lambda: host.ledger())
-    assert not [x for x in host.links() if x.startswith("nm")]
+    settle(lambda: not [x for x in host.links() if x.startswith("nm")], lambda: host.links())
     chain.delete(prev=None, netns=False)
     chain.delete()
     finish(host)
@@ -359,31 +370,78 @@ def test_two_interfaces(host):
     finish(host)
 
 
-@needs_reference
 @pytest.mark.sanitize
-def test_same_subnet_twice(host):
-    """Two bridges of others with one subnet, and the same address on both: what is keyed by the address stays
-    as long as one of them wants it."""
+@pytest.mark.parametrize("first", ["drop-in", pytest.param("foreign", marks=needs_reference)])
+def test_same_subnet_twice(host, first):
+    """Two bridges with one subnet, as the reference allows it, and the same address on both: what is keyed by
+    the address stays as long as one of them wants it."""
     routing(host)
+    make = drop_in if first == "drop-in" else foreign
+    shared = ["masqport4", "self4"] + (["masq4"] if first == "drop-in" else [])
     masq = [{"type": "portmap", "masqAll": True}, FULL[2] | {"ingressPolicy": "same-bridge"}]
-    chains = [Chain(host, f"net{i}", [foreign(host, "10.88.9.0/24", bridge=f"cni{i}"), *masq],
+    chains = [Chain(host, f"net{i}", [make(host, "10.88.9.0/24", bridge=f"cni{i}", ipMasq=first == "drop-in"), *masq],
                     ports=[mapping(8080 + i)]).add() for i in range(2)]
     assert chains[0].ips == chains[1].ips
     address = chains[0].ips[0]
-    for who in ("masqport4", "self4"):
+    for who in shared:
         assert len(elements(host, "netmgr_nat", who)) == 1
     chains[0].delete()
     assert elements(host, "netmgr_nat", "masqport4") == [address]
-    assert len(elements(host, "netmgr_nat", "self4")) == 1
+    for who in shared:
+        assert len(elements(host, "netmgr_nat", who)) == 1
     chains[1].check()
     # the tables are those that a start makes
     before = host.snapshot()["nftables"]
     host.netmgrd.restart()
     assert host.snapshot()["nftables"] == before
     chains[1].delete()
-    for who in ("masqport4", "self4"):
+    for who in shared:
         assert elements(host, "netmgr_nat", who) == []
-    finish(host, ("cni0", "cni1"))
+    finish(host, ("cni0", "cni1") if first == "foreign" else ())
+
+
+# --- what is behind a sandbox ---------------------------------------------------------------------
+
+def claims(host, pod, mac, address, target, marks):
+    """A UDP frame from the sandbox with that source; whether it arrived at the target's eth0"""
+    with Capture(host, target.pod, "eth0", marks) as capture:
+        ip = socket.inet_aton(address) + socket.inet_aton(target.ips[0])
+        udp = struct.pack("!HHHH", 1000, 1000, 8 + len(marks), 0) + marks
+        header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 1, 0, 64, 17, 0) + ip
+        total = sum(struct.unpack("!10H", header))
+        total = (total & 0xffff) + (total >> 16)
+        header = header[:10] + struct.pack("!H", ~(total + (total >> 16)) & 0xffff) + header[12:]
+        to = bytes.fromhex(target.pod.link("eth0")["address"].replace(":", ""))
+        send_frames(host, pod, "eth0", to + bytes.fromhex(mac.replace(":", "")) + b"\x08\x00" + header + udp)
+        own = bytes.fromhex(pod.link("eth0")["address"].replace(":", ""))
+        send_frames(host, pod, "eth0", to + own + b"\x08\x00" + marks + b"end")  # what is never checked comes last
+        frames = []
+        while capture.waits(1.0):
+            frames.append(bytes.fromhex(capture.line()))
+        return any(f[6:12] == bytes.fromhex(mac.replace(":", "")) and b"end" not in f for f in frames)
+
+
+@pytest.mark.sanitize
+@pytest.mark.parametrize("checked", [False, True], ids=["unchecked", "macspoofchk"])
+def test_source_addresses(host, checked):
+    """By the reference's name nothing is checked, or, with macspoofchk, the MAC; by ours everything. Also after a
+    restart."""
+    conf = drop_in(host, "10.88.1.0/24", **({"macspoofchk": True} if checked else {}))
+    a, b = (Chain(host, "net1", [conf]).add() for _ in range(2))
+    mine = a.pod.link("eth0")["address"]
+    for _ in range(2):
+        assert claims(host, a.pod, mine, "10.88.1.200", b, b"another address")
+        assert claims(host, a.pod, "02:00:00:00:00:99", a.ips[0], b, b"another MAC") == (not checked)
+        host.netmgrd.restart()
+    for chain in (a, b):
+        chain.delete()
+    c, d = (Chain(host, "net2", [ours("10.97.1.0/24")]).add() for _ in range(2))
+    assert not claims(host, c.pod, c.pod.link("eth0")["address"], "10.97.1.200", d, b"another address")
+    assert not claims(host, c.pod, "02:00:00:00:00:99", c.ips[0], d, b"another MAC")
+    assert claims(host, c.pod, c.pod.link("eth0")["address"], c.ips[0], d, b"its own")
+    for chain in (c, d):
+        chain.delete()
+    finish(host)
 
 
 # --- bandwidth ------------------------------------------------------------------------------------
