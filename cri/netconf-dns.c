@@ -85,3 +85,7 @@ static const JsonField dns_fields[] = {
 int net_dns_read(json_object *value, const char *path, void *target, Error *e) {
         return json_read_object(value, path, dns_fields, JSON_UNKNOWN_REFUSE, target, e);
 }
+
+int net_dns_read_lenient(json_object *value, const char *path, void *target, Error *e) {
+        return json_read_object(value, path, dns_fields, JSON_UNKNOWN_IGNORE, target, e);
+}

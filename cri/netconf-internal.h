@@ -96,6 +96,8 @@ int netconf_read_sysctls(json_object *top, NetConf *c, Error *e);
 /* netconf-dns.c */
 
 int net_dns_read(json_object *value, const char *path, void *target, Error *e);
+/* The same of other programs' results: unknown keys are ignored. */
+int net_dns_read_lenient(json_object *value, const char *path, void *target, Error *e);
 
 /* netconf-hash.c */
 

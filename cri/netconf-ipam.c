@@ -159,13 +159,15 @@ static int ipam_read_type(json_object *ipam, NetConf *c, Error *e) {
                 return error_setf(e, ERROR_NOT_SUPPORTED,
                                   "\"ipam.type\": \"host-local\" is not available for type netmgr; "
                                   "\"type\": \"local\" reads the same keys");
-        if (!streq(type, "local"))
-                return error_setf(e, ERROR_NOT_SUPPORTED,
-                                  "\"ipam.type\": %s is not available in this version of netmgr; "
-                                  "there is \"local\"",
-                                  JSON_SHORT(value));
+        bool local = streq(type, "local");
+        if (!local && !delegate_name_is_valid(type))
+                return error_setf(
+                                e, ERROR_INVALID_ARGUMENT,
+                                "\"ipam.type\": %s is not the name of a plugin: wanted are letters, "
+                                "digits, '_', '.' and '-', at most %u, and not a name of netmgr itself",
+                                JSON_SHORT(value), NETWORK_NAME_MAX);
         c->ipam_type = TAKE_PTR(type);
-        c->ipam = NET_IPAM_LOCAL;
+        c->ipam = local ? NET_IPAM_LOCAL : NET_IPAM_FOREIGN;
         return 0;
 }
 
@@ -191,8 +193,8 @@ int netconf_read_ipam(json_object *ipam, NetConf *c, Error *e) {
                 return error_setf(e, ERROR_INVALID_ARGUMENT, "\"ipam\": %s is not an object",
                                   JSON_SHORT(ipam));
         r = ipam_read_type(ipam, c, e);
-        if (r < 0 || !c->ipam_type)
-                return r;
+        if (r < 0 || !c->ipam_type || c->ipam == NET_IPAM_FOREIGN)
+                return r; /* the other keys are that plugin's */
 
         r = range_sets_read_single(ipam, "ipam", &in.ranges, e);
         if (r < 0)

@@ -5,6 +5,8 @@
  * different times, and runtimes (CRI-O) check a configuration's version against the answer to VERSION.
  */
 
+#include "base/limits.h"
+#include "base/parse.h"
 #include "cri/netconf.h"
 #include "cri/result.h"
 
@@ -24,4 +26,8 @@ const char *net_plugin_min_version(NetPlugin plugin) {
 bool net_plugin_has_version(NetPlugin plugin, const char *version) {
         return cni_version_is_supported(version) &&
                cni_version_compare(version, net_plugin_min_version(plugin)) >= 0;
+}
+
+bool delegate_name_is_valid(const char *name) {
+        return cni_id_is_valid(name, NETWORK_NAME_MAX) && net_plugin_from_string(name) < 0;
 }

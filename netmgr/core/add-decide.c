@@ -228,6 +228,68 @@ static int check_joined_sets(const NetConf *mine, const NetConf *net, Error *e) 
         return range_sets_check_overlap(all, n, "runtimeConfig.ipRanges and ipam.ranges", e);
 }
 
+/* First host of the subnet: what a gateway is that its IPAM plugin does not name. */
+static InAddr default_gateway(const InPrefix *p) {
+        InAddr first = in_prefix_first(p), gateway = first;
+
+        (void) in_addr_add(&first, 1, &gateway);
+        return gateway;
+}
+
+static int adopt_one(AddOp *op, size_t i, Error *e) {
+        Attachment *a = op->attachment;
+        const IpamAddress *ip = &op->ipam.ips[i];
+        const InAddr *address = &ip->address.address;
+        LeaseHolder holder = { .attachment = a->spec.id,
+                               .network = a->network->name,
+                               .sandbox = a->sandbox->id,
+                               .ifname = a->spec.ifname };
+        bool routed = a->spec.kind == NET_KIND_ROUTED;
+        Lease *l;
+
+        int r = ipam_hold(op->manager->ipam, network_pool(a->network), (unsigned) i, address,
+                          &holder, &l, e);
+        if (r < 0)
+                return r;
+        a->leases[a->n_leases++] = l;
+        SpecAddress *sa = &a->spec.addresses[a->spec.n_addresses++];
+        *sa = (SpecAddress) { .address = ip->address, .gateway = ip->gateway };
+        if (routed) {
+                sa->address.length = family_bits(address->family);
+                sa->gateway = routed_gateway(address->family);
+        } else if (a->network->conf->is_gateway && !in_addr_is_set(&sa->gateway))
+                sa->gateway = default_gateway(&ip->address);
+        l->prefix_length = sa->address.length;
+        op->address_rows[op->n_address_rows++] = (AddressRow) {
+                .attachment = a->spec.id,
+                .pool = l->pool,
+                .address = sa->address,
+                .gateway = sa->gateway,
+                .network = a->network->name,
+                .sandbox = a->sandbox->id,
+                .ifname = a->spec.ifname,
+                .set_index = (uint32_t) i,
+        };
+        return 0;
+}
+
+/* What a plugin of others gave out: ours to record, not to choose. */
+static int adopt(AddOp *op, Error *e) {
+        Attachment *a = op->attachment;
+        size_t n = op->ipam.n_ips;
+        int r = 0;
+
+        a->leases = new0(Lease *, n + 1);
+        a->spec.addresses = new0(SpecAddress, n + 1);
+        op->address_rows = new0(AddressRow, n + 1);
+        if (!a->leases || !a->spec.addresses || !op->address_rows)
+                return error_oom(e);
+        a->spec.own_gateways = true;
+        for (size_t i = 0; i < n && r >= 0; i++)
+                r = adopt_one(op, i, e);
+        return r;
+}
+
 static int allocate(AddOp *op, Error *e) {
         Attachment *a = op->attachment;
         const NetConf *net = a->network->conf, *mine = op->conf;
@@ -293,15 +355,16 @@ static bool has_default_route(const AttachmentSpec *s, int family) {
         return false;
 }
 
-static int decide_routes(AttachmentSpec *s, const NetConf *c) {
+static int decide_routes(AttachmentSpec *s, const NetRoute *routes, size_t n_routes,
+                         bool is_default_gateway) {
         static const int families[] = { AF_INET, AF_INET6 };
-        bool add_default = s->kind == NET_KIND_ROUTED ? c->n_routes == 0 : c->is_default_gateway;
+        bool add_default = s->kind == NET_KIND_ROUTED ? n_routes == 0 : is_default_gateway;
 
-        s->routes = new0(NetRoute, c->n_routes + 2);
+        s->routes = new0(NetRoute, n_routes + 2);
         if (!s->routes)
                 return -ENOMEM;
-        for (size_t i = 0; i < c->n_routes; i++) {
-                NetRoute route = c->routes[i];
+        for (size_t i = 0; i < n_routes; i++) {
+                NetRoute route = routes[i];
                 /* A dual-stack list serves a single-stack sandbox too. */
                 if (!spec_has_family(s, route.dst.address.family))
                         continue;
@@ -348,10 +411,13 @@ static int decide_spec(AddOp *op, Error *e) {
                 r = mac_random(&s->host_mac);
         if (r < 0)
                 return error_set_errnof(e, ERROR_INTERNAL, r, "random MAC addresses");
-        if (decide_routes(s, c) < 0 ||
-            net_dns_copy(dns_is_set(&op->conf->dns) ? &op->conf->dns : &c->dns, &s->dns) < 0)
-                return error_oom(e);
-        return 0;
+        const NetDns *dns = dns_is_set(&op->conf->dns) ? &op->conf->dns : &c->dns;
+        if (op->has_ipam && !dns_is_set(dns))
+                dns = &op->ipam.dns;
+        r = op->has_ipam ? decide_routes(s, op->ipam.routes, op->ipam.n_routes,
+                                         c->is_default_gateway)
+                         : decide_routes(s, c->routes, c->n_routes, c->is_default_gateway);
+        return r < 0 || net_dns_copy(dns, &s->dns) < 0 ? error_oom(e) : 0;
 }
 
 /* A network's own limits win over what the runtime sends, as with the bandwidth plugin. */
@@ -402,7 +468,8 @@ int add_list_ports(AddOp *op) {
                         SpecPort *want = &op->wanted_ports[op->n_wanted_ports];
 
                         if ((p->host.family != AF_UNSPEC && p->host.family != families[f]) ||
-                            !(sets_have_family(net->sets, net->n_sets, families[f]) ||
+                            !(net->ipam == NET_IPAM_FOREIGN ||
+                              sets_have_family(net->sets, net->n_sets, families[f]) ||
                               sets_have_family(mine->runtime_sets, mine->n_runtime_sets,
                                                families[f])))
                                 continue;
@@ -463,7 +530,7 @@ int add_decide(AddOp *op, Error *e) {
                                 "sandboxes from using each other's addresses, and this kernel refuses "
                                 "them (%s)",
                                 a->network->name, op->manager->firewall_features.why);
-        int r = allocate(op, e);
+        int r = op->has_ipam ? adopt(op, e) : allocate(op, e);
         if (r >= 0)
                 r = decide_spec(op, e);
         if (r >= 0)
@@ -484,6 +551,7 @@ int add_decide(AddOp *op, Error *e) {
                 r = spec_to_result(&a->spec, op->request.netns_path, "1.1.0", &op->result, e);
         if (r < 0)
                 return r;
+        free(TAKE_PTR(op->plan_json)); /* of the row that a delegate needed */
         if (plan_make(&a->spec, op->bridge_ifindex, &op->plan) < 0 ||
             spec_to_json(&a->spec, &op->plan_json) < 0)
                 return error_oom(e);

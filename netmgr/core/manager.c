@@ -16,6 +16,7 @@
 #include "base/parse.h"
 #include "core/attachment.h"
 #include "core/audit.h"
+#include "core/conversation.h"
 #include "core/history.h"
 #include "core/manager-firewall.h"
 #include "core/netns-watch.h"
@@ -145,6 +146,7 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         m->attachments = map_new();
         m->host_ends = map_new();
         m->orphans = map_new();
+        m->tickets = map_new();
         m->host_ifindexes = map_new();
         m->ports = port_table_new();
         m->audit = audit_new();
@@ -152,7 +154,7 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         m->sync_round = sync_round_new(m);
         if (!m->state_dir || !m->config_dir || !m->spool_dir || !m->nsd_socket || !m->networks ||
             !m->sandboxes || !m->attachments || !m->host_ends || !m->host_ifindexes ||
-            !m->orphans || !m->ports || !m->audit || !m->history || !m->sync_round)
+            !m->orphans || !m->tickets || !m->ports || !m->audit || !m->history || !m->sync_round)
                 return error_oom(e);
 
         int r = conf_load(m->config_dir, &m->conf, e);
@@ -371,6 +373,8 @@ Manager *manager_free(Manager *m) {
         /* The datapath stays. Threads end first: nothing may touch the objects after. What they have done
          * is taken note of; what it would lead to is cancelled, and left to the next start. */
         m->stopping = true;
+        if (m->tickets)
+                conversations_end(m);
         reaper_stop(m->reaper);
         workers_stop(m->workers);
         mailbox_drain(m->mailbox);
@@ -397,6 +401,7 @@ Manager *manager_free(Manager *m) {
         map_free(m->sandboxes);
         map_free(m->attachments);
         map_free(m->host_ends);
+        map_free(m->tickets);
         rebuild_free(m);
         map_free(m->host_ifindexes);
         port_table_free(m->ports);

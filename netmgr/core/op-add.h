@@ -8,11 +8,13 @@
  */
 
 #include "base/limits.h"
+#include "core/conversation.h"
 #include "core/operation.h"
 #include "core/plan.h"
 #include "core/sync-round.h"
 #include "core/trail.h"
 #include "core/wire.h"
+#include "cri/ipam-result.h"
 #include "policy/policy.h"
 
 typedef struct AddOp {
@@ -65,6 +67,12 @@ typedef struct AddOp {
         size_t n_address_rows, n_cursor_rows;
         Lease *rested[16]; /* owned: out of the pool, their rows go with our commit */
         size_t n_rested;
+
+        /* of a plugin of others */
+        Question question;
+        IpamResult ipam;
+        bool has_ipam, put_delegate;
+        DelegateRow delegate_row;
 
         NlApplied applied;
         bool left;   /* links of a failed ADD that could not be deleted */

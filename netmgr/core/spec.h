@@ -34,6 +34,7 @@ typedef struct AttachmentSpec {
         uint32_t mtu;        /* bytes */
         uint32_t bridge_mtu; /* for the result only; 0: unknown */
         bool hairpin;
+        bool own_gateways; /* kind bridge: no range of the network has them, ADD puts them onto the bridge */
         bool is_gateway;        /* kind bridge: the bridge holds the gateways' addresses */
         SpecAddress *addresses; /* owned */
         size_t n_addresses;
