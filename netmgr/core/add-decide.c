@@ -22,7 +22,8 @@ int add_parse(AddOp *op, Error *e) {
         /* A thousand may wait: what has served its purpose goes. */
         op->request.host_netns_fd = safe_close(op->request.host_netns_fd);
         if (r >= 0)
-                r = netconf_parse(q->config, q->config_size, &op->conf, e);
+                r = netconf_parse_as(net_plugin_from_string(q->type), q->config, q->config_size,
+                                     &op->conf, e);
         if (r >= 0)
                 r = cni_args_parse(q->args, &op->args, e);
         if (r < 0)
@@ -54,7 +55,8 @@ static int find_network(AddOp *op, Network **ret, Error *e) {
                 *ret = n;
                 return 0;
         }
-        int r = netconf_parse(op->request.config, op->request.config_size, &own, e);
+        int r = netconf_parse_as(net_plugin_from_string(op->request.type), op->request.config,
+                                 op->request.config_size, &own, e);
         if (r < 0)
                 return r;
         r = network_set(op->manager, name, NETWORK_CONFIG, op->request.config, own, ret, e);
@@ -126,219 +128,13 @@ int add_prepare(AddOp *op, const Attachment *existing, Error *e) {
                 network_release_if_unused(n);
                 return r;
         }
+        op->kind = n->conf->kind;
+        op->below = n->conf->link;
         op->attachment->request = TAKE_PTR(op->request.config);
         op->attachment->spec.cni_name = strdup(op->conf->name);
         if (!op->attachment->request || !op->attachment->spec.cni_name)
                 return error_oom(e);
         return 0;
-}
-
-/* The requested address that belongs to the set, not used for an earlier one; -1: none. */
-static int requested_for(const NetRangeSet *set, const InPrefix *ips, size_t n_ips,
-                         const bool *used) {
-        for (size_t i = 0; i < n_ips; i++)
-                for (size_t k = 0; k < set->n_ranges && !used[i]; k++)
-                        if (in_prefix_contains(&set->ranges[k].subnet, &ips[i].address))
-                                return (int) i;
-        return -1;
-}
-
-typedef struct Allocation {
-        AddOp *op;
-        const InPrefix *ips;
-        size_t n_ips;
-        bool *used;
-} Allocation;
-
-static int allocate_from(Allocation *x, const NetRangeSet *set, unsigned set_index, Error *e) {
-        AddOp *op = x->op;
-        Attachment *a = op->attachment;
-        const char *pool = network_pool(a->network);
-        LeaseHolder holder = { .attachment = a->spec.id,
-                               .network = a->network->name,
-                               .sandbox = a->sandbox->id,
-                               .ifname = a->spec.ifname };
-        int i = requested_for(set, x->ips, x->n_ips, x->used);
-        IpamGrant grant;
-
-        int r = ipam_allocate(op->manager->ipam, pool, set_index, set,
-                              i >= 0 ? &x->ips[i].address : NULL, &holder, &grant, e);
-        if (r < 0)
-                return r;
-        a->leases[a->n_leases++] = grant.lease;
-        if (i >= 0)
-                x->used[i] = true;
-
-        bool routed = a->spec.kind == NET_KIND_ROUTED;
-        int family = grant.lease->address.family;
-        SpecAddress *sa = &a->spec.addresses[a->spec.n_addresses++];
-        sa->address.address = grant.lease->address;
-        sa->address.length = routed ? family_bits(family) : grant.range->subnet.length;
-        sa->gateway = routed ? routed_gateway(family) : grant.range->gateway;
-        grant.lease->prefix_length = sa->address.length;
-
-        op->address_rows[op->n_address_rows++] = (AddressRow) {
-                .attachment = a->spec.id,
-                .pool = grant.lease->pool,
-                .address = sa->address,
-                .gateway = sa->gateway,
-                .network = a->network->name,
-                .sandbox = a->sandbox->id,
-                .ifname = a->spec.ifname,
-                .set_index = set_index,
-        };
-        op->cursor_rows[op->n_cursor_rows++] = (CursorRow) {
-                .network = a->network->name,
-                .set_index = set_index,
-                .address = ipam_cursor(op->manager->ipam, a->network->name, set_index),
-        };
-        if (!in_addr_is_set(&op->cursor_rows[op->n_cursor_rows - 1].address))
-                op->n_cursor_rows--;
-        return 0;
-}
-
-/* CNI_ARGS first, then args and runtimeConfig; what several of them ask for counts once. */
-static void collect_requested(Allocation *x, InPrefix *ips) {
-        const AddOp *op = x->op;
-        size_t n = 0;
-
-        for (size_t i = 0; i < x->n_ips; i++) {
-                const InPrefix *p = i < op->args.n_ips ? &op->args.ips[i]
-                                                       : &op->conf->requested[i - op->args.n_ips];
-                size_t k = 0;
-                while (k < n && !in_addr_equal(&ips[k].address, &p->address))
-                        k++;
-                if (k == n)
-                        ips[n++] = *p;
-        }
-        x->n_ips = n;
-}
-
-/* The caller's ranges beside those of the network that it names: checked only now, together. */
-static int check_joined_sets(const NetConf *mine, const NetConf *net, Error *e) {
-        size_t n = mine->n_runtime_sets + net->n_sets;
-
-        if (mine->n_runtime_sets == 0)
-                return 0;
-        _cleanup_free_ NetRangeSet *all = new0(NetRangeSet, n);
-        if (!all)
-                return error_oom(e);
-        memcpy(all, mine->runtime_sets, mine->n_runtime_sets * sizeof(*all));
-        memcpy(all + mine->n_runtime_sets, net->sets, net->n_sets * sizeof(*all));
-        return range_sets_check_overlap(all, n, "runtimeConfig.ipRanges and ipam.ranges", e);
-}
-
-/* First host of the subnet: what a gateway is that its IPAM plugin does not name. */
-static InAddr default_gateway(const InPrefix *p) {
-        InAddr first = in_prefix_first(p), gateway = first;
-
-        (void) in_addr_add(&first, 1, &gateway);
-        return gateway;
-}
-
-static int adopt_one(AddOp *op, size_t i, Error *e) {
-        Attachment *a = op->attachment;
-        const IpamAddress *ip = &op->ipam.ips[i];
-        const InAddr *address = &ip->address.address;
-        LeaseHolder holder = { .attachment = a->spec.id,
-                               .network = a->network->name,
-                               .sandbox = a->sandbox->id,
-                               .ifname = a->spec.ifname };
-        bool routed = a->spec.kind == NET_KIND_ROUTED;
-        Lease *l;
-
-        int r = ipam_hold(op->manager->ipam, network_pool(a->network), (unsigned) i, address,
-                          &holder, &l, e);
-        if (r < 0)
-                return r;
-        a->leases[a->n_leases++] = l;
-        SpecAddress *sa = &a->spec.addresses[a->spec.n_addresses++];
-        *sa = (SpecAddress) { .address = ip->address, .gateway = ip->gateway };
-        if (routed) {
-                sa->address.length = family_bits(address->family);
-                sa->gateway = routed_gateway(address->family);
-        } else if (a->network->conf->is_gateway && !in_addr_is_set(&sa->gateway))
-                sa->gateway = default_gateway(&ip->address);
-        l->prefix_length = sa->address.length;
-        op->address_rows[op->n_address_rows++] = (AddressRow) {
-                .attachment = a->spec.id,
-                .pool = l->pool,
-                .address = sa->address,
-                .gateway = sa->gateway,
-                .network = a->network->name,
-                .sandbox = a->sandbox->id,
-                .ifname = a->spec.ifname,
-                .set_index = (uint32_t) i,
-        };
-        return 0;
-}
-
-/* What a plugin of others gave out: ours to record, not to choose. */
-static int adopt(AddOp *op, Error *e) {
-        Attachment *a = op->attachment;
-        size_t n = op->ipam.n_ips;
-        int r = 0;
-
-        a->leases = new0(Lease *, n + 1);
-        a->spec.addresses = new0(SpecAddress, n + 1);
-        op->address_rows = new0(AddressRow, n + 1);
-        if (!a->leases || !a->spec.addresses || !op->address_rows)
-                return error_oom(e);
-        a->spec.own_gateways = true;
-        for (size_t i = 0; i < n && r >= 0; i++)
-                r = adopt_one(op, i, e);
-        return r;
-}
-
-static int allocate(AddOp *op, Error *e) {
-        Attachment *a = op->attachment;
-        const NetConf *net = a->network->conf, *mine = op->conf;
-        size_t n_sets = net->n_sets + mine->n_runtime_sets,
-               n_ips = op->args.n_ips + mine->n_requested;
-        _cleanup_free_ InPrefix *ips = new0(InPrefix, n_ips + 1);
-        _cleanup_free_ bool *used = new0(bool, n_ips + 1);
-        Allocation x = { .op = op, .ips = ips, .n_ips = n_ips, .used = used };
-        int r = 0;
-
-        if (n_sets > 2 * RANGE_SETS_MAX)
-                return error_setf(e, ERROR_INVALID_ARGUMENT,
-                                  "ipam and runtimeConfig.ipRanges: %zu range sets, at "
-                                  "most %u",
-                                  n_sets, 2 * RANGE_SETS_MAX);
-        a->leases = new0(Lease *, n_sets + 1);
-        a->spec.addresses = new0(SpecAddress, n_sets + 1);
-        op->address_rows = new0(AddressRow, n_sets + 1);
-        op->cursor_rows = new0(CursorRow, n_sets + 1);
-        if (!ips || !used || !a->leases || !a->spec.addresses || !op->address_rows ||
-            !op->cursor_rows)
-                return error_oom(e);
-        collect_requested(&x, ips);
-        if (mine->network && (r = check_joined_sets(mine, net, e)) < 0)
-                return r;
-        for (size_t i = 0; i < mine->n_runtime_sets && r >= 0; i++)
-                r = allocate_from(&x, &mine->runtime_sets[i], RANGE_SETS_MAX + i, e);
-        for (size_t i = 0; i < net->n_sets && r >= 0; i++)
-                r = allocate_from(&x, &net->sets[i], i, e);
-        for (size_t i = 0; i < x.n_ips && r >= 0; i++)
-                if (!used[i])
-                        r = error_setf(e, ERROR_INVALID_ARGUMENT,
-                                       "requested address %s is in no range of network "
-                                       "%s, or its range gives another one already",
-                                       IN_ADDR_STR(&ips[i].address), a->network->name);
-        return r;
-}
-
-bool add_range_is_nearly_full(const AddOp *op) {
-        const NetConf *net = op->attachment->network->conf, *mine = op->conf;
-        const char *pool = network_pool(op->attachment->network);
-
-        for (size_t i = 0; i < mine->n_runtime_sets; i++)
-                if (ipam_is_nearly_full(op->manager->ipam, pool, &mine->runtime_sets[i]))
-                        return true;
-        for (size_t i = 0; i < net->n_sets; i++)
-                if (ipam_is_nearly_full(op->manager->ipam, pool, &net->sets[i]))
-                        return true;
-        return false;
 }
 
 static InAddr gateway_of(const AttachmentSpec *s, int family) {
@@ -355,10 +151,11 @@ static bool has_default_route(const AttachmentSpec *s, int family) {
         return false;
 }
 
-static int decide_routes(AttachmentSpec *s, const NetRoute *routes, size_t n_routes,
-                         bool is_default_gateway) {
+/* routes: of the configuration, or of the plugin that gave the addresses. */
+static int decide_routes(AttachmentSpec *s, const NetConf *c, const NetRoute *routes,
+                         size_t n_routes) {
         static const int families[] = { AF_INET, AF_INET6 };
-        bool add_default = s->kind == NET_KIND_ROUTED ? n_routes == 0 : is_default_gateway;
+        bool add_default = s->kind == NET_KIND_ROUTED ? n_routes == 0 : c->is_default_gateway;
 
         s->routes = new0(NetRoute, n_routes + 2);
         if (!s->routes)
@@ -368,8 +165,11 @@ static int decide_routes(AttachmentSpec *s, const NetRoute *routes, size_t n_rou
                 /* A dual-stack list serves a single-stack sandbox too. */
                 if (!spec_has_family(s, route.dst.address.family))
                         continue;
-                if (!in_addr_is_set(&route.gw) && route.scope != 253)
+                if (!in_addr_is_set(&route.gw) && route.scope != 253) {
                         route.gw = gateway_of(s, route.dst.address.family);
+                        route.gw_implied =
+                                        c->plugin != NET_PLUGIN_NETMGR && in_addr_is_set(&route.gw);
+                }
                 s->routes[s->n_routes++] = route;
         }
         for (size_t i = 0; add_default && i < ELEMENTSOF(families); i++) {
@@ -393,30 +193,26 @@ static int decide_spec(AddOp *op, Error *e) {
         const Network *n = a->network;
         const NetConf *c = n->conf;
 
-        s->mtu = c->mtu ? c->mtu : n->mtu;
+        int r = add_decide_link(op, e);
+        if (r < 0)
+                return r;
         s->hairpin = c->hairpin;
         s->node4 = n->node4;
         s->node6 = n->node6;
         s->snat = c->snat;
         s->group = n->group;
-        if (s->kind == NET_KIND_BRIDGE) {
+        if (kind_has_bridge(s->kind)) {
                 memcpy(s->bridge, n->bridge, sizeof(s->bridge));
                 s->bridge_mac = n->bridge_mac;
                 s->bridge_mtu = n->bridge_mtu;
                 s->is_gateway = c->is_gateway;
                 op->bridge_ifindex = n->bridge_ifindex;
         }
-        int r = s->kind == NET_KIND_LOOPBACK ? 0 : mac_random(&s->mac);
-        if (r >= 0 && s->kind != NET_KIND_LOOPBACK)
-                r = mac_random(&s->host_mac);
-        if (r < 0)
-                return error_set_errnof(e, ERROR_INTERNAL, r, "random MAC addresses");
         const NetDns *dns = dns_is_set(&op->conf->dns) ? &op->conf->dns : &c->dns;
         if (op->has_ipam && !dns_is_set(dns))
                 dns = &op->ipam.dns;
-        r = op->has_ipam ? decide_routes(s, op->ipam.routes, op->ipam.n_routes,
-                                         c->is_default_gateway)
-                         : decide_routes(s, c->routes, c->n_routes, c->is_default_gateway);
+        r = op->has_ipam ? decide_routes(s, c, op->ipam.routes, op->ipam.n_routes)
+                         : decide_routes(s, c, c->routes, c->n_routes);
         return r < 0 || net_dns_copy(dns, &s->dns) < 0 ? error_oom(e) : 0;
 }
 
@@ -523,14 +319,14 @@ static int decide_sysctls(AttachmentSpec *s, const NetConf *c) {
 int add_decide(AddOp *op, Error *e) {
         Attachment *a = op->attachment;
 
-        if (a->spec.kind == NET_KIND_BRIDGE && !op->manager->firewall_features.bridge)
+        if (kind_has_bridge(a->spec.kind) && !op->manager->firewall_features.bridge)
                 return error_setf(
                                 e, ERROR_NOT_SUPPORTED,
-                                "network %s: kind bridge needs nftables tables of family bridge to keep "
+                                "network %s: bridges need nftables tables of family bridge to keep "
                                 "sandboxes from using each other's addresses, and this kernel refuses "
                                 "them (%s)",
                                 a->network->name, op->manager->firewall_features.why);
-        int r = op->has_ipam ? adopt(op, e) : allocate(op, e);
+        int r = add_allocate(op, e);
         if (r >= 0)
                 r = decide_spec(op, e);
         if (r >= 0)
@@ -544,7 +340,6 @@ int add_decide(AddOp *op, Error *e) {
         if (r < 0)
                 return r;
         op->spec = &a->spec;
-        memcpy(op->host_ifname, a->spec.host_ifname, sizeof(op->host_ifname));
 
         r = spec_to_result(&a->spec, op->request.netns_path, op->conf->cni_version, &op->answer, e);
         if (r >= 0)

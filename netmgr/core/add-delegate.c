@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "core/add-internal.h"
 #include "core/delegate.h"
+#include "cri/ipam-result.h"
 
 static AddOp *add_of_question(Question *q) {
         return (AddOp *) ((char *) q - offsetof(AddOp, question));

@@ -4,14 +4,17 @@
 
 #include "core/attachment.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/fd.h"
 #include "base/hash.h"
 #include "base/limits.h"
 #include "base/parse.h"
 #include "core/delegate.h"
 #include "core/netns-watch.h"
+#include "core/nic.h"
 #include "core/ports.h"
 
 static const char *const state_names[_ATTACHMENT_STATE_MAX] = {
@@ -75,6 +78,7 @@ int attachment_new(Manager *m, Network *n, Sandbox *s, const char *ifname, Attac
                 return -ENOMEM;
 
         a->manager = m;
+        a->netns_pin = -EBADF;
         list_init(&a->waiters);
         a->state = ATTACHMENT_PLANNED;
         a->spec.id = ++m->last_id;
@@ -82,7 +86,7 @@ int attachment_new(Manager *m, Network *n, Sandbox *s, const char *ifname, Attac
         a->created_usec = now_realtime();
         a->created_boot_usec = now_boottime();
         snprintf(a->spec.ifname, sizeof(a->spec.ifname), "%s", ifname);
-        if (n->conf->kind != NET_KIND_LOOPBACK)
+        if (kind_has_host_end(n->conf->kind))
                 snprintf(a->spec.host_ifname, sizeof(a->spec.host_ifname), "nmg%" PRIx64,
                          a->spec.id);
         hash_format(n->conf->hash, a->config_hash);
@@ -111,6 +115,21 @@ static void wake_waiters(Attachment *a) {
                 list_unlink(&w->list);
                 w->idle(w);
         }
+}
+
+void attachment_pin(Attachment *a, int netns_fd) {
+        if (!a->spec.nic) {
+                safe_close(netns_fd);
+                return;
+        }
+        safe_close(a->netns_pin);
+        a->netns_pin = netns_fd;
+}
+
+void attachment_pin_path(Attachment *a) {
+        if (a->spec.nic && a->netns_pin < 0)
+                a->netns_pin = open(a->sandbox->netns_path,
+                                    O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 }
 
 void attachment_set_idle(Attachment *a) {
@@ -146,6 +165,7 @@ Attachment *attachment_free(Attachment *a) {
         wake_waiters(a);
 
         attachment_drop_delegates(a);
+        safe_close(a->netns_pin);
         spec_clear(&a->spec);
         free(a->leases);
         free(a->request);
@@ -252,6 +272,7 @@ int attachment_load(Manager *m, AttachmentRow *row, Error *e) {
         if (!a)
                 return error_oom(e);
         a->manager = m;
+        a->netns_pin = -EBADF;
         list_init(&a->waiters);
         int r = load_spec(a, row, e);
         if (r >= 0)

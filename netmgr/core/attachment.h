@@ -44,8 +44,11 @@ struct Attachment {
         Delegate *delegates; /* owned; see delegate.h */
         size_t n_delegates;
         bool delegate_pending; /* nothing is left of it but what a delegate holds: a runtime has to come */
-        bool lost;             /* the host end vanished: the sandbox died, or somebody deleted it */
-        bool lost_told;        /* the journal has it that somebody deleted it */
+        /* Of a lent NIC: its sandbox's namespace, kept so that the NIC can be brought home from it even if
+         * nothing else leads there any more. Closed with the attachment. -EBADF: none. */
+        int netns_pin;
+        bool lost;      /* the host end vanished: the sandbox died, or somebody deleted it */
+        bool lost_told; /* the journal has it that somebody deleted it */
         bool unsure; /* its inside was left unfinished or differed at last: every look goes there */
         bool announced;            /* the observer knows it */
         bool busy;                 /* an operation works on it */
@@ -76,6 +79,10 @@ void attachment_set_state(Attachment *a, AttachmentState state);
 void attachment_announce(Attachment *a);
 /* As the kernel numbered its host end; 0: none. */
 void attachment_set_host_ifindex(Attachment *a, uint32_t ifindex);
+/* Takes the descriptor over where the attachment needs one, and closes it where not. */
+void attachment_pin(Attachment *a, int netns_fd);
+/* The same by the recorded path, which a look has just seen to lead there. */
+void attachment_pin_path(Attachment *a);
 /* Ends an operation: wakes who waits. */
 void attachment_set_idle(Attachment *a);
 

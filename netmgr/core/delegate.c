@@ -111,9 +111,11 @@ void delegate_ask_own(const char *plugin, const char *command, uint32_t timeout_
 int delegate_check_size(const Attachment *a, const Delegate *d, Error *e) {
         Question q = { 0 };
         _cleanup_free_ char *text = NULL;
+        char id[TICKET_ID_SIZE] = "";
 
         delegate_ask_del(a, d, &q);
-        q.ticket.id = (char *) "00000000000000000000000000000000";
+        memset(id, '0', sizeof(id) - 1);
+        q.ticket.id = id;
         int r = ticket_format(&q.ticket, &text);
         if (r == -E2BIG)
                 return error_setf(

@@ -13,11 +13,13 @@
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/strv.h"
 #include "core/add-internal.h"
 #include "core/delegate.h"
 #include "core/netns-look.h"
 #include "core/netns-watch.h"
 #include "core/network-internal.h"
+#include "core/nic.h"
 #include "core/ports.h"
 
 static AddOp *add_of_commit(Task *task) {
@@ -41,12 +43,16 @@ static void add_free(AddOp *op) {
         netconf_free(op->conf);
         kernel_socket_free(op->pod);
         plan_clear(&op->plan);
-        ipam_result_clear(&op->ipam);
+        cni_owned_result_clear(&op->ipam);
         error_clear(&op->error);
         for (size_t i = 0; i < op->n_rested; i++)
                 lease_free(op->rested[i]);
         policy_attachment_free(op->policy);
         free(op->wanted_ports);
+        free(op->device.kernel_path);
+        free(op->device.pci_bus_id);
+        strv_free(op->keep);
+        nic_state_free(op->nic);
         free(op->address_rows);
         free(op->cursor_rows);
         free(op->port_rows);
@@ -99,8 +105,8 @@ static void add_released(int r _unused_, const Error *e _unused_, void *userdata
 
 /* What could not be undone at once is taken down as a DEL would, which goes on until it is. */
 static void add_release(AddOp *op, const char *reason) {
-        attachment_release_with(TAKE_PTR(op->attachment), "add-failed", reason, op->request.talk,
-                                add_released, op);
+        attachment_release_for(TAKE_PTR(op->attachment), -EBADF, op->request.talk, "add-failed",
+                               reason, add_released, op);
 }
 
 static void undo_written(Task *task) {
@@ -243,6 +249,7 @@ static void up_written(Task *task) {
                 return;
         }
         a->result = TAKE_PTR(op->result);
+        attachment_pin(a, TAKE_FD(op->request.netns_fd));
         attachment_set_host_ifindex(a, op->applied.host_ifindex);
         op->attachment = NULL;
         attachment_set_state(a, ATTACHMENT_UP);
@@ -271,15 +278,16 @@ static int wire_run(Job *job, WorkerContext *w, Error *e) {
 
         int r = add_check_wanted(op, e);
         if (r >= 0)
-                r = op->has_ipam ? network_enable_forwarding(w, op->spec, e) : 0;
+                r = op->spec->unforeseen ? network_enable_forwarding(w, op->spec, e) : 0;
         if (r >= 0)
-                r = wire_plan(w, &op->plan, op->request.netns_fd, op->pod, op->host_ifname,
-                              &op->applied, &op->left, e);
+                r = wire_plan(w, &op->plan, op->request.netns_fd, op->pod, op->spec, &op->applied,
+                              &op->left, e);
         if (r >= 0 && op->bridge_ifindex)
                 wire_announce(w, op->bridge_ifindex, op->spec);
         /* Neither the socket nor the descriptor may outlive their use: they pin the namespace. */
         op->pod = kernel_socket_free(op->pod);
-        op->request.netns_fd = safe_close(op->request.netns_fd);
+        if (!op->spec->nic)
+                op->request.netns_fd = safe_close(op->request.netns_fd);
         return r;
 }
 
@@ -435,6 +443,10 @@ static int inspect_run(Job *job, WorkerContext *w, Error *e) {
         r = wire_open_netns(w, op->request.netns_fd, &op->pod, &op->netns_cookie, e);
         if (r >= 0)
                 r = ports_check_listeners(op->wanted_ports, op->n_wanted_ports, e);
+        if (r >= 0 && kind_has_master(op->kind))
+                r = add_find_master(op, w, e);
+        if (r >= 0 && op->kind == NET_KIND_HOST_DEVICE)
+                r = nic_find(w, &op->device, op->keep, &op->nic, e);
         if (r < 0 || op->loopback)
                 return r;
         r = kernel_get_link(op->pod, op->request.ifname, &link);
@@ -539,10 +551,10 @@ void add_start(AddOp *op) {
                 return;
         }
         if (a && !a->busy && (a->state == ATTACHMENT_UP ? a->lost : true)) {
-                attachment_release_with(a, "replaced",
-                                        a->lost ? "its interface was gone when ADD came again"
-                                                : "its release had not come to its end",
-                                        op->request.talk, healed, op);
+                attachment_release_for(a, -EBADF, op->request.talk, "replaced",
+                                       a->lost ? "its interface was gone when ADD came again"
+                                               : "its release had not come to its end",
+                                       healed, op);
                 return;
         }
         int r = add_prepare(op, a, &error);
@@ -551,7 +563,7 @@ void add_start(AddOp *op) {
                 return;
         }
         op->attachment->busy = true;
-        if (add_list_ports(op) < 0) {
+        if (add_list_ports(op) < 0 || add_list_devices(op) < 0) {
                 add_fail(op, error_oom(&error), &error);
                 return;
         }

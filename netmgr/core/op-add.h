@@ -14,7 +14,6 @@
 #include "core/sync-round.h"
 #include "core/trail.h"
 #include "core/wire.h"
-#include "cri/ipam-result.h"
 #include "policy/policy.h"
 
 typedef struct AddOp {
@@ -38,6 +37,14 @@ typedef struct AddOp {
         bool looked;            /* netmgr-nsd was asked */
         Attachment *attachment; /* busy with us */
 
+        NetLinkConf below; /* a copy of the network's, for the worker that looks for the master */
+        NetKind kind;
+        NlLink master; /* as found, for kinds that have one */
+        /* host-device: which one, which ones never (owned copies for the worker), and what was found */
+        NetDevice device;
+        char **keep;
+        NicState *nic;
+
         SpecPort *wanted_ports; /* owned: what the worker asks the host about */
         size_t n_wanted_ports;
 
@@ -49,7 +56,6 @@ typedef struct AddOp {
         /* decided */
         Plan plan;
         const AttachmentSpec *spec; /* the attachment's */
-        char host_ifname[16];
         uint32_t bridge_ifindex;
         char *plan_json, *answer, *result;
         uint64_t id;
@@ -70,7 +76,7 @@ typedef struct AddOp {
 
         /* of a plugin of others */
         Question question;
-        IpamResult ipam;
+        CniOwnedResult ipam;
         bool has_ipam, put_delegate;
         DelegateRow delegate_row;
 
@@ -89,6 +95,14 @@ int add_prepare(AddOp *op, const Attachment *existing, Error *e);
 int add_list_ports(AddOp *op);
 /* Nine tenths of a range that it would get an address from are given out. */
 bool add_range_is_nearly_full(const AddOp *op);
+/* add-link.c. On a worker: the link that ours will stand on. */
+int add_find_master(AddOp *op, WorkerContext *w, Error *e);
+/* For the worker: which device of the host is wanted. */
+int add_list_devices(AddOp *op);
+/* MTU, MACs and what else makes the link. */
+int add_decide_link(AddOp *op, Error *e);
+/* add-addresses.c. Leases, and the rows for them. */
+int add_allocate(AddOp *op, Error *e);
 /* Addresses, routes, MACs, plan, rows, answer. Nothing is written yet. */
 int add_decide(AddOp *op, Error *e);
 /* The chain from its second link on. */

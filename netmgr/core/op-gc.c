@@ -145,8 +145,8 @@ static void gc_release_pending(GcOp *op) {
                     !conversation_is_open(op->request.talk))
                         continue;
                 op->waiting++;
-                attachment_release_with(a, "gc", "its delegates had not been told",
-                                        op->request.talk, gc_released, op);
+                attachment_release_for(a, -EBADF, op->request.talk, "gc",
+                                       "its delegates had not been told", gc_released, op);
         }
 }
 
@@ -167,7 +167,8 @@ static void gc_looked(NetnsView *views, size_t n, void *userdata) {
                                 continue;
                         }
                         op->waiting++;
-                        attachment_release_with(a, "gc", reason, op->request.talk, gc_released, op);
+                        attachment_release_for(a, -EBADF, op->request.talk, "gc", reason,
+                                               gc_released, op);
                 }
         }
         gc_release_pending(op);
@@ -213,8 +214,9 @@ void operation_gc(Manager *m, Request *q, RequestDone done, void *userdata) {
 
         op->r = request_check_host(m, &op->request, &op->first);
         if (op->r >= 0)
-                op->r = netconf_parse_envelope(op->request.config, op->request.config_size,
-                                               &op->conf, &op->first);
+                op->r = netconf_parse_envelope_as(net_plugin_from_string(op->request.type),
+                                                  op->request.config, op->request.config_size,
+                                                  &op->conf, &op->first);
         if (op->r >= 0 && !op->conf->name)
                 op->r = error_setf(&op->first, ERROR_INVALID_ARGUMENT,
                                    "name: wanted the network's name, found nothing");
@@ -304,7 +306,8 @@ static int status_check(Manager *m, const Request *q, char **ret_delegate, Error
 
         int r = request_check_host(m, q, e);
         if (r >= 0)
-                r = netconf_parse(q->config, q->config_size, &conf, e);
+                r = netconf_parse_as(net_plugin_from_string(q->type), q->config, q->config_size,
+                                     &conf, e);
         if (r < 0)
                 return r;
         if (!conf->name)

@@ -24,6 +24,8 @@ typedef struct SpecPort {
         uint16_t host_port, container_port;
 } SpecPort;
 
+typedef struct NicState NicState; /* nic.h */
+
 typedef struct AttachmentSpec {
         uint64_t id;
         NetKind kind;
@@ -34,7 +36,7 @@ typedef struct AttachmentSpec {
         uint32_t mtu;        /* bytes */
         uint32_t bridge_mtu; /* for the result only; 0: unknown */
         bool hairpin;
-        bool own_gateways; /* kind bridge: no range of the network has them, ADD puts them onto the bridge */
+        bool unforeseen; /* addresses of no range of the network: ADD sees to their forwarding and gateways */
         bool is_gateway;        /* kind bridge: the bridge holds the gateways' addresses */
         SpecAddress *addresses; /* owned */
         size_t n_addresses;
@@ -51,7 +53,27 @@ typedef struct AttachmentSpec {
         NetSysctl *sysctls; /* owned; IFNAME replaced; written at ADD */
         size_t n_sysctls;
         char *cni_name; /* "name" of the CNI configuration; owned */
+        /* NULL: everything unset (always for routed and loopback); owned. The master is decided: never "",
+         * where the kind has one. */
+        NetLinkConf *link;
+        NicState *nic; /* kind host-device: what it was before; owned. NULL: user space drives it */
 } AttachmentSpec;
+
+/* A veth pair: its host end, nmg + id, is what rules, reconcile and DEL know the attachment by. Of the
+ * other kinds the host has nothing; their link is in the sandbox and ends with it. */
+bool kind_has_host_end(NetKind kind);
+/* The host end is a port of the network's bridge. */
+bool kind_has_bridge(NetKind kind);
+/* The host routes to each sandbox by its host end. */
+bool kind_is_routed(NetKind kind);
+/* The link stands upon another one: NetLinkConf.master. */
+bool kind_has_master(NetKind kind);
+/* The link is in the sandbox and the host has no part of it, but it is ours to delete. */
+bool kind_is_inside(NetKind kind);
+/* "tun" for a tap: IFLA_INFO_KIND. */
+const char *kind_in_kernel(NetKind kind);
+/* It has the MAC address of its master, whatever we wish. */
+bool kind_shares_mac(NetKind kind);
 
 void spec_clear(AttachmentSpec *s);
 /* For threads, who never see the attachment itself. */
@@ -77,6 +99,8 @@ bool spec_needs_route_localnet(const AttachmentSpec *s);
  * translates a host port's address before the host's routing would see the packet. */
 bool spec_needs_hairpin(const AttachmentSpec *s);
 
+/* False: a device that user space drives, which has no link. */
+bool spec_has_link(const AttachmentSpec *s);
 bool spec_has_family(const AttachmentSpec *s, int family);
 
 /* The next hop that a routed sandbox sees. Nobody holds these addresses: permanent neighbour entries
