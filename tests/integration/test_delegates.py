@@ -224,8 +224,8 @@ def test_a_dead_sandbox_waits_for_gc(host, others, restarted):
     if restarted:
         host.netmgrd.restart()
     assert others.calls() == [] and host.held()[a.cidrs[0]] == f"{a.cid}/eth0"
-    assert {x["Sandbox"]: x["State"] for x in host.ctl_json("list", "attachments")["attachments"]} == {
-        a.cid: "releasing", b.cid: "up"}
+    settle(lambda: {x["Sandbox"]: x["State"] for x in host.ctl_json("list", "attachments")["attachments"]} == {
+        a.cid: "releasing", b.cid: "up"}, "an administrator sees it")
     gc = {**conf, "cniVersion": "1.1.0", "cni.dev/valid-attachments": [{"containerID": b.cid, "ifname": "eth0"}]}
     host.cni("GC", gc, env=others.env).expect_ok()
     assert others.commands() == ["DEL"]
