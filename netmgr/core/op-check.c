@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/limits.h"
+#include "core/adjust.h"
 #include "core/compare.h"
 #include "core/operation.h"
 #include "core/plan.h"
@@ -66,6 +67,7 @@ static void check_foreign_pod(const AttachmentSpec *s, const NlDump *d, Differen
         for (size_t i = 0; i < s->n_addresses; i++)
                 compare_address(d, l->ifindex, &s->addresses[i].address, s->ifname, WHERE_SANDBOX,
                                 NULL, ret);
+        (void) adjust_compare(s, d, l, false, ret);
 }
 
 static int check_pod(CheckOp *op, NlSocket *pod, Error *e) {
@@ -193,11 +195,11 @@ static int check_host(CheckOp *op, WorkerContext *w, Error *e) {
         Differences found = { 0 };
         NlLink link;
 
-        if (!s->host_ifname[0])
-                return 0;
         int r = check_shaping(s, w->host, e);
         if (r < 0 || s->kind == NET_KIND_FOREIGN)
                 return r < 0 ? r : check_foreign_host(s, w->host, e);
+        if (!s->host_ifname[0])
+                return 0;
         r = kernel_get_link(w->host, s->host_ifname, &link);
         if (r < 0 && r != -ENODEV)
                 return error_set_errnof(e, ERROR_KERNEL, r, "looking for %s", s->host_ifname);

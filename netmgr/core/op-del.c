@@ -276,6 +276,8 @@ static void inside_delivered(Task *task) {
         }
         if (r < 0)
                 release_failed(rel, r);
+        else if (release_foreign(rel))
+                return;
         else
                 release_finish(rel);
         release_maybe_free(rel);
