@@ -209,7 +209,7 @@ static int decide_spec(AddOp *op, Error *e) {
                 op->bridge_ifindex = n->bridge_ifindex;
         }
         const NetDns *dns = dns_is_set(&op->conf->dns) ? &op->conf->dns : &c->dns;
-        if (op->has_ipam && !dns_is_set(dns))
+        if ((op->has_ipam || op->has_resolv_conf) && !dns_is_set(dns))
                 dns = &op->ipam.dns;
         r = op->has_ipam ? decide_routes(s, c, op->ipam.routes, op->ipam.n_routes)
                          : decide_routes(s, c, c->routes, c->n_routes);
