@@ -5,6 +5,8 @@
  * chain write into it too, so what we do not understand is none of our business.
  */
 
+#include <strings.h>
+
 #include "base/limits.h"
 #include "cri/netconf-internal.h"
 #include "cri/result.h"
@@ -132,4 +134,32 @@ int cni_prev_result_parse(json_object *o, const char *version, CniPrevResult *re
         *ret = p;
         p = (CniPrevResult) { 0 };
         return 0;
+}
+
+/* The value of a key in any case is replaced where it stands. */
+static void set_mac(json_object *interface, const char *mac) {
+        const char *name = "mac";
+
+        json_object_object_foreach(interface, key, value) {
+                (void) value;
+                if (strcasecmp(key, "mac") == 0)
+                        name = key;
+        }
+        (void) json_add_string(interface, name, mac);
+}
+
+void cni_result_set_mac(json_object *result, const char *ifname, const MacAddr *mac) {
+        json_object *list = result ? json_get(result, "interfaces") : NULL;
+
+        if (!list || !json_object_is_type(list, json_type_array))
+                return;
+        for (size_t i = 0; i < json_object_array_length(list); i++) {
+                json_object *one = json_object_array_get_idx(list, i);
+                json_object *name = json_object_is_type(one, json_type_object)
+                                                    ? json_get(one, "name")
+                                                    : NULL;
+                if (name && json_object_is_type(name, json_type_string) &&
+                    streq(json_object_get_string(name), ifname))
+                        set_mac(one, MAC_STR(mac));
+        }
 }

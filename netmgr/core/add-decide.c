@@ -7,6 +7,7 @@
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/parse.h"
+#include "core/adjust.h"
 #include "core/enforce.h"
 #include "core/op-add.h"
 #include "core/ports.h"
@@ -206,6 +207,8 @@ static int decide_spec(AddOp *op, Error *e) {
                 s->is_gateway = c->is_gateway;
                 op->bridge_ifindex = n->bridge_ifindex;
         }
+        s->adjust.tuned = c->tuning;
+        s->adjust.has_tuning = s->kind != NET_KIND_LOOPBACK && tuning_is_set(&c->tuning);
         if (decide_routes(s, c) < 0 ||
             net_dns_copy(dns_is_set(&op->conf->dns) ? &op->conf->dns : &c->dns, &s->dns) < 0)
                 return error_oom(e);
@@ -273,6 +276,21 @@ int add_list_ports(AddOp *op) {
         return 0;
 }
 
+int add_list_sysctls(AddOp *op) {
+        const NetConf *c = op->attachment->network->conf;
+
+        op->wanted_sysctls = new0(NetSysctl, c->n_sysctls + 1);
+        if (!op->wanted_sysctls)
+                return -ENOMEM;
+        for (size_t i = 0; i < c->n_sysctls; i++) {
+                NetSysctl *want = &op->wanted_sysctls[op->n_wanted_sysctls++];
+                *want = (NetSysctl) { strdup(c->sysctls[i].name), strdup(c->sysctls[i].value) };
+                if (!want->name || !want->value)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
 static int decide_ports(AddOp *op, Error *e) {
         Attachment *a = op->attachment;
 
@@ -289,21 +307,13 @@ static int decide_ports(AddOp *op, Error *e) {
         return 0;
 }
 
-/* "IFNAME" in the name is replaced once, as tuning does. */
-static char *sysctl_name(const char *name, const char *ifname) {
-        const char *at = strstr(name, "IFNAME");
-
-        return at ? strf("%.*s%s%s", (int) (at - name), name, ifname, at + strlen("IFNAME"))
-                  : strdup(name);
-}
-
 static int decide_sysctls(AttachmentSpec *s, const NetConf *c) {
         s->sysctls = new0(NetSysctl, c->n_sysctls + 1);
         if (!s->sysctls)
                 return -ENOMEM;
         for (size_t i = 0; i < c->n_sysctls; i++) {
                 NetSysctl *sysctl = &s->sysctls[s->n_sysctls++];
-                sysctl->name = sysctl_name(c->sysctls[i].name, s->ifname);
+                sysctl->name = spec_sysctl_name(c->sysctls[i].name, s->ifname);
                 sysctl->value = strdup(c->sysctls[i].value);
                 if (!sysctl->name || !sysctl->value)
                         return -ENOMEM;

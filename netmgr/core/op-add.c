@@ -19,6 +19,7 @@
 #include "core/nic.h"
 #include "core/op-add.h"
 #include "core/ports.h"
+#include "core/sysctl-allow.h"
 
 static AddOp *add_of_commit(Task *task) {
         return (AddOp *) ((char *) task - offsetof(AddOp, commit));
@@ -46,6 +47,11 @@ static void add_free(AddOp *op) {
                 lease_free(op->rested[i]);
         policy_attachment_free(op->policy);
         free(op->wanted_ports);
+        for (size_t i = 0; i < op->n_wanted_sysctls; i++) {
+                free(op->wanted_sysctls[i].name);
+                free(op->wanted_sysctls[i].value);
+        }
+        free(op->wanted_sysctls);
         free(op->device.kernel_path);
         free(op->device.pci_bus_id);
         strv_free(op->keep);
@@ -424,6 +430,10 @@ static int inspect_run(Job *job, WorkerContext *w, Error *e) {
         r = fd_is_netns(op->request.netns_fd, &dev, &ino);
         if (r < 0)
                 return error_set_errnof(e, ERROR_INVALID_ARGUMENT, r, "Netns");
+        r = sysctl_allow_check(op->manager->sysctl_allowlist, op->wanted_sysctls,
+                               op->n_wanted_sysctls, e);
+        if (r < 0)
+                return r;
         op->netns_dev = dev;
         op->netns_ino = ino;
         netns_witness_make(op->request.netns_path, dev, ino, &op->netns_witness);
@@ -540,7 +550,7 @@ void add_start(AddOp *op) {
                 return;
         }
         op->attachment->busy = true;
-        if (add_list_ports(op) < 0 || add_list_devices(op) < 0) {
+        if (add_list_ports(op) < 0 || add_list_sysctls(op) < 0 || add_list_devices(op) < 0) {
                 add_fail(op, error_oom(&error), &error);
                 return;
         }

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/fd.h"
 #include "base/limits.h"
 #include "core/compare.h"
 #include "core/operation.h"
@@ -56,16 +57,53 @@ static int check_pod(CheckOp *op, NlSocket *pod, Error *e) {
         Differences found = { 0 };
         NlDump d = { 0 };
 
-        int r = kernel_dump(pod,
-                            NL_DUMP_LINKS | NL_DUMP_ADDRS | NL_DUMP_ROUTES | NL_DUMP_NEIGHS |
-                                            NL_DUMP_ALL_TABLES,
-                            &d);
+        int r = kernel_dump(pod, POD_DUMP, &d);
         if (r < 0)
                 return error_set_errnof(e, ERROR_KERNEL, r, "looking into the sandbox's netns");
         compare_index(&d);
         compare_pod(s, &op->plan, &d, &found);
         kernel_dump_clear(&d);
         return first_difference(&found, e);
+}
+
+/* As the kernel writes it, but for spaces: "4096\t131072\t6291456". */
+static bool same_value(const char *want, const char *found) {
+        for (;;) {
+                want += strspn(want, " \t\n");
+                found += strspn(found, " \t\n");
+                size_t n = strcspn(want, " \t\n");
+                if (n != strcspn(found, " \t\n") || memcmp(want, found, n) != 0)
+                        return false;
+                if (n == 0)
+                        return true;
+                want += n;
+                found += n;
+        }
+}
+
+/* Those that a plugin of the chain has set: a sandbox may change what its network set. */
+static int check_sysctls(const CheckOp *op, WorkerContext *w, Error *e) {
+        const AttachmentSpec *s = &op->spec;
+
+        for (size_t i = 0; i < s->n_sysctls && s->adjust.has_sysctls; i++) {
+                const NetSysctl *y = &s->sysctls[i];
+                _cleanup_free_ char *found = NULL;
+                _cleanup_close_ int fd = -EBADF;
+                size_t size;
+
+                int r = nsd_client_open(&w->nsd, op->request.netns_fd, NSD_OPEN_SYSCTL,
+                                        y->name + strlen("net/"), &fd);
+                if (r >= 0)
+                        r = fd_read_full(fd, CONFIG_SIZE_MAX, &found, &size);
+                if (r < 0)
+                        return error_set_errnof(e, ERROR_CHECK_FAILED, r,
+                                                "sysctl %s in the sandbox: wanted \"%s\"", y->name,
+                                                y->value);
+                if (!same_value(y->value, found))
+                        return differs(e, "sysctl %s in the sandbox: wanted \"%s\", found \"%.*s\"",
+                                       y->name, y->value, (int) strcspn(found, "\n"), found);
+        }
+        return 0;
 }
 
 static void check_gateways(const AttachmentSpec *s, const NlDump *d, uint32_t ifindex,
@@ -149,6 +187,8 @@ static int check_run(Job *job, WorkerContext *w, Error *e) {
                                   "(cookie %" PRIu64 ")",
                                   op->request.netns_path, cookie, op->netns_cookie);
         r = check_pod(op, pod, e);
+        if (r >= 0)
+                r = check_sysctls(op, w, e);
         return r < 0 ? r : check_host(op, w, e);
 }
 

@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "core/adjust.h"
 #include "core/audit.h"
 #include "core/enforce.h"
 #include "core/inside.h"
@@ -148,29 +149,6 @@ static void reap_delivered(Task *task) {
         release_maybe_free(rel);
 }
 
-/* -ESTALE: nobody leads there any more, and the link goes with its namespace, if it has not. */
-static void inside_delivered(Task *task) {
-        Release *rel = (Release *) ((char *) task - offsetof(Release, inside));
-        int r = task->r;
-
-        rel->reaping = false;
-        if (r < 0 && r != -ESTALE)
-                log_warning("%s: %s", rel->op, error_message(&task->error));
-        error_clear(&task->error);
-        if (r < 0 && r != -ESTALE)
-                release_failed(rel, r);
-        else
-                release_finish(rel);
-        release_maybe_free(rel);
-}
-
-/* What the host has no part of is deleted where it is. */
-static void release_inside(Release *rel) {
-        rel->reaping = true;
-        rel->inside.job.task.deliver = inside_delivered;
-        workers_submit(rel->manager->workers, &rel->inside.job);
-}
-
 void attachment_link_gone(Attachment *a) {
         a->lost = true;
         if (a->releasing)
@@ -204,6 +182,52 @@ static int enforce_releasing(Commit *c, Firewall *f) {
         return firewall_remove(f, RELEASE_OF_COMMIT(c)->trail.id);
 }
 
+static void release_links(Release *rel) {
+        Attachment *a = rel->attachment;
+
+        if (spec_shapes_egress(&a->spec))
+                spec_ifb_name(&a->spec, rel->reap.ifb);
+        if (!a->spec.host_ifname[0] || (a->lost && !rel->reap.ifb[0])) {
+                release_finish(rel);
+                return;
+        }
+        a->releasing = rel;
+        rel->reaping = true;
+        rel->reap.task.deliver = reap_delivered;
+        snprintf(rel->reap.name, sizeof(rel->reap.name), "%s", a->spec.host_ifname);
+        rel->reap.ifindex = a->host_ifindex;
+        rel->reap.mac = a->spec.host_mac;
+        reaper_submit(rel->manager->reaper, &rel->reap);
+}
+
+/* -ESTALE: nobody leads there any more, and what is inside goes with the namespace, if it has not. The
+ * end of a veth pair goes whatever is left inside. */
+static void inside_delivered(Task *task) {
+        Release *rel = (Release *) ((char *) task - offsetof(Release, inside));
+        int r = task->r == -ESTALE ? 0 : task->r;
+
+        rel->reaping = false;
+        if (r < 0)
+                log_warning("%s: %s", rel->op, error_message(&task->error));
+        error_clear(&task->error);
+        if (kind_has_host_end(rel->attachment->spec.kind)) {
+                release_links(rel);
+                return;
+        }
+        if (r < 0)
+                release_failed(rel, r);
+        else
+                release_finish(rel);
+        release_maybe_free(rel);
+}
+
+/* What the host has no part of is deleted, or set back, where it is. */
+static void release_inside(Release *rel) {
+        rel->reaping = true;
+        rel->inside.job.task.deliver = inside_delivered;
+        workers_submit(rel->manager->workers, &rel->inside.job);
+}
+
 static void releasing_written(Task *task) {
         Release *rel = RELEASE_OF_COMMIT(task);
         Attachment *a = rel->attachment;
@@ -217,23 +241,10 @@ static void releasing_written(Task *task) {
         /* Who gets the address next must not inherit its flows. */
         for (size_t i = 0; i < a->spec.n_addresses && enforce_concerns(a); i++)
                 flows_forget_address(rel->manager->flows, &a->spec.addresses[i].address.address);
-        if (spec_shapes_egress(&a->spec))
-                spec_ifb_name(&a->spec, rel->reap.ifb);
-        if (kind_is_inside(a->spec.kind)) {
+        if (kind_is_inside(a->spec.kind) || adjust_outlives(&a->spec))
                 release_inside(rel);
-                return;
-        }
-        if (!a->spec.host_ifname[0] || (a->lost && !rel->reap.ifb[0])) {
-                release_finish(rel);
-                return;
-        }
-        a->releasing = rel;
-        rel->reaping = true;
-        rel->reap.task.deliver = reap_delivered;
-        snprintf(rel->reap.name, sizeof(rel->reap.name), "%s", a->spec.host_ifname);
-        rel->reap.ifindex = a->host_ifindex;
-        rel->reap.mac = a->spec.host_mac;
-        reaper_submit(rel->manager->reaper, &rel->reap);
+        else
+                release_links(rel);
 }
 
 void attachment_release(Attachment *a, const char *op, const char *reason, ReleaseDone done,

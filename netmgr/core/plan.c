@@ -7,6 +7,8 @@
 #include <linux/rtnetlink.h>
 #include <stdio.h>
 
+#include "core/adjust.h"
+
 /* Operations besides those per address and route: links, lo, neighbours, margins. */
 #define OPS_FIXED 14
 
@@ -216,15 +218,18 @@ static void plan_pod_routes(const AttachmentSpec *s, Plan *p) {
                                     .table = -1,
                                     .scope = -1 };
 
-                if (!in_addr_is_set(&a->gateway))
+                if (!in_addr_is_set(&a->gateway) || spec_routes_moved(s, a->gateway.family))
                         continue;
                 plan_pod_route(&gateway, false, p);
                 p->pod[p->n_pod - 1].route.prefsrc = a->address.address;
                 plan_pod_route(&subnet, false, p);
                 p->pod[p->n_pod - 1].route.prefsrc = a->address.address;
         }
+        /* Those that sbr or vrf has moved are theirs; the others are in tables of their own. */
         for (size_t i = 0; i < s->n_routes; i++)
-                plan_pod_route(&s->routes[i], s->kind == NET_KIND_ROUTED, p);
+                if (s->routes[i].table > 0 ||
+                    !spec_routes_moved(s, s->routes[i].dst.address.family))
+                        plan_pod_route(&s->routes[i], s->kind == NET_KIND_ROUTED, p);
 }
 
 /* Nobody has to ask who the gateway is: both ends of the pair are ours. */
@@ -279,6 +284,8 @@ static void plan_pod(const AttachmentSpec *s, Plan *p) {
         if (s->link && s->link->no_container_interface)
                 return;
         link_set(p->pod, &p->n_pod, s->ifname, NL_LINK_UP, "raise the interface");
+        if (s->adjust.has_tuning)
+                tuning_op(&s->adjust.tuned, s->ifname, &p->pod[p->n_pod++]);
         plan_pod_addresses(s, p);
         plan_pod_neighbours(s, p);
         plan_pod_routes(s, p);

@@ -8,7 +8,9 @@
 #include <stdio.h>
 
 #include "base/limits.h"
+#include "base/parse.h"
 #include "base/strv.h"
+#include "core/adjust.h"
 #include "core/nic.h"
 #include "core/spec-link.h"
 
@@ -66,6 +68,8 @@ void spec_clear(AttachmentSpec *s) {
         }
         free(s->sysctls);
         free(s->cni_name);
+        free(s->adjust.rules);
+        free(s->adjust.routes);
         free(s->link);
         nic_state_free(s->nic);
         net_dns_clear(&s->dns);
@@ -90,11 +94,16 @@ int spec_copy(const AttachmentSpec *from, AttachmentSpec *ret) {
         s.routes = array_copy(from->routes, from->n_routes, sizeof(*s.routes));
         s.ports = array_copy(from->ports, from->n_ports, sizeof(*s.ports));
         s.sysctls = new0(NetSysctl, from->n_sysctls + 1);
+        s.adjust.rules = array_copy(from->adjust.rules, from->adjust.n_rules,
+                                    sizeof(*s.adjust.rules));
+        s.adjust.routes = array_copy(from->adjust.routes, from->adjust.n_routes,
+                                     sizeof(*s.adjust.routes));
         s.cni_name = from->cni_name ? strdup(from->cni_name) : NULL;
         s.link = from->link ? array_copy(from->link, 1, sizeof(*s.link)) : NULL;
         s.nic = from->nic ? nic_state_copy(from->nic) : NULL;
         if ((from->link && !s.link) || (from->nic && !s.nic) || !s.addresses || !s.routes ||
-            !s.ports || !s.sysctls || (from->cni_name && !s.cni_name))
+            !s.ports || !s.sysctls || !s.adjust.rules || !s.adjust.routes ||
+            (from->cni_name && !s.cni_name))
                 r = -ENOMEM;
         for (; r >= 0 && s.n_sysctls < from->n_sysctls; s.n_sysctls++) {
                 const NetSysctl *y = &from->sysctls[s.n_sysctls];
@@ -144,6 +153,28 @@ bool spec_has_family(const AttachmentSpec *s, int family) {
                 if (s->addresses[i].address.address.family == family)
                         return true;
         return false;
+}
+
+uint32_t spec_sandbox_mtu(const AttachmentSpec *s) {
+        return s->adjust.has_tuning && s->adjust.tuned.mtu ? s->adjust.tuned.mtu : s->mtu;
+}
+
+bool spec_routes_moved(const AttachmentSpec *s, int family) {
+        const SpecAdjust *in = &s->adjust;
+
+        if (!in->routes_moved || in->vrf[0])
+                return in->routes_moved;
+        for (size_t i = 0; i < in->n_rules; i++)
+                if (in->rules[i].source.family == family)
+                        return true;
+        return false;
+}
+
+char *spec_sysctl_name(const char *name, const char *ifname) {
+        const char *at = strstr(name, "IFNAME");
+
+        return at ? strf("%.*s%s%s", (int) (at - name), name, ifname, at + strlen("IFNAME"))
+                  : strdup(name);
 }
 
 InAddr routed_gateway(int family) {
@@ -210,6 +241,8 @@ int spec_to_json(const AttachmentSpec *s, char **ret) {
         if (in_addr_is_set(&s->node4) && json_add_string(o, "node4", IN_ADDR_STR(&s->node4)) < 0)
                 return -ENOMEM;
         if (in_addr_is_set(&s->node6) && json_add_string(o, "node6", IN_ADDR_STR(&s->node6)) < 0)
+                return -ENOMEM;
+        if (spec_is_adjusted(s) && json_add(o, "adjust", adjust_to_json(s)) < 0)
                 return -ENOMEM;
         if (s->link && json_add(o, "link", spec_link_to_json(s->link)) < 0)
                 return -ENOMEM;
@@ -312,6 +345,7 @@ int spec_from_json(const char *text, AttachmentSpec *s, Error *e) {
                 { "node6", json_read_in_addr, offsetof(AttachmentSpec, node6), 0 },
                 { "routes", NULL, 0, 0 },
                 { "dns", NULL, 0, 0 },
+                { "adjust", NULL, 0, 0 },
                 { "link", spec_link_read, offsetof(AttachmentSpec, link), 0 },
                 { "nic", nic_state_read, offsetof(AttachmentSpec, nic), 0 },
                 { 0 },
@@ -334,6 +368,11 @@ int spec_from_json(const char *text, AttachmentSpec *s, Error *e) {
                 return r;
         if ((v = json_get(o, "routes"))) {
                 r = json_read_array(v, "routes", ROUTES_MAX + 2, read_route, s, e);
+                if (r < 0)
+                        return r;
+        }
+        if ((v = json_get(o, "adjust"))) {
+                r = adjust_from_json(v, s, e);
                 if (r < 0)
                         return r;
         }

@@ -24,6 +24,33 @@ typedef struct SpecPort {
         uint16_t host_port, container_port;
 } SpecPort;
 
+/* What leaves from this address goes by that table. */
+typedef struct AdjustRule {
+        InAddr source;
+        uint32_t table;
+} AdjustRule;
+
+/* A route of the interface that is somewhere else than its maker put it. */
+typedef struct AdjustRoute {
+        NetRoute route; /* `table` is always set */
+        InAddr prefsrc; /* AF_UNSPEC: none */
+        bool onlink;
+} AdjustRoute;
+
+/* What the chained plugins tuning, sbr and vrf make of the interface inside of the sandbox (adjust.h). */
+typedef struct SpecAdjust {
+        bool has_tuning;  /* `tuned` holds something */
+        bool has_sysctls; /* a plugin of the chain wrote some: CHECK compares them */
+        NetTuning tuned;  /* its mac is the specification's, too */
+        NetTuning before; /* what the interface had, of the keys that `tuned` has */
+        AdjustRule *rules;
+        size_t n_rules;
+        AdjustRoute *routes; /* on-link ones first: the gateways of the others are behind them */
+        size_t n_routes;
+        bool routes_moved;     /* of every family that has a rule; all of them with a VRF */
+        char vrf[IF_NAMESIZE]; /* "": none */
+        uint32_t vrf_table;
+} SpecAdjust;
 typedef struct NicState NicState; /* nic.h */
 
 typedef struct AttachmentSpec {
@@ -52,6 +79,7 @@ typedef struct AttachmentSpec {
         NetSysctl *sysctls; /* owned; IFNAME replaced; written at ADD */
         size_t n_sysctls;
         char *cni_name; /* "name" of the CNI configuration; owned */
+        SpecAdjust adjust;
         /* NULL: everything unset (always for routed and loopback); owned. The master is decided: never "",
          * where the kind has one. */
         NetLinkConf *link;
@@ -101,10 +129,17 @@ bool spec_needs_hairpin(const AttachmentSpec *s);
 /* False: a device that user space drives, which has no link. */
 bool spec_has_link(const AttachmentSpec *s);
 bool spec_has_family(const AttachmentSpec *s, int family);
+/* Of the sandbox's end. */
+uint32_t spec_sandbox_mtu(const AttachmentSpec *s);
+/* The routes of that family are those of `adjust`, not `routes`. */
+bool spec_routes_moved(const AttachmentSpec *s, int family);
 
 /* The next hop that a routed sandbox sees. Nobody holds these addresses: permanent neighbour entries
  * on both sides answer for them. */
 InAddr routed_gateway(int family);
+
+/* "IFNAME" in a sysctl's name is replaced once, as tuning does. Owned by caller. */
+char *spec_sysctl_name(const char *name, const char *ifname);
 
 /* Copies; -ENOMEM leaves *ret cleared. */
 int net_dns_copy(const NetDns *from, NetDns *ret);
