@@ -291,6 +291,10 @@ class Duel:
                 side.wire.__exit__()
             for pod in side.pods.values():
                 pod.delete()
+        # bridges stay on both sides, as every other host would want them to
+        bridges = [{x["ifname"] for x in side.host.ip("-d", "link", "show", "type", "bridge")} for side in self.sides]
+        for name in set.intersection(*bridges):
+            ours.host.run(["ip", "link", "del", name])
         left = ""
         if ours.ours:
             try:
