@@ -65,6 +65,7 @@ int ipvlan_mode_read(json_object *value, const char *path, void *target, Error *
 int kernel_path_read(json_object *value, const char *path, void *target, Error *e);  /* char * */
 int device_id_read(json_object *value, const char *path, void *target, Error *e);    /* char * */
 int selinux_context_read(json_object *value, const char *path, void *target, Error *e);
+int ingress_policy_read(json_object *value, const char *path, void *target, Error *e);
 /* A string that nobody needs. */
 int text_ignore(json_object *value, const char *path, void *target, Error *e);
 /* A MAC address that an interface can have, in one of the forms that Go takes. */

@@ -240,6 +240,9 @@ typedef enum NetIngressPolicy {
         _NET_INGRESS_INVALID = -EINVAL,
 } NetIngressPolicy;
 
+const char *net_ingress_policy_to_string(NetIngressPolicy policy);
+NetIngressPolicy net_ingress_policy_from_string(const char *s);
+
 /* tuning's keys beside sysctl. */
 typedef struct NetTuning {
         MacAddr mac;           /* zero: unset */
@@ -350,6 +353,9 @@ int netconf_parse(const char *text, size_t size, NetConf **ret, Error *e);
 /* The same for the program of that name: the configuration that an IPAM plugin gets has the "type" of
  * the plugin that calls it. _NET_PLUGIN_INVALID: by "type". */
 int netconf_parse_as(NetPlugin plugin, const char *text, size_t size, NetConf **ret, Error *e);
+
+/* The network of attachments whose interface a plugin that is not ours has made. */
+int netconf_new_foreign(const char *name, NetConf **ret);
 
 /*
  * What DEL and GC need of an object, and no more: cniVersion, name, type (any; "loopback" sets kind),

@@ -66,6 +66,7 @@ static int legacy_ip_read(json_object *value, const char *path, void *target, Er
 
 typedef struct InterfaceInput {
         char *name, *sandbox, *mac; /* owned */
+        uint32_t mtu;
 } InterfaceInput;
 
 static void interface_input_clear(InterfaceInput *in) {
@@ -74,10 +75,16 @@ static void interface_input_clear(InterfaceInput *in) {
         free(in->mac);
 }
 
+static int mtu_try_read(json_object *value, const char *path, void *target, Error *e _unused_) {
+        (void) json_read_u32(value, path, target, NULL);
+        return 0;
+}
+
 static const JsonField interface_fields[] = {
         { "name", json_read_string, offsetof(InterfaceInput, name), JSON_REQUIRED },
         { "sandbox", json_read_string, offsetof(InterfaceInput, sandbox), 0 },
         { "mac", json_read_string, offsetof(InterfaceInput, mac), 0 },
+        { "mtu", mtu_try_read, offsetof(InterfaceInput, mtu), 0 },
         {},
 };
 
@@ -97,6 +104,7 @@ static int interface_read_element(json_object *value, const char *path, void *ta
         list += p->n_interfaces++;
         memset(list, 0, sizeof(*list));
         list->name = TAKE_PTR(in.name);
+        list->mtu = in.mtu;
         if (!isempty(in.sandbox))
                 list->sandbox = TAKE_PTR(in.sandbox);
         /* Other links have addresses of other sizes; those are not ours to compare. */

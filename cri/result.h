@@ -90,6 +90,7 @@ typedef struct CniPrevResult {
                 char *name, *sandbox; /* owned; sandbox NULL: host side */
                 MacAddr mac;
                 bool has_mac;
+                uint32_t mtu; /* 0: not said */
         } * interfaces;
         size_t n_interfaces;
 } CniPrevResult;

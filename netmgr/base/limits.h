@@ -52,6 +52,9 @@
 /* Routes of one network. */
 #define ROUTES_MAX 128U
 
+/* Addresses in the prevResult of somebody else's plugin. */
+#define FOREIGN_ADDRESSES_MAX 256U
+
 /* Routes of one interface that chained plugins move: those of the network, of each of its addresses. */
 #define ADJUST_ROUTES_MAX 1024U
 

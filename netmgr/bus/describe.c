@@ -143,7 +143,7 @@ json_object *attachment_describe(const Attachment *a) {
         if (r >= 0)
                 r = json_add_string(o, "Interface", a->spec.ifname);
         if (r >= 0)
-                r = json_add_string(o, "HostInterface", a->spec.host_ifname);
+                r = json_add_string(o, "HostInterface", spec_host_end(&a->spec));
         if (r >= 0)
                 r = json_add_string(o, "Mac", MAC_STR(&a->spec.mac));
         if (r >= 0)

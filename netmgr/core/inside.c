@@ -47,6 +47,15 @@ int inside_open(WorkerContext *w, int netns_fd, const char *path, uint64_t cooki
         return r;
 }
 
+static int lower_loopback(NlSocket *pod, Error *e) {
+        NlOp down = { .type = NL_LINK_SET, .what = "lower lo" };
+
+        snprintf(down.link.name, sizeof(down.link.name), "lo");
+        down.link.mask = NL_LINK_UP;
+        int r = kernel_apply(pod, &down, 1, &(NlApplied) { 0 });
+        return r < 0 ? error_set_errnof(e, ERROR_KERNEL, r, "lowering lo in the sandbox") : 0;
+}
+
 static int inside_delete(Job *job, WorkerContext *w, Error *e) {
         InsideJob *j = (InsideJob *) job;
         _cleanup_(kernel_socket_freep) NlSocket *pod = NULL;
@@ -66,6 +75,8 @@ static int inside_delete(Job *job, WorkerContext *w, Error *e) {
                 adjust_undo(pod, j->adjusted);
         if (j->spec)
                 return nic_return(w, j->spec, pod, e);
+        if (j->kind == NET_KIND_LOOPBACK)
+                return lower_loopback(pod, e);
         if (!kind_is_inside(j->kind))
                 return 0;
         r = kernel_get_link(pod, j->ifname, &link);

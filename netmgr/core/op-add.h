@@ -51,8 +51,7 @@ typedef struct AddOp {
 
         /* found in the netns */
         NlSocket *pod;
-        uint64_t netns_cookie, netns_dev, netns_ino;
-        NetnsWitness netns_witness;
+        NetnsIdentity netns;
 
         /* decided */
         Plan plan;

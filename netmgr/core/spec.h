@@ -79,10 +79,18 @@ typedef struct AttachmentSpec {
         NetSysctl *sysctls; /* owned; IFNAME replaced; written at ADD */
         size_t n_sysctls;
         char *cni_name; /* "name" of the CNI configuration; owned */
+        NetIngressPolicy ingress;
+        char *portmap; /* what a chained portmap was configured with; NULL: none was; owned */
+        /* kind foreign: of what another program has made; addresses are in the JSON, not in their table */
+        char foreign_ifname[IF_NAMESIZE]; /* the host's end; "": not known */
+        bool set_localnet; /* route_localnet towards it was off before it had host ports */
         SpecAdjust adjust;
         /* NULL: everything unset (always for routed and loopback); owned. The master is decided: never "",
          * where the kind has one. */
         NetLinkConf *link;
+        /* By a name of the reference plugins: the inside of the sandbox is left as they leave it, with
+         * IPv6 and its autoconfiguration as the kernel has them. */
+        bool drop_in;
         NicState *nic; /* kind host-device: what it was before; owned. NULL: user space drives it */
 } AttachmentSpec;
 
@@ -95,7 +103,8 @@ bool kind_has_bridge(NetKind kind);
 bool kind_is_routed(NetKind kind);
 /* The link stands upon another one: NetLinkConf.master. */
 bool kind_has_master(NetKind kind);
-/* The link is in the sandbox and the host has no part of it, but it is ours to delete. */
+/* The link is in the sandbox and the host has no part of it, but it is ours to delete (or, as for lo, to
+ * lower). */
 bool kind_is_inside(NetKind kind);
 /* "tun" for a tap: IFLA_INFO_KIND. */
 const char *kind_in_kernel(NetKind kind);
@@ -125,6 +134,11 @@ bool spec_needs_route_localnet(const AttachmentSpec *s);
 /* The bridge has to send frames back to the port they came from: asked for, or where br_netfilter
  * translates a host port's address before the host's routing would see the packet. */
 bool spec_needs_hairpin(const AttachmentSpec *s);
+
+/* The host's end, whoever made it; "": none. */
+const char *spec_host_end(const AttachmentSpec *s);
+/* The link by which the host routes to it: its bridge, or the host's end. */
+const char *spec_way_in(const AttachmentSpec *s);
 
 /* False: a device that user space drives, which has no link. */
 bool spec_has_link(const AttachmentSpec *s);

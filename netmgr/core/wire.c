@@ -231,7 +231,7 @@ static bool unwire(WorkerContext *w, const Plan *p, NlSocket *pod, const Attachm
                         gone &= delete_link(w->host, p->host[i].ifb.name);
         if (s->nic)
                 gone &= nic_return(w, s, pod, NULL) >= 0;
-        else if (kind_is_inside(s->kind) && applied->pod_ifindex)
+        else if (kind_is_inside(s->kind) && s->kind != NET_KIND_LOOPBACK && applied->pod_ifindex)
                 gone &= delete_link(pod, s->ifname);
         return gone;
 }
