@@ -48,6 +48,9 @@ typedef enum NetPlugin {
 const char *net_plugin_to_string(NetPlugin plugin);
 NetPlugin net_plugin_from_string(const char *s);
 bool net_plugin_has_version(NetPlugin plugin, const char *version);
+/* A program that may be looked for in CNI_PATH: no slash, as libcni has it, and none of our own names, which
+ * would call themselves. */
+bool delegate_name_is_valid(const char *name);
 static inline bool net_plugin_makes_interface(NetPlugin p) {
         return p <= NET_PLUGIN_VXLAN;
 }
@@ -320,6 +323,11 @@ typedef struct NetConf {
         NetDns runtime_dns;        /* runtimeConfig.dns; of type netmgr only */
         NetRangeSet *runtime_sets; /* runtimeConfig.ipRanges: they come before `sets` */
         size_t n_runtime_sets;
+        /* args.cni of type netmgr: they go before the network's. (In plugin tuning they are in `tuning` and
+         * `sysctls` already.) */
+        NetTuning args_tuning;
+        NetSysctl *args_sysctls;
+        size_t n_args_sysctls;
         json_object *prev_result; /* owned; NULL when absent */
 
         /* GC: cni.dev/valid-attachments or cni.dev/attachments */
@@ -392,6 +400,13 @@ void cni_args_clear(CniArgs *a);
 /* The MAC address that the sandbox's interface is to have: "mac" of `network`, CNI_ARGS, then what the
  * runtime says in `request`, the later one winning. Zero: any. */
 MacAddr netconf_choose_mac(const NetConf *network, const NetConf *request, const CniArgs *args);
+
+/* tuning's settings of one attachment: those of the network, with what args.cni of `request` says in their
+ * place or beside them. The sysctls are the caller's, at most SYSCTLS_MAX. */
+NetTuning netconf_choose_tuning(const NetConf *network, const NetConf *request);
+int netconf_choose_sysctls(const NetConf *network, const NetConf *request, NetSysctl **ret,
+                           size_t *ret_n, Error *e);
+void net_sysctls_free(NetSysctl *list, size_t n);
 
 /*
  * The addresses of an attachment to a network with ipam of type static: those of the network and of

@@ -131,15 +131,17 @@ static bool has_default_route(const AttachmentSpec *s, int family) {
         return false;
 }
 
-static int decide_routes(AttachmentSpec *s, const NetConf *c) {
+/* routes: of the configuration, or of the plugin that gave the addresses. */
+static int decide_routes(AttachmentSpec *s, const NetConf *c, const NetRoute *routes,
+                         size_t n_routes) {
         static const int families[] = { AF_INET, AF_INET6 };
-        bool add_default = s->kind == NET_KIND_ROUTED ? c->n_routes == 0 : c->is_default_gateway;
+        bool add_default = s->kind == NET_KIND_ROUTED ? n_routes == 0 : c->is_default_gateway;
 
-        s->routes = new0(NetRoute, c->n_routes + 2);
+        s->routes = new0(NetRoute, n_routes + 2);
         if (!s->routes)
                 return -ENOMEM;
-        for (size_t i = 0; i < c->n_routes; i++) {
-                NetRoute route = c->routes[i];
+        for (size_t i = 0; i < n_routes; i++) {
+                NetRoute route = routes[i];
                 /* A dual-stack list serves a single-stack sandbox too. */
                 if (!spec_has_family(s, route.dst.address.family))
                         continue;
@@ -195,11 +197,14 @@ static int decide_spec(AddOp *op, Error *e) {
                 s->is_gateway = c->is_gateway;
                 op->bridge_ifindex = n->bridge_ifindex;
         }
-        s->adjust.tuned = c->tuning;
-        s->adjust.has_tuning = s->kind != NET_KIND_LOOPBACK && tuning_is_set(&c->tuning);
-        if (decide_routes(s, c) < 0 || net_dns_copy(wanted_dns(op->conf, c), &s->dns) < 0)
-                return error_oom(e);
-        return 0;
+        s->adjust.tuned = netconf_choose_tuning(c, op->conf);
+        s->adjust.has_tuning = s->kind != NET_KIND_LOOPBACK && tuning_is_set(&s->adjust.tuned);
+        const NetDns *dns = wanted_dns(op->conf, c);
+        if (op->has_ipam && !dns_is_set(dns))
+                dns = &op->ipam.dns;
+        r = op->has_ipam ? decide_routes(s, c, op->ipam.routes, op->ipam.n_routes)
+                         : decide_routes(s, c, c->routes, c->n_routes);
+        return r < 0 || net_dns_copy(dns, &s->dns) < 0 ? error_oom(e) : 0;
 }
 
 /* A network's own limits win over what the runtime sends, as with the bandwidth plugin. */
@@ -250,7 +255,8 @@ int add_list_ports(AddOp *op) {
                         SpecPort *want = &op->wanted_ports[op->n_wanted_ports];
 
                         if ((p->host.family != AF_UNSPEC && p->host.family != families[f]) ||
-                            !(sets_have_family(net->sets, net->n_sets, families[f]) ||
+                            !(net->ipam == NET_IPAM_FOREIGN ||
+                              sets_have_family(net->sets, net->n_sets, families[f]) ||
                               sets_have_family(mine->runtime_sets, mine->n_runtime_sets,
                                                families[f])))
                                 continue;
@@ -263,19 +269,9 @@ int add_list_ports(AddOp *op) {
         return 0;
 }
 
-int add_list_sysctls(AddOp *op) {
-        const NetConf *c = op->attachment->network->conf;
-
-        op->wanted_sysctls = new0(NetSysctl, c->n_sysctls + 1);
-        if (!op->wanted_sysctls)
-                return -ENOMEM;
-        for (size_t i = 0; i < c->n_sysctls; i++) {
-                NetSysctl *want = &op->wanted_sysctls[op->n_wanted_sysctls++];
-                *want = (NetSysctl) { strdup(c->sysctls[i].name), strdup(c->sysctls[i].value) };
-                if (!want->name || !want->value)
-                        return -ENOMEM;
-        }
-        return 0;
+int add_list_sysctls(AddOp *op, Error *e) {
+        return netconf_choose_sysctls(op->attachment->network->conf, op->conf, &op->wanted_sysctls,
+                                      &op->n_wanted_sysctls, e);
 }
 
 static int decide_ports(AddOp *op, Error *e) {
@@ -294,14 +290,14 @@ static int decide_ports(AddOp *op, Error *e) {
         return 0;
 }
 
-static int decide_sysctls(AttachmentSpec *s, const NetConf *c) {
-        s->sysctls = new0(NetSysctl, c->n_sysctls + 1);
+static int decide_sysctls(AttachmentSpec *s, const NetSysctl *wanted, size_t n) {
+        s->sysctls = new0(NetSysctl, n + 1);
         if (!s->sysctls)
                 return -ENOMEM;
-        for (size_t i = 0; i < c->n_sysctls; i++) {
+        for (size_t i = 0; i < n; i++) {
                 NetSysctl *sysctl = &s->sysctls[s->n_sysctls++];
-                sysctl->name = spec_sysctl_name(c->sysctls[i].name, s->ifname);
-                sysctl->value = strdup(c->sysctls[i].value);
+                sysctl->name = spec_sysctl_name(wanted[i].name, s->ifname);
+                sysctl->value = strdup(wanted[i].value);
                 if (!sysctl->name || !sysctl->value)
                         return -ENOMEM;
         }
@@ -325,7 +321,7 @@ int add_decide(AddOp *op, Error *e) {
                 r = decide_shaping(op, e);
         if (r >= 0)
                 r = decide_ports(op, e);
-        if (r >= 0 && decide_sysctls(&a->spec, a->network->conf) < 0)
+        if (r >= 0 && decide_sysctls(&a->spec, op->wanted_sysctls, op->n_wanted_sysctls) < 0)
                 r = error_oom(e);
         if (r >= 0 && enforce_concerns(a) && !(op->policy = enforce_attachment(a)))
                 r = error_oom(e);
@@ -338,6 +334,7 @@ int add_decide(AddOp *op, Error *e) {
                 r = spec_to_result(&a->spec, op->request.netns_path, "1.1.0", &op->result, e);
         if (r < 0)
                 return r;
+        free(TAKE_PTR(op->plan_json)); /* of the row that a delegate needed */
         if (plan_make(&a->spec, op->bridge_ifindex, &op->plan) < 0 ||
             spec_to_json(&a->spec, &op->plan_json) < 0)
                 return error_oom(e);

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "core/adjust.h"
 #include "core/network.h"
+#include "core/plan.h"
 #include "core/sysctl-allow.h"
 #include "core/wire.h"
 
@@ -82,21 +83,46 @@ static int inside_decide(ChainOp *op, Error *e) {
 
 /* ---- the kernel ------------------------------------------------------------------------------- */
 
-/* A sandbox that the host routes to: its MAC is known to the host by permanent entries. */
-static int renew_neighbours(WorkerContext *w, const AttachmentSpec *s, Error *e) {
-        NlOp op = { .type = NL_NEIGH_ADD, .what = "renew the sandbox's neighbour entry" };
-        NlLink host;
+/* The neighbour entries of a plan, once more. */
+static int set_neighbours(NlSocket *socket, const NlOp *ops, size_t n, uint32_t ifindex) {
+        int r = 0;
 
-        if (!kind_is_routed(s->kind))
-                return 0;
-        int r = kernel_get_link(w->host, s->host_ifname, &host);
-        for (size_t i = 0; i < s->n_addresses && r >= 0; i++) {
-                op.neigh.ifindex = (int32_t) host.ifindex;
-                op.neigh.address = s->addresses[i].address.address;
-                op.neigh.mac = s->mac;
-                r = kernel_apply(w->host, &op, 1, &(NlApplied) { 0 });
+        for (size_t i = 0; i < n && r >= 0; i++) {
+                NlOp op = ops[i];
+                if (op.type != NL_NEIGH_ADD)
+                        continue;
+                op.neigh.ifindex = (int32_t) ifindex;
+                r = kernel_apply(socket, &op, 1, &(NlApplied) { 0 });
         }
-        return r < 0 ? error_set_errnof(e, ERROR_KERNEL, r, "telling the host the MAC of %s",
+        return r;
+}
+
+/* With its MAC an interface loses its neighbour entries, permanent ones too; and those of the host about it
+ * are wrong. What the plan has is set again, and what the host has found out by itself is forgotten. */
+static int renew_neighbours(ChainOp *op, WorkerContext *w, const AttachmentSpec *s, Error *e) {
+        const char *way_in = spec_way_in(s);
+        Plan plan = { 0 };
+        NlLink link;
+
+        if (plan_make(s, 0, &plan) < 0)
+                return error_oom(e);
+        int r = kernel_get_link(op->pod, s->ifname, &link);
+        if (r >= 0)
+                r = set_neighbours(op->pod, plan.pod, plan.n_pod, link.ifindex);
+        if (r >= 0 && way_in[0])
+                r = kernel_get_link(w->host, way_in, &link);
+        if (r >= 0 && way_in[0] && !kind_is_routed(s->kind))
+                for (size_t i = 0; i < s->n_addresses; i++) {
+                        NlOp del = { .type = NL_NEIGH_DEL,
+                                     .what = "forget the sandbox's neighbour entry",
+                                     .neigh = { .ifindex = (int32_t) link.ifindex,
+                                                .address = s->addresses[i].address.address } };
+                        (void) kernel_apply(w->host, &del, 1, &(NlApplied) { 0 });
+                }
+        else if (r >= 0 && way_in[0])
+                r = set_neighbours(w->host, plan.finish, plan.n_finish, link.ifindex);
+        plan_clear(&plan);
+        return r < 0 ? error_set_errnof(e, ERROR_KERNEL, r, "renewing the neighbour entries of %s",
                                         s->ifname)
                      : 0;
 }
@@ -158,7 +184,7 @@ static int inside_kernel(ChainOp *op, WorkerContext *w, Error *e) {
         if (r >= 0)
                 r = adjust_apply(op->pod, now, &op->inside->seen, e);
         if (r >= 0 && new_mac)
-                r = renew_neighbours(w, now, e);
+                r = renew_neighbours(op, w, now, e);
         if (r >= 0 && new_mac && now->bridge[0]) {
                 NlLink bridge;
                 if (kernel_get_link(w->host, now->bridge, &bridge) >= 0)
@@ -168,7 +194,7 @@ static int inside_kernel(ChainOp *op, WorkerContext *w, Error *e) {
                 adjust_roll_back(op->pod, now, &op->before, &op->inside->seen);
                 restore_sysctls(op, w);
                 if (new_mac)
-                        (void) renew_neighbours(w, &op->before, NULL);
+                        (void) renew_neighbours(op, w, &op->before, NULL);
         }
         return r;
 }

@@ -8,6 +8,7 @@
  */
 
 #include "base/limits.h"
+#include "core/conversation.h"
 #include "core/operation.h"
 #include "core/plan.h"
 #include "core/sync-round.h"
@@ -74,6 +75,12 @@ typedef struct AddOp {
         Lease *rested[16]; /* owned: out of the pool, their rows go with our commit */
         size_t n_rested;
 
+        /* of a plugin of others */
+        Question question;
+        CniOwnedResult ipam;
+        bool has_ipam, put_delegate;
+        DelegateRow delegate_row;
+
         NlApplied applied;
         bool left;   /* links of a failed ADD that could not be deleted */
         Trail trail; /* owned while a commit needs it */
@@ -88,7 +95,7 @@ int add_prepare(AddOp *op, const Attachment *existing, Error *e);
 /* The host ports that the attachment may take, by the families of its network. */
 int add_list_ports(AddOp *op);
 /* The sysctls of its network, which may change while a worker looks at them. */
-int add_list_sysctls(AddOp *op);
+int add_list_sysctls(AddOp *op, Error *e);
 /* Nine tenths of a range that it would get an address from are given out. */
 bool add_range_is_nearly_full(const AddOp *op);
 /* add-link.c. On a worker: the link that ours will stand on. */

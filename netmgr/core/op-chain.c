@@ -464,6 +464,9 @@ static void looked(Task *task) {
 
 static void chain_look(ChainOp *op) {
         op->attachment->busy = true;
+        /* A thousand may wait: what is not needed goes. */
+        if (!op->is_new && !op->plugin->inside)
+                close_inside(op);
         if (!op->is_new && !op->plugin->look) {
                 chain_decide(op);
                 return;
@@ -482,6 +485,12 @@ static int check_attachment(const ChainOp *op, const Attachment *a, Error *e) {
                                 "interface %s of sandbox %s is on network %s, not %s; DEL it there "
                                 "first",
                                 a->spec.ifname, a->sandbox->id, a->network->name, op->conf->name);
+        if (!enforce_concerns(a))
+                return error_setf(
+                                e, ERROR_NOT_SUPPORTED,
+                                "%s: interface %s of sandbox %s is of kind %s and has no host side",
+                                op->conf->type, a->spec.ifname, a->sandbox->id,
+                                net_kind_to_string(a->spec.kind));
         if (a->state != ATTACHMENT_UP || a->lost)
                 return error_setf(
                                 e, ERROR_TRY_AGAIN,

@@ -136,6 +136,9 @@ bool spec_shapes_egress(const AttachmentSpec *s) {
 }
 
 bool spec_needs_route_localnet(const AttachmentSpec *s) {
+        /* Of others' links only what a plugin of their chain has asked for: it is set back in the end. */
+        if (s->kind == NET_KIND_FOREIGN && !s->portmap)
+                return false;
         for (size_t i = 0; s->snat && i < s->n_ports; i++)
                 if (s->ports[i].host.family == AF_INET)
                         return true;

@@ -124,24 +124,29 @@ static NlLinkMask mask_of(const NetTuning *t) {
         return mask;
 }
 
+/* One by one, so that a refusal names its key. */
+static const struct {
+        NlLinkMask mask;
+        const char *what;
+} keys[TUNING_OPS_MAX] = {
+        { NL_LINK_MAC, "set the MAC (key mac)" },
+        { NL_LINK_MTU, "set the MTU (key mtu)" },
+        { NL_LINK_PROMISC, "set promiscuous mode (key promisc)" },
+        { NL_LINK_ALLMULTI, "set the reception of all multicast (key allmulti)" },
+        { NL_LINK_TXQLEN, "set the queue length (key txQLen)" },
+};
+
+static void key_op(const NetTuning *wanted, size_t key, const char *ifname, NlOp *ret) {
+        set_op(ret, ifname, keys[key].mask, wanted)->what = keys[key].what;
+}
+
 size_t tuning_ops(const NetTuning *wanted, const char *ifname, NlOp ops[static TUNING_OPS_MAX]) {
-        static const struct {
-                NlLinkMask mask;
-                const char *what;
-        } keys[TUNING_OPS_MAX] = {
-                { NL_LINK_MAC, "set the MAC (key mac)" },
-                { NL_LINK_MTU, "set the MTU (key mtu)" },
-                { NL_LINK_PROMISC, "set promiscuous mode (key promisc)" },
-                { NL_LINK_ALLMULTI, "set the reception of all multicast (key allmulti)" },
-                { NL_LINK_TXQLEN, "set the queue length (key txQLen)" },
-        };
         NlLinkMask mask = mask_of(wanted);
         size_t n = 0;
 
-        /* One by one, so that a refusal names its key. */
         for (size_t i = 0; i < ELEMENTSOF(keys); i++)
                 if (mask & keys[i].mask)
-                        set_op(&ops[n++], ifname, keys[i].mask, wanted)->what = keys[i].what;
+                        key_op(wanted, i, ifname, &ops[n++]);
         return n;
 }
 
@@ -149,14 +154,14 @@ void tuning_op(const NetTuning *wanted, const char *ifname, NlOp *ret) {
         set_op(ret, ifname, mask_of(wanted), wanted);
 }
 
-static void compare_number(const AttachmentSpec *s, const char *key, NlLinkMask mask, int64_t want,
+static void compare_number(const AttachmentSpec *s, size_t key, const char *name, int64_t want,
                            int64_t found, Differences *ret) {
         NlOp op;
 
         if (want < 0 || want == found)
                 return;
-        set_op(&op, s->ifname, mask, &s->adjust.tuned);
-        differ(ret, &op, "%s of interface %s in " WHERE_SANDBOX ": wanted %lld, found %lld", key,
+        key_op(&s->adjust.tuned, key, s->ifname, &op);
+        differ(ret, &op, "%s of interface %s in " WHERE_SANDBOX ": wanted %lld, found %lld", name,
                s->ifname, (long long) want, (long long) found);
 }
 
@@ -169,14 +174,12 @@ void tuning_compare(const AttachmentSpec *s, const NlLink *l, bool whole, Differ
         if (!s->adjust.has_tuning)
                 return;
         if (link_too && !mac_is_zero(&t->mac) && memcmp(&t->mac, &l->mac, sizeof(t->mac)) != 0) {
-                set_op(&op, s->ifname, NL_LINK_MAC, t);
+                key_op(t, 0, s->ifname, &op);
                 differ(ret, &op, "mac of interface %s in " WHERE_SANDBOX ": wanted %s, found %s",
                        s->ifname, MAC_STR(&t->mac), MAC_STR(&l->mac));
         }
-        compare_number(s, "mtu", NL_LINK_MTU, link_too && t->mtu ? (int64_t) t->mtu : -1, l->mtu,
-                       ret);
-        compare_number(s, "promisc", NL_LINK_PROMISC, t->promisc, !!(l->flags & IFF_PROMISC), ret);
-        compare_number(s, "allmulti", NL_LINK_ALLMULTI, t->allmulti, !!(l->flags & IFF_ALLMULTI),
-                       ret);
-        compare_number(s, "txQLen", NL_LINK_TXQLEN, t->tx_queue_len, l->txqlen, ret);
+        compare_number(s, 1, "mtu", link_too && t->mtu ? (int64_t) t->mtu : -1, l->mtu, ret);
+        compare_number(s, 2, "promisc", t->promisc, !!(l->flags & IFF_PROMISC), ret);
+        compare_number(s, 3, "allmulti", t->allmulti, !!(l->flags & IFF_ALLMULTI), ret);
+        compare_number(s, 4, "txQLen", t->tx_queue_len, l->txqlen, ret);
 }

@@ -41,23 +41,24 @@ class AddMacvlan(WithUplink, Add):
     conf = drop_in("macvlan", master="cu0")
 
 
-class AddHostDevice(WithUplink, Add):
-    name, plugin = "add-host-device", "host-device"
-    conf = drop_in("host-device", device="cu0")
-
+class LentNic(WithUplink):
     def remove_pod(self):
         link = json.loads(self.host.run(["ip", "-j", "link", "show", self.uplink]).stdout)[0]
         assert "UP" in link["flags"] and "ifalias" not in link, f"the NIC is not what it was: {link}"
         super().remove_pod()
 
 
+class AddHostDevice(LentNic, Add):
+    name, plugin = "add-host-device", "host-device"
+    conf = drop_in("host-device", device="cu0")
+
+
 class DelMacvlan(WithUplink, DelRouted):
     name, plugin, conf = "del-macvlan", "macvlan", AddMacvlan.conf
 
 
-class DelHostDevice(WithUplink, DelRouted):
+class DelHostDevice(LentNic, DelRouted):
     name, plugin, conf = "del-host-device", "host-device", AddHostDevice.conf
-    remove_pod = AddHostDevice.remove_pod
 
 
 OPERATIONS = [AddPtp, AddTap, AddMacvlan, AddHostDevice, DelMacvlan, DelHostDevice]

@@ -38,6 +38,7 @@ static void require_netconf(const NetConf *c) {
         require_conditions(c->conditions4, c->n_conditions4, AF_INET);
         require_conditions(c->conditions6, c->n_conditions6, AF_INET6);
         require_sysctls(c->sysctls, c->n_sysctls);
+        require_sysctls(c->args_sysctls, c->n_args_sysctls);
         require(net_shaping_mode_from_string(net_shaping_mode_to_string(c->shaping_mode)) ==
                 c->shaping_mode);
         require(c->n_masq_excludes <= EXCLUDES_MAX && c->n_allow <= ALLOW_MAX);

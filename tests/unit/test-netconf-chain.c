@@ -237,6 +237,39 @@ static void test_tuning_args(void **state) {
         assert_int_equal(d->n_sysctls, 1);
 }
 
+/* Of type netmgr they belong to one attachment: the network keeps its own. */
+static void test_netmgr_args(void **state) {
+        _cleanup_(netconf_freep) NetConf *net = NULL, *call = NULL, *plain = NULL;
+        NetSysctl *list = NULL;
+        size_t n = 0;
+        NetTuning t;
+
+        net = parse_ok(BRIDGE(",\"promisc\":true,\"txQLen\":5,\"sysctl\":{\"net.core.b\":\"1\","
+                              "\"net.core.c\":\"1\"}"));
+        call = parse_ok(CONF(
+                        ",\"network\":\"lab\",\"args\":{\"cni\":{\"promisc\":false,\"mtu\":1300,\"sysctl\":"
+                        "{\"net/core/c\":\"2\",\"net.core.a\":\"2\"}}}"));
+        plain = parse_ok(CONF(",\"network\":\"lab\""));
+        assert_true(call->hash == plain->hash);
+        t = netconf_choose_tuning(net, call);
+        assert_int_equal(t.promisc, 0);
+        assert_int_equal(t.mtu, 1300);
+        assert_int_equal(t.tx_queue_len, 5);
+        assert_int_equal(t.allmulti, -1);
+        assert_return_code(netconf_choose_sysctls(net, call, &list, &n, NULL), 0);
+        assert_int_equal(n, 3);
+        assert_string_equal(list[0].name, "net/core/a");
+        assert_string_equal(list[1].value, "1");
+        assert_string_equal(list[2].value, "2");
+        net_sysctls_free(list, n);
+        assert_return_code(netconf_choose_sysctls(net, plain, &list, &n, NULL), 0);
+        assert_int_equal(n, 2);
+        assert_string_equal(list[1].value, "1");
+        net_sysctls_free(list, n);
+        parse_bad(CONF(",\"network\":\"lab\",\"args\":{\"cni\":{\"sysctl\":{\"kernel.x\":\"1\"}}}"),
+                  ERROR_INVALID_ARGUMENT, "args.cni.sysctl.kernel.x");
+}
+
 /* CNI_ARGS, runtimeConfig, args.cni: of tuning the last of these wins. */
 static void test_tuning_mac(void **state) {
         static const struct {
@@ -340,7 +373,7 @@ static void test_tuning_limit(void **state) {
                 fputs("}}", f);
                 assert_int_equal(fclose(f), 0);
                 if (more)
-                        parse_bad(text, ERROR_INVALID_ARGUMENT, "args.cni.sysctl.net.core.b|64");
+                        parse_bad(text, ERROR_INVALID_ARGUMENT, "args.cni.sysctl|65|64");
                 else
                         netconf_free(parse_ok(text));
         }
@@ -408,12 +441,13 @@ static void test_vrf(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_portmap),     cmocka_unit_test(test_portmap_bad),
-                cmocka_unit_test(test_bandwidth),   cmocka_unit_test(test_bandwidth_bad),
-                cmocka_unit_test(test_firewall),    cmocka_unit_test(test_tuning),
-                cmocka_unit_test(test_tuning_args), cmocka_unit_test(test_tuning_mac),
-                cmocka_unit_test(test_tuning_bad),  cmocka_unit_test(test_tuning_limit),
-                cmocka_unit_test(test_sbr),         cmocka_unit_test(test_vrf),
+                cmocka_unit_test(test_portmap),      cmocka_unit_test(test_portmap_bad),
+                cmocka_unit_test(test_bandwidth),    cmocka_unit_test(test_bandwidth_bad),
+                cmocka_unit_test(test_firewall),     cmocka_unit_test(test_tuning),
+                cmocka_unit_test(test_tuning_args),  cmocka_unit_test(test_netmgr_args),
+                cmocka_unit_test(test_tuning_mac),   cmocka_unit_test(test_tuning_bad),
+                cmocka_unit_test(test_tuning_limit), cmocka_unit_test(test_sbr),
+                cmocka_unit_test(test_vrf),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
