@@ -5,6 +5,7 @@
 #include "cri/ipam-result.h"
 
 #include "base/limits.h"
+#include "cri/netconf-internal.h"
 
 static int check_ip(const CniOwnedResult *r, size_t i, Error *e) {
         const InAddr *a = &r->ips[i].address.address, *gateway = &r->ips[i].gateway;
@@ -75,5 +76,21 @@ int ipam_result_parse(const char *text, size_t size, const char *version, CniOwn
                 return error_setf(e, ERROR_DELEGATE, "%s", error_message(&error));
         *ret = result;
         result = (CniOwnedResult) { 0 };
+        return 0;
+}
+
+int ipam_dns_parse(const char *text, size_t size, NetDns *ret, Error *e) {
+        _cleanup_json_ json_object *o = NULL;
+        NetDns dns = { 0 };
+
+        int r = json_parse(text, size, "DNS settings", &o, e);
+        if (r >= 0)
+                r = net_dns_read_lenient(o, "dns", &dns, e);
+        if (r < 0) {
+                net_dns_clear(&dns);
+                return r;
+        }
+        net_dns_clear(ret);
+        *ret = dns;
         return 0;
 }

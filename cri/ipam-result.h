@@ -12,3 +12,5 @@
  * it; at least one address is wanted. Destinations of routes have lost their host bits. */
 int ipam_result_parse(const char *text, size_t size, const char *version, CniOwnedResult *ret,
                       Error *e);
+/* CNI's dns object alone. */
+int ipam_dns_parse(const char *text, size_t size, NetDns *ret, Error *e);

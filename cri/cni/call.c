@@ -207,6 +207,19 @@ static int append_fd(sd_bus_message *m, const char *key, int fd) {
         return fd >= 0 ? sd_bus_message_append(m, "{sv}", key, "h", fd) : 0;
 }
 
+/* Where host-local may have given out addresses, or got some back, without netmgrd. */
+static int append_stamp(sd_bus_message *m, const Environment *env, const char *program,
+                        const char *config) {
+        _cleanup_own_config_ OwnConfig own = { 0 };
+        uint64_t stamp;
+
+        if (env->verb != VERB_ADD && env->verb != VERB_DEL && env->verb != VERB_GC)
+                return 0;
+        own_config_read(program, config, &own);
+        stamp = host_local_stamp(&own);
+        return stamp ? sd_bus_message_append(m, "{sv}", "HostLocal", "t", stamp) : 0;
+}
+
 static int request_new(const Connection *c, const Environment *env, const char *program,
                        const char *config, sd_bus_message **ret) {
         _cleanup_(message_unrefp) sd_bus_message *m = NULL;
@@ -226,6 +239,7 @@ static int request_new(const Connection *c, const Environment *env, const char *
             (r = append_string(m, "Args", env->args)) < 0 ||
             (r = append_string(m, "Path", env->path)) < 0 ||
             (r = append_string(m, "Config", config)) < 0 ||
+            (r = append_stamp(m, env, program, config)) < 0 ||
             (r = sd_bus_message_append(m, "{sv}", "Delegates", "b", 1)) < 0 ||
             (r = sd_bus_message_close_container(m)) < 0)
                 return r;
@@ -367,12 +381,12 @@ static int result_new(const Connection *c, const char *id, const TaskResult *res
 }
 
 /* Does what the ticket asks for and says so; *ret is the answer to that. */
-static CallState call_task(const Environment *env, const Ticket *t, const char *config,
-                           Connection *c, char **ret, Failure *f) {
+static CallState call_task(const Environment *env, const Ticket *t, const char *program,
+                           const char *config, Connection *c, char **ret, Failure *f) {
         _cleanup_(task_result_clear) TaskResult result = { 0 };
         _cleanup_(message_unrefp) sd_bus_message *m = NULL;
 
-        task_run(t, env, config, &result);
+        task_run(t, env, program, config, &result);
         if (result.exit != 0 && result.code)
                 c->delegate_code = result.code;
         int r = result_new(c, t->id, &result, &m);
@@ -393,8 +407,8 @@ static CallState call_task(const Environment *env, const Ticket *t, const char *
 }
 
 /* As long as the answers are tickets. */
-static CallState call_tasks(const Environment *env, const char *config, Connection *c, char **ret,
-                            Failure *f) {
+static CallState call_tasks(const Environment *env, const char *program, const char *config,
+                            Connection *c, char **ret, Failure *f) {
         for (unsigned round = 0; round <= TICKETS_PER_REQUEST_MAX; round++) {
                 _cleanup_(ticket_clear) Ticket ticket = { 0 };
                 _cleanup_error_ Error error = ERROR_NULL;
@@ -406,7 +420,7 @@ static CallState call_tasks(const Environment *env, const char *config, Connecti
                         (void) failure_set_error(f, &error);
                         return CALL_REFUSED;
                 }
-                CallState state = call_task(env, &ticket, config, c, ret, f);
+                CallState state = call_task(env, &ticket, program, config, c, ret, f);
                 if (state != CALL_ANSWERED)
                         return state;
         }
@@ -433,7 +447,7 @@ static CallState call_once(const Environment *env, const char *program, const ch
         failpoint_past("plugin-call");
         state = call_method(env, c, m, &text, f);
         if (state == CALL_ANSWERED)
-                state = call_tasks(env, config, c, &text, f);
+                state = call_tasks(env, program, config, c, &text, f);
         if (state == CALL_ANSWERED)
                 *ret = TAKE_PTR(text);
         return state;

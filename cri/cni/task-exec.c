@@ -24,19 +24,6 @@ extern char **environ;
 
 /* ---- what to run ------------------------------------------------------------------------------ */
 
-/* Our own ipam.type: the only plugin that a ticket for our own call may name. */
-static bool is_ours_to_run(const Ticket *t, const char *config) {
-        _cleanup_json_ json_object *top = NULL;
-        json_object *ipam, *type;
-
-        if (json_parse(config, strlen(config), "configuration", &top, NULL) < 0)
-                return false;
-        ipam = json_get(top, "ipam");
-        type = ipam && json_object_is_type(ipam, json_type_object) ? json_get(ipam, "type") : NULL;
-        return type && json_object_is_type(type, json_type_string) &&
-               streq(json_object_get_string(type), t->plugin);
-}
-
 /* The path of the program; owned. NULL: there is none. */
 static char *find_program(const char *name, const char *path) {
         while (path && *path) {
@@ -177,12 +164,15 @@ static void tell_end(const Ticket *t, const char *path, int r, ProgramEnd *end, 
         }
 }
 
-void task_exec(const Ticket *t, const Environment *env, const char *config, TaskResult *ret) {
+void task_exec(const Ticket *t, const Environment *env, const OwnConfig *own, const char *config,
+               TaskResult *ret) {
         _cleanup_(environment_freep) char **environment = NULL;
         _cleanup_(program_end_clear) ProgramEnd end = { 0 };
         _cleanup_free_ char *path = NULL;
 
-        if (!delegate_name_is_valid(t->plugin) || (!t->config && !is_ours_to_run(t, config))) {
+        /* A ticket for our own call may name what our own configuration names. */
+        if (!delegate_name_is_valid(t->plugin) ||
+            (!t->config && !streq_ptr(own->ipam_type, t->plugin))) {
                 task_failf(ret, TICKET_EXIT_NOT_STARTED, error_cni_code(ERROR_ACCESS_DENIED),
                            "netmgrd asks for plugin \"%.64s\", which this configuration does not name",
                            t->plugin);

@@ -34,6 +34,7 @@ static const struct {
         { "Netns", 'h', offsetof(Request, netns_fd), 0 },
         { "HostNetns", 'h', offsetof(Request, host_netns_fd), 0 },
         { "Delegates", 'b', offsetof(Request, delegates), 0 },
+        { "HostLocal", 't', offsetof(Request, host_local), 0 },
 };
 
 static int read_string(sd_bus_message *m, const char *key, size_t max, char **target, Error *e) {
@@ -82,6 +83,11 @@ static int read_bool(sd_bus_message *m, const char *key, bool *target, Error *e)
         return 0;
 }
 
+static int read_number(sd_bus_message *m, const char *key, uint64_t *target, Error *e) {
+        int r = sd_bus_message_read(m, "v", "t", target);
+        return r < 0 ? error_set_errnof(e, ERROR_INVALID_ARGUMENT, r, "%s", key) : 0;
+}
+
 static int read_option(sd_bus_message *m, Request *q, Error *e) {
         const char *key, *type;
 
@@ -101,6 +107,8 @@ static int read_option(sd_bus_message *m, Request *q, Error *e) {
                 char *target = (char *) q + options[i].offset;
                 if (type[0] == 'b')
                         return read_bool(m, key, (bool *) target, e);
+                if (type[0] == 't')
+                        return read_number(m, key, (uint64_t *) (void *) target, e);
                 return type[0] == 's' ? read_string(m, key, options[i].max,
                                                     (char **) (void *) target, e)
                                       : read_fd(m, key, (int *) (void *) target, e);

@@ -200,7 +200,7 @@ static int decide_spec(AddOp *op, Error *e) {
         s->adjust.tuned = netconf_choose_tuning(c, op->conf);
         s->adjust.has_tuning = s->kind != NET_KIND_LOOPBACK && tuning_is_set(&s->adjust.tuned);
         const NetDns *dns = wanted_dns(op->conf, c);
-        if (op->has_ipam && !dns_is_set(dns))
+        if ((op->has_ipam || op->has_resolv_conf) && !dns_is_set(dns))
                 dns = &op->ipam.dns;
         r = op->has_ipam ? decide_routes(s, c, op->ipam.routes, op->ipam.n_routes)
                          : decide_routes(s, c, c->routes, c->n_routes);

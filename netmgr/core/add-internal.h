@@ -14,6 +14,15 @@ void add_decide_now(AddOp *op);
 /* The attachment's row, as it is now, with what hangs on it. */
 void add_commit_row(AddOp *op, void (*deliver)(Task *task));
 
+/* add-host-local.c: each is asked before the decision, and calls add_decide_now() again. */
+bool add_wants_resolv_conf(const AddOp *op);
+void add_read_resolv_conf(AddOp *op);
+bool add_wants_import(const AddOp *op);
+void add_import(AddOp *op);
+/* And after the wiring. */
+bool add_wants_mirror(const AddOp *op);
+void add_mirror(AddOp *op, void (*done)(int r, const Error *e, void *userdata));
+
 /* add-delegate.c: the addresses come from a plugin that was not run yet; and that it is run, after which
  * add_decide_now() is called again. */
 bool add_wants_delegate(const AddOp *op);

@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "base/limits.h"
+#include "base/parse.h"
 
 static void delegate_clear(Delegate *d) {
         free(d->plugin);
@@ -143,29 +144,29 @@ static const JsonField error_fields[] = {
         {},
 };
 
-int delegate_error(const char *plugin, const char *command, int r, const TaskAnswer *answer,
-                   Error *e) {
+int answer_error(const char *what, ErrorKind kind, int r, const TaskAnswer *answer, Error *e) {
         _cleanup_(cni_error_clear) CniError words = { 0 };
         _cleanup_json_ json_object *o = NULL;
 
         if (r == -ETIMEDOUT)
-                return error_setf(
-                                e, ERROR_TRY_AGAIN,
-                                "plugin %s: %s was not answered in time by the plugin that had to run it",
-                                plugin, command);
+                return error_setf(e, ERROR_TRY_AGAIN, "%s was not answered in time by the caller",
+                                  what);
         if (r < 0)
-                return error_setf(
-                                e, ERROR_TRY_AGAIN,
-                                "plugin %s: nobody is there any more to run its %s; call %s again",
-                                plugin, command, command);
-        /* The plugin wrote it, from whatever it got; without it the exit status has to do. */
+                return error_setf(e, ERROR_TRY_AGAIN,
+                                  "%s: no caller is there any more to do it; try again", what);
+        /* The caller wrote it, from whatever he got; without it the exit status has to do. */
         if (json_parse(answer->text, strlen(answer->text), "its error", &o, NULL) >= 0 &&
             json_object_is_type(o, json_type_object))
                 (void) json_read_object(o, "", error_fields, JSON_UNKNOWN_IGNORE, &words, NULL);
         if (isempty(words.msg))
-                return error_setf(e, ERROR_DELEGATE, "plugin %s: %s ended with status %d", plugin,
-                                  command, answer->exit);
-        return error_setf(e, ERROR_DELEGATE, "plugin %s: %s failed: %.1024s%s%.1024s", plugin,
-                          command, words.msg, isempty(words.details) ? "" : ": ",
-                          strempty(words.details));
+                return error_setf(e, kind, "%s ended with status %d", what, answer->exit);
+        return error_setf(e, kind, "%s: %.1024s%s%.1024s", what, words.msg,
+                          isempty(words.details) ? "" : ": ", strempty(words.details));
+}
+
+int delegate_error(const char *plugin, const char *command, int r, const TaskAnswer *answer,
+                   Error *e) {
+        _cleanup_free_ char *what = strf("%s of plugin %s", command, plugin);
+
+        return answer_error(strempty(what), ERROR_DELEGATE, r, answer, e);
 }

@@ -34,6 +34,8 @@ void delegate_ask_own(const char *plugin, const char *command, uint32_t timeout_
 /* Whether a ticket can carry what its DEL will need. */
 int delegate_check_size(const Attachment *a, const Delegate *d, Error *e);
 
-/* Why there was no success: the plugin's own words. Returns its negative errno. */
+/* Why there was no success of a task, in the words of the answer. */
+int answer_error(const char *what, ErrorKind kind, int r, const TaskAnswer *answer, Error *e);
+/* The same of a plugin: its own words. Returns its negative errno. */
 int delegate_error(const char *plugin, const char *command, int r, const TaskAnswer *answer,
                    Error *e);

@@ -455,3 +455,7 @@ int ipam_hold(Ipam *ipam, const char *pool, unsigned set_index, const InAddr *ad
         *ret = l;
         return 0;
 }
+
+Lease *ipam_find(const Ipam *ipam, const char *pool, const InAddr *address) {
+        return lease_find(ipam, pool, address);
+}

@@ -61,6 +61,9 @@ int ipam_allocate(Ipam *ipam, const char *pool, unsigned set_index, const NetRan
 int ipam_hold(Ipam *ipam, const char *pool, unsigned set_index, const InAddr *address,
               const LeaseHolder *holder, Lease **ret, Error *e);
 
+/* The lease of the address, held or resting; NULL: nobody has it. */
+Lease *ipam_find(const Ipam *ipam, const char *pool, const InAddr *address);
+
 /* Starts the rest period. */
 void ipam_release(Ipam *ipam, Lease *lease, uint64_t now_usec);
 /* Forgets the lease at once: undone before anybody saw the address. */

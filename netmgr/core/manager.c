@@ -19,6 +19,7 @@
 #include "core/conversation.h"
 #include "core/features.h"
 #include "core/history.h"
+#include "core/host-local.h"
 #include "core/manager-firewall.h"
 #include "core/netns-watch.h"
 #include "core/network.h"
@@ -149,6 +150,7 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         m->host_ends = map_new();
         m->orphans = map_new();
         m->tickets = map_new();
+        m->imports = map_new();
         m->host_ifindexes = map_new();
         m->ports = port_table_new();
         m->audit = audit_new();
@@ -156,8 +158,8 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         m->sync_round = sync_round_new(m);
         if (!m->state_dir || !m->config_dir || !m->spool_dir || !m->nsd_socket ||
             !m->sysctl_allowlist || !m->networks || !m->sandboxes || !m->attachments ||
-            !m->host_ends || !m->host_ifindexes || !m->orphans || !m->tickets || !m->ports ||
-            !m->audit || !m->history || !m->sync_round)
+            !m->host_ends || !m->host_ifindexes || !m->orphans || !m->tickets || !m->imports ||
+            !m->ports || !m->audit || !m->history || !m->sync_round)
                 return error_oom(e);
 
         int r = conf_load(m->config_dir, &m->conf, e);
@@ -405,6 +407,7 @@ Manager *manager_free(Manager *m) {
         map_free(m->attachments);
         map_free(m->host_ends);
         map_free(m->tickets);
+        host_local_free(m);
         rebuild_free(m);
         map_free(m->host_ifindexes);
         port_table_free(m->ports);

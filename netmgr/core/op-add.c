@@ -294,6 +294,26 @@ static int wire_run(Job *job, WorkerContext *w, Error *e) {
         return r;
 }
 
+static void add_commit_up(AddOp *op) {
+        trail_take(&op->trail, op->attachment);
+        op->commit.write = write_up;
+        op->commit.enforce = NULL;
+        op->commit.task.deliver = up_written;
+        committer_submit(op->manager->committer, &op->commit);
+}
+
+static void mirrored(int r, const Error *e, void *userdata) {
+        AddOp *op = userdata;
+        Error error = ERROR_NULL;
+
+        if (r >= 0) {
+                add_commit_up(op);
+                return;
+        }
+        (void) error_setf(&error, e->kind, "%s", error_message(e));
+        add_take_down(op, r, &error, "host-local's directory could not be written");
+}
+
 static void wired(Task *task) {
         AddOp *op = (AddOp *) task;
         Error error = ERROR_NULL;
@@ -307,11 +327,10 @@ static void wired(Task *task) {
                 add_take_down(op, r, &error, "nobody waited for it any more");
                 return;
         }
-        trail_take(&op->trail, op->attachment);
-        op->commit.write = write_up;
-        op->commit.enforce = NULL;
-        op->commit.task.deliver = up_written;
-        committer_submit(op->manager->committer, &op->commit);
+        if (add_wants_mirror(op))
+                add_mirror(op, mirrored);
+        else
+                add_commit_up(op);
 }
 
 /* --- 4. the row -------------------------------------------------------------------------------- */
@@ -393,6 +412,14 @@ void add_decide_now(AddOp *op) {
 
         if (add_is_over(op))
                 return;
+        if (add_wants_resolv_conf(op)) {
+                add_read_resolv_conf(op);
+                return;
+        }
+        if (add_wants_import(op)) {
+                add_import(op);
+                return;
+        }
         if (add_wants_delegate(op)) {
                 add_run_delegate(op);
                 return;

@@ -78,7 +78,7 @@ typedef struct AddOp {
         /* of a plugin of others */
         Question question;
         CniOwnedResult ipam;
-        bool has_ipam, put_delegate;
+        bool has_ipam, put_delegate, has_resolv_conf, imported;
         DelegateRow delegate_row;
 
         NlApplied applied;

@@ -23,6 +23,7 @@
 #include "core/delegate.h"
 #include "core/enforce.h"
 #include "core/host-end.h"
+#include "core/host-local.h"
 #include "core/inside.h"
 #include "core/netns-watch.h"
 #include "core/operation.h"
@@ -472,13 +473,32 @@ static void del_end(DelOp *op, int r, const Error *e) {
         free(op);
 }
 
+static void del_given_back(int r, const Error *e, void *userdata) {
+        del_end(userdata, r, e);
+}
+
+/* What the reference plugin host-local had given to this interface, or has of ours (MirrorHostLocal=). */
+static void del_host_local(DelOp *op) {
+        const Request *q = &op->request;
+        const HostLocalOwner owner = { q->container_id, q->ifname };
+        bool known = host_local_has(op->manager, op->cni_name, q->container_id, q->ifname),
+             files = q->host_local && conversation_is_open(q->talk) &&
+                     (known || op->manager->conf.mirror_host_local);
+
+        if (known || files)
+                host_local_release(op->manager, op->cni_name, files ? q->talk : NULL, &owner, 1,
+                                   del_given_back, op);
+        else
+                del_end(op, 0, NULL);
+}
+
 /* DEL succeeds also when the kernel refuses to delete the link: the sandbox is cut off, its row says
  * `releasing`, and the deletion is tried again. Only without memory for that the caller has to ask again. */
 static void del_released(int r, const Error *e, void *userdata) {
-        if (r < 0 && e->kind == ERROR_KERNEL)
-                del_end(userdata, 0, NULL);
+        if (r >= 0 || e->kind == ERROR_KERNEL)
+                del_host_local(userdata);
         else
-                del_end(userdata, MIN_OF(r, 0), e);
+                del_end(userdata, r, e);
 }
 
 static void del_start(DelOp *op);
@@ -492,7 +512,7 @@ static void del_start(DelOp *op) {
         Attachment *a = attachment_find(op->manager, op->request.container_id, op->request.ifname);
 
         if (!a || !a->network || !attachment_is_of(a, op->cni_name)) {
-                del_end(op, 0, NULL);
+                del_host_local(op);
                 return;
         }
         if (a->busy) {

@@ -26,6 +26,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "core/delegate.h"
+#include "core/host-local.h"
 #include "core/netns-look.h"
 #include "core/operation.h"
 #include "core/wire.h"
@@ -150,6 +151,47 @@ static void gc_release_pending(GcOp *op) {
         }
 }
 
+/* ---- host-local's --------------------------------------------------------------------------------- */
+
+typedef struct Unlisted {
+        GcOp *op;
+        HostLocalOwner *owners; /* owned; the texts are the leases' */
+        size_t n, allocated;
+} Unlisted;
+
+static bool is_listed_owner(const GcOp *op, const Lease *l) {
+        for (size_t i = 0; i < op->conf->n_valid_attachments; i++)
+                if (streq(op->conf->valid_attachments[i].container_id, l->sandbox) &&
+                    (!l->ifname[0] || streq(op->conf->valid_attachments[i].ifname, l->ifname)))
+                        return true;
+        return false;
+}
+
+/* Without a name it is what a crash of host-local left, whose ADD had failed. */
+static void add_unlisted(const Lease *l, void *userdata) {
+        Unlisted *u = userdata;
+
+        if (is_listed_owner(u->op, l) || u->n >= HOST_LOCAL_ENTRIES_MAX ||
+            GREEDY_REALLOC(u->owners, u->allocated, u->n + 1) < 0)
+                return;
+        u->owners[u->n++] = (HostLocalOwner) { l->sandbox, l->ifname };
+}
+
+/* These have no namespace that could be looked at: the list decides, as for the reference plugins. */
+static void gc_release_host_local(GcOp *op) {
+        Unlisted u = { .op = op };
+        bool files = op->request.host_local && conversation_is_open(op->request.talk);
+
+        if (op->listed)
+                host_local_visit(op->manager, op->conf->name, add_unlisted, &u);
+        if (u.n > 0) {
+                op->waiting++;
+                host_local_release(op->manager, op->conf->name, files ? op->request.talk : NULL,
+                                   u.owners, u.n, gc_released, op);
+        }
+        free(u.owners);
+}
+
 static void gc_looked(NetnsView *views, size_t n, void *userdata) {
         GcOp *op = userdata;
         Attachment *a;
@@ -172,6 +214,7 @@ static void gc_looked(NetnsView *views, size_t n, void *userdata) {
                 }
         }
         gc_release_pending(op);
+        gc_release_host_local(op);
         gc_put(op);
 }
 

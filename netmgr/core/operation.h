@@ -16,6 +16,7 @@ typedef struct Request {
         char *type, *container_id, *ifname, *netns_path, *args, *path, *config; /* owned */
         size_t config_size;
         int netns_fd, host_netns_fd; /* owned; -EBADF: not sent */
+        uint64_t host_local; /* stamp of host-local's directory (cri/host-local.h); 0: there is none */
         bool delegates;              /* the caller does tasks, if he may */
         struct Conversation *talk;   /* to ask him for some; borrowed, NULL: he cannot be asked */
         /* True once the caller has gone away; userdata is that of `done`. NULL: it cannot. */
