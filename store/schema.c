@@ -120,7 +120,11 @@ static const char *const migrations[STORE_SCHEMA_VERSION] = {
         " attachment INTEGER NOT NULL REFERENCES attachment (id) ON DELETE CASCADE,"
         " seq INTEGER NOT NULL, plugin TEXT NOT NULL, path TEXT NOT NULL, config TEXT NOT NULL,"
         " args TEXT NOT NULL, result TEXT,"
-        " PRIMARY KEY (attachment, seq)) STRICT, WITHOUT ROWID;",
+        " PRIMARY KEY (attachment, seq)) STRICT, WITHOUT ROWID;"
+        /* What was taken over from host-local's directory, and as of when. */
+        "CREATE TABLE import ("
+        " network TEXT PRIMARY KEY NOT NULL, path TEXT NOT NULL, stamp INTEGER NOT NULL"
+        ") STRICT, WITHOUT ROWID;",
 };
 
 static int get_number(Store *s, const char *sql, int64_t *ret, Error *e) {

@@ -9,6 +9,7 @@
 #include "base/parse.h"
 #include "core/adjust.h"
 #include "core/enforce.h"
+#include "core/features.h"
 #include "core/op-add.h"
 #include "core/ports.h"
 
@@ -70,6 +71,19 @@ static int find_network(AddOp *op, Network **ret, Error *e) {
         return r;
 }
 
+/* Before anything is made for it. */
+static int check_kernel(const Manager *m, const Network *n, Error *e) {
+        const NetLinkConf *l = &n->conf->link;
+        const char *lacks = manager_lacks_kind(m, n->conf->kind);
+
+        if (!lacks && (l->vlan > 0 || l->n_trunks > 0))
+                lacks = manager_lacks_vlan_filtering(m);
+        if (lacks)
+                return error_setf(e, ERROR_NOT_SUPPORTED, "network %s: kind %s: %s", n->name,
+                                  net_kind_to_string(n->conf->kind), lacks);
+        return 0;
+}
+
 int add_prepare(AddOp *op, const Attachment *existing, Error *e) {
         Manager *m = op->manager;
         Network *n;
@@ -97,7 +111,8 @@ int add_prepare(AddOp *op, const Attachment *existing, Error *e) {
         int r = find_network(op, &n, e);
         if (r < 0)
                 return r;
-        if (!s && sandbox_new(m, op->request.container_id, &s) < 0)
+        r = check_kernel(m, n, e);
+        if (r >= 0 && !s && sandbox_new(m, op->request.container_id, &s) < 0)
                 r = error_oom(e);
         if (r >= 0 && (sandbox_note(s, op->request.netns_path, &op->args) < 0 ||
                        attachment_new(m, n, s, op->request.ifname, &op->attachment) < 0)) {
@@ -131,15 +146,17 @@ static bool has_default_route(const AttachmentSpec *s, int family) {
         return false;
 }
 
-static int decide_routes(AttachmentSpec *s, const NetConf *c) {
+/* routes: of the configuration, or of the plugin that gave the addresses. */
+static int decide_routes(AttachmentSpec *s, const NetConf *c, const NetRoute *routes,
+                         size_t n_routes) {
         static const int families[] = { AF_INET, AF_INET6 };
-        bool add_default = s->kind == NET_KIND_ROUTED ? c->n_routes == 0 : c->is_default_gateway;
+        bool add_default = s->kind == NET_KIND_ROUTED ? n_routes == 0 : c->is_default_gateway;
 
-        s->routes = new0(NetRoute, c->n_routes + 2);
+        s->routes = new0(NetRoute, n_routes + 2);
         if (!s->routes)
                 return -ENOMEM;
-        for (size_t i = 0; i < c->n_routes; i++) {
-                NetRoute route = c->routes[i];
+        for (size_t i = 0; i < n_routes; i++) {
+                NetRoute route = routes[i];
                 /* A dual-stack list serves a single-stack sandbox too. */
                 if (!spec_has_family(s, route.dst.address.family))
                         continue;
@@ -197,9 +214,12 @@ static int decide_spec(AddOp *op, Error *e) {
         }
         s->adjust.tuned = netconf_choose_tuning(c, op->conf);
         s->adjust.has_tuning = s->kind != NET_KIND_LOOPBACK && tuning_is_set(&s->adjust.tuned);
-        if (decide_routes(s, c) < 0 || net_dns_copy(wanted_dns(op->conf, c), &s->dns) < 0)
-                return error_oom(e);
-        return 0;
+        const NetDns *dns = wanted_dns(op->conf, c);
+        if ((op->has_ipam || op->has_resolv_conf) && !dns_is_set(dns))
+                dns = &op->ipam.dns;
+        r = op->has_ipam ? decide_routes(s, c, op->ipam.routes, op->ipam.n_routes)
+                         : decide_routes(s, c, c->routes, c->n_routes);
+        return r < 0 || net_dns_copy(dns, &s->dns) < 0 ? error_oom(e) : 0;
 }
 
 /* A network's own limits win over what the runtime sends, as with the bandwidth plugin. */
@@ -250,7 +270,8 @@ int add_list_ports(AddOp *op) {
                         SpecPort *want = &op->wanted_ports[op->n_wanted_ports];
 
                         if ((p->host.family != AF_UNSPEC && p->host.family != families[f]) ||
-                            !(sets_have_family(net->sets, net->n_sets, families[f]) ||
+                            !(net->ipam == NET_IPAM_FOREIGN ||
+                              sets_have_family(net->sets, net->n_sets, families[f]) ||
                               sets_have_family(mine->runtime_sets, mine->n_runtime_sets,
                                                families[f])))
                                 continue;
@@ -301,13 +322,6 @@ static int decide_sysctls(AttachmentSpec *s, const NetSysctl *wanted, size_t n) 
 int add_decide(AddOp *op, Error *e) {
         Attachment *a = op->attachment;
 
-        if (kind_has_bridge(a->spec.kind) && !op->manager->firewall_features.bridge)
-                return error_setf(
-                                e, ERROR_NOT_SUPPORTED,
-                                "network %s: bridges need nftables tables of family bridge to keep "
-                                "sandboxes from using each other's addresses, and this kernel refuses "
-                                "them (%s)",
-                                a->network->name, op->manager->firewall_features.why);
         int r = add_allocate(op, e);
         if (r >= 0)
                 r = decide_spec(op, e);
@@ -328,6 +342,7 @@ int add_decide(AddOp *op, Error *e) {
                 r = spec_to_result(&a->spec, op->request.netns_path, "1.1.0", &op->result, e);
         if (r < 0)
                 return r;
+        free(TAKE_PTR(op->plan_json)); /* of the row that a delegate needed */
         if (plan_make(&a->spec, op->bridge_ifindex, &op->plan) < 0 ||
             spec_to_json(&a->spec, &op->plan_json) < 0)
                 return error_oom(e);

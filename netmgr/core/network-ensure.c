@@ -195,6 +195,20 @@ static int bridge_join_group(EnsureJob *j, WorkerContext *w, uint32_t found, Err
                      : 0;
 }
 
+/* A bridge that nobody has given a MAC takes one of its ports': what sandboxes have learnt, and results tell,
+ * would be wrong from the next port on. */
+static int freeze_mac(const NlLink *bridge, WorkerContext *w, Error *e) {
+        NlOp set = { .type = NL_LINK_SET, .what = "keep the bridge's MAC" };
+
+        memcpy(set.link.name, bridge->name, sizeof(set.link.name));
+        set.link.mask = NL_LINK_MAC;
+        set.link.mac = bridge->mac;
+        int r = kernel_apply(w->host, &set, 1, &(NlApplied) { 0 });
+        return r < 0 ? error_set_errnof(e, ERROR_KERNEL, r, "keeping the MAC of bridge %s",
+                                        bridge->name)
+                     : 0;
+}
+
 static int bridge_create(EnsureJob *j, WorkerContext *w, Error *e) {
         NlOp op = { .type = NL_BRIDGE_ADD, .what = "create the bridge" };
         NlLink link;
@@ -216,6 +230,9 @@ static int bridge_create(EnsureJob *j, WorkerContext *w, Error *e) {
         j->bridge_ifindex = link.ifindex;
         j->bridge_mtu = link.mtu;
         j->bridge_mac = link.mac;
+        r = freeze_mac(&link, w, e);
+        if (r < 0)
+                return r;
         return link.group == j->group ? 0 : bridge_join_group(j, w, link.group, e);
 }
 
@@ -318,33 +335,37 @@ static int keep_router_advertisements(WorkerContext *w, Error *e) {
         return r;
 }
 
+static int enable_forwarding(WorkerContext *w, bool inet, bool inet6, Error *e) {
+        int r = 0;
+
+        if (inet)
+                r = host_sysctl_write(&(PlanSysctl) { .name = "ipv4/ip_forward", .value = "1" }, e);
+        if (r < 0 || !inet6)
+                return r;
+        r = keep_router_advertisements(w, e);
+        if (r < 0)
+                return r;
+        return host_sysctl_write(&(PlanSysctl) { .name = "ipv6/conf/all/forwarding", .value = "1" },
+                                 e);
+}
+
+int network_enable_forwarding(WorkerContext *w, const AttachmentSpec *s, Error *e) {
+        if (!kind_is_routed(s->kind) && !s->is_gateway)
+                return 0;
+        return enable_forwarding(w, spec_has_family(s, AF_INET), spec_has_family(s, AF_INET6), e);
+}
+
 static int ensure_make(Job *job, WorkerContext *w, Error *e) {
         EnsureJob *j = (EnsureJob *) job;
-        int r;
 
         if (kind_has_bridge(j->kind)) {
-                r = bridge_setup(j, w, e);
+                int r = bridge_setup(j, w, e);
                 if (r < 0)
                         return r;
         }
         if (!kind_is_routed(j->kind) && !j->is_gateway)
                 return 0;
-        if (j->inet) {
-                r = host_sysctl_write(&(PlanSysctl) { .name = "ipv4/ip_forward", .value = "1" }, e);
-                if (r < 0)
-                        return r;
-        }
-        if (j->inet6) {
-                r = keep_router_advertisements(w, e);
-                if (r < 0)
-                        return r;
-                r = host_sysctl_write(&(PlanSysctl) { .name = "ipv6/conf/all/forwarding",
-                                                      .value = "1" },
-                                      e);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
+        return enable_forwarding(w, j->inet, j->inet6, e);
 }
 
 static void ensure_end(EnsureJob *j, int r, const Error *e) {

@@ -8,6 +8,7 @@
  */
 
 #include "base/limits.h"
+#include "core/conversation.h"
 #include "core/operation.h"
 #include "core/plan.h"
 #include "core/sync-round.h"
@@ -73,6 +74,12 @@ typedef struct AddOp {
         size_t n_address_rows, n_cursor_rows;
         Lease *rested[16]; /* owned: out of the pool, their rows go with our commit */
         size_t n_rested;
+
+        /* of a plugin of others */
+        Question question;
+        CniOwnedResult ipam;
+        bool has_ipam, put_delegate, has_resolv_conf, imported;
+        DelegateRow delegate_row;
 
         NlApplied applied;
         bool left;   /* links of a failed ADD that could not be deleted */
