@@ -23,9 +23,11 @@
 #include "base/version.h"
 #include "bus/bus.h"
 #include "core/manager.h"
+#include "core/sysctl-allow.h"
 
 typedef struct Options {
-        const char *bus_address, *state_dir, *runtime_dir, *config_dir, *spool_dir, *nsd_socket;
+        const char *bus_address, *state_dir, *runtime_dir, *config_dir, *spool_dir, *nsd_socket,
+                        *sysctl_allowlist;
 } Options;
 
 static void usage(FILE *f) {
@@ -38,6 +40,8 @@ static void usage(FILE *f) {
                 "  --config-dir=DIR       netmgr.conf and networks.d (default /etc/netmgr)\n"
                 "  --spool-dir=DIR        spooled requests (default /var/lib/netmgr-spool)\n"
                 "  --nsd-socket=PATH      socket of netmgr-nsd (default /run/netmgr-nsd/nsd.sock)\n"
+                "  --sysctl-allowlist=FILE  regular expressions of the sysctls that networks may set\n"
+                "                         (default " SYSCTL_ALLOWLIST "; no file: all)\n"
                 "  --version, --help\n");
 }
 
@@ -50,6 +54,7 @@ static int parse_options(int argc, char **argv, Options *o) {
                 { "config-dir", required_argument, NULL, 'c' },
                 { "spool-dir", required_argument, NULL, 'p' },
                 { "nsd-socket", required_argument, NULL, 'n' },
+                { "sysctl-allowlist", required_argument, NULL, 'a' },
                 { "version", no_argument, NULL, 'V' },
                 { "help", no_argument, NULL, 'h' },
                 { 0 },
@@ -75,6 +80,9 @@ static int parse_options(int argc, char **argv, Options *o) {
                         break;
                 case 'n':
                         o->nsd_socket = optarg;
+                        break;
+                case 'a':
+                        o->sysctl_allowlist = optarg;
                         break;
                 case 'V':
                         version_print("netmgrd", 0);
@@ -154,6 +162,7 @@ static int run(const Options *o, Error *e) {
                                        .config_dir = o->config_dir,
                                        .spool_dir = o->spool_dir,
                                        .nsd_socket = o->nsd_socket,
+                                       .sysctl_allowlist = o->sysctl_allowlist,
                                        .kernel = &kernel_real };
         BusParams bus_params = { .address = o->bus_address,
                                  .runtime_dir = o->runtime_dir,
@@ -191,6 +200,7 @@ int main(int argc, char **argv) {
                 .config_dir = "/etc/netmgr",
                 .spool_dir = "/var/lib/netmgr-spool",
                 .nsd_socket = "/run/netmgr-nsd/nsd.sock",
+                .sysctl_allowlist = SYSCTL_ALLOWLIST,
         };
         _cleanup_error_ Error error = ERROR_NULL;
         sigset_t mask;
