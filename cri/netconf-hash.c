@@ -76,6 +76,18 @@ static void put_firewall(FILE *f, const NetConf *c) {
         }
 }
 
+static void put_dhcp(FILE *f, const NetDhcp *d) {
+        for (size_t i = 0; i < d->n_provide; i++) {
+                put_number(f, "provide", d->provide[i].code, 0);
+                put_text(f, "value", d->provide[i].value);
+                put_text(f, "fromArg", d->provide[i].from_arg);
+        }
+        for (size_t i = 0; i < d->n_request; i++)
+                put_number(f, "request", d->request[i], 0);
+        put_number(f, "skipDefault", d->skip_default, 0);
+        put_number(f, "priority", d->priority, 0);
+}
+
 static void put_network(FILE *f, const NetConf *c) {
         put_text(f, "network", c->network);
         if (c->network)
@@ -90,6 +102,7 @@ static void put_network(FILE *f, const NetConf *c) {
         put_number(f, "forceAddress", c->force_address, 0);
         put_firewall(f, c);
         put_text(f, "ipam", c->ipam_type);
+        put_dhcp(f, &c->dhcp);
         for (size_t i = 0; i < c->n_sets; i++) {
                 fputs("set\n", f);
                 for (size_t j = 0; j < c->sets[i].n_ranges; j++)

@@ -32,6 +32,11 @@ int netconf_check_keys(json_object *top, const NetConf *c, Error *e);
 
 int netconf_read_ipam(json_object *ipam, NetConf *c, Error *e);
 
+/* netconf-dhcp.c */
+
+/* The keys of ipam of type dhcp. */
+int netconf_read_dhcp(json_object *ipam, NetConf *c, Error *e);
+
 /* netconf-range.c */
 
 /* Range sets under construction: an array that grows, and how unknown keys of a range are taken. */

@@ -159,13 +159,13 @@ static int ipam_read_type(json_object *ipam, NetConf *c, Error *e) {
                 return error_setf(e, ERROR_NOT_SUPPORTED,
                                   "\"ipam.type\": \"host-local\" is not available for type netmgr; "
                                   "\"type\": \"local\" reads the same keys");
-        if (!streq(type, "local"))
+        if (!streq(type, "local") && !streq(type, "dhcp"))
                 return error_setf(e, ERROR_NOT_SUPPORTED,
                                   "\"ipam.type\": %s is not available in this version of netmgr; "
-                                  "there is \"local\"",
+                                  "there are \"local\" and \"dhcp\"",
                                   JSON_SHORT(value));
+        c->ipam = streq(type, "dhcp") ? NET_IPAM_DHCP : NET_IPAM_LOCAL;
         c->ipam_type = TAKE_PTR(type);
-        c->ipam = NET_IPAM_LOCAL;
         return 0;
 }
 
@@ -193,6 +193,8 @@ int netconf_read_ipam(json_object *ipam, NetConf *c, Error *e) {
         r = ipam_read_type(ipam, c, e);
         if (r < 0 || !c->ipam_type)
                 return r;
+        if (c->ipam == NET_IPAM_DHCP)
+                return netconf_read_dhcp(ipam, c, e);
 
         r = range_sets_read_single(ipam, "ipam", &in.ranges, e);
         if (r < 0)

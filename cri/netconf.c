@@ -98,6 +98,7 @@ NetConf *netconf_free(NetConf *c) {
         free(c->device.pci_bus_id);
         free(c->ipam_type);
         free(c->addresses);
+        net_dhcp_clear(&c->dhcp);
         free(c->data_dir);
         free(c->resolv_conf);
         range_sets_free(c->sets, c->n_sets);
@@ -398,6 +399,27 @@ static int check_families(const NetConf *c, Error *e) {
         return 0;
 }
 
+/* The server has to be on the sandbox's own link, and its word on addresses is the only one. */
+static int check_dhcp(const NetConf *c, Error *e) {
+        if (c->kind == NET_KIND_ROUTED || c->kind == NET_KIND_LOOPBACK || c->kind == NET_KIND_PTP)
+                return error_setf(
+                                e, ERROR_INVALID_ARGUMENT,
+                                "\"ipam.type\": \"dhcp\" is not possible for the kind %s: no DHCP "
+                                "server is on its link; use \"bridge\" or another kind with one",
+                                net_kind_to_string(c->kind));
+        if (c->is_gateway)
+                return error_setf(
+                                e, ERROR_INVALID_ARGUMENT,
+                                "\"%s\": true and \"ipam.type\": \"dhcp\" exclude each other: the "
+                                "DHCP server names the gateway, which cannot be this bridge",
+                                c->is_default_gateway ? "isDefaultGateway" : "isGateway");
+        if (c->n_runtime_sets > 0)
+                return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                  "\"runtimeConfig.ipRanges\" has no meaning with \"ipam.type\": "
+                                  "\"dhcp\": the DHCP server has the ranges");
+        return 0;
+}
+
 /* What keys mean together. */
 static int check_network(NetConf *c, Error *e) {
         if (c->is_default_gateway)
@@ -416,6 +438,11 @@ static int check_network(NetConf *c, Error *e) {
                                 "\"%s\": true needs \"ipam\": a bridge without addresses cannot be "
                                 "a gateway",
                                 c->is_default_gateway ? "isDefaultGateway" : "isGateway");
+        if (c->ipam == NET_IPAM_DHCP) {
+                int r = check_dhcp(c, e);
+                if (r < 0)
+                        return r;
+        }
         return check_families(c, e);
 }
 

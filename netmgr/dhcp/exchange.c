@@ -47,7 +47,7 @@ struct Exchange {
         unsigned tries;        /* messages since the state began */
         unsigned sent, broken; /* messages altogether; of answers, those that were of no use */
         const char *complaint; /* about the last of those; static */
-        uint64_t began_usec, until_usec; /* CLOCK_BOOTTIME */
+        uint64_t began_usec, asked_usec; /* CLOCK_BOOTTIME; asked: the first REQUEST of the state */
 };
 
 static uint64_t now_usec(void) {
@@ -88,8 +88,10 @@ static void answer(Exchange *x, DhcpOutcome outcome, const DhcpLease *lease, con
         DhcpAnswer a = { .magic = DHCP_MAGIC, .outcome = outcome };
         va_list ap;
 
-        if (lease)
+        if (lease) {
                 a.lease = *lease;
+                a.age_ms = (uint32_t) ((now_usec() - x->asked_usec) / 1000U);
+        }
         va_start(ap, format);
         vsnprintf(a.sentence, sizeof(a.sentence), format, ap);
         va_end(ap);
@@ -201,6 +203,8 @@ static int send_message(Exchange *x) {
         int size = dhcp_frame_build(&s, frame);
         if (size < 0)
                 return size;
+        if (x->tries == 0)
+                x->asked_usec = now_usec();
         x->sent++;
         x->tries++;
         return send(x->packet, frame, (size_t) size, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;

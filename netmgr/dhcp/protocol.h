@@ -47,6 +47,7 @@ typedef enum DhcpOutcome {
 
 typedef struct DhcpAnswer {
         uint32_t magic, outcome;
+        uint32_t age_ms; /* since the server was asked for what it granted: a lease begins then */
         char sentence[256]; /* what happened; "" with a lease. Printable, NUL-padded */
         DhcpLease lease;    /* all zero unless DHCP_OUTCOME_LEASE */
 } DhcpAnswer;
