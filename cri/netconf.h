@@ -48,6 +48,9 @@ typedef enum NetPlugin {
 
 const char *net_plugin_to_string(NetPlugin plugin);
 NetPlugin net_plugin_from_string(const char *s);
+/* The oldest version of the specification that the plugin has under that name. */
+const char *net_plugin_min_version(NetPlugin plugin);
+bool net_plugin_has_version(NetPlugin plugin, const char *version);
 static inline bool net_plugin_makes_interface(NetPlugin p) {
         return p <= NET_PLUGIN_VXLAN;
 }
@@ -93,9 +96,10 @@ typedef struct NetRangeSet {
 } NetRangeSet;
 
 typedef struct NetRoute {
-        InPrefix dst;      /* no host bits */
-        InAddr gw;         /* AF_UNSPEC: the network's own gateway of that family */
-        uint32_t mtu;      /* bytes, 0: unset */
+        InPrefix dst;    /* no host bits */
+        InAddr gw;       /* AF_UNSPEC: the network's own gateway of that family */
+        bool gw_implied; /* of a specification: gw is that one, and nobody has asked for it by name */
+        uint32_t mtu;    /* bytes, 0: unset */
         uint32_t advmss;   /* bytes, 0: unset */
         uint32_t priority; /* metric, 0: unset */
         int64_t table;     /* -1: unset (main) */

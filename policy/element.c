@@ -152,8 +152,13 @@ static void add_host_port(ElementList *l, const PolicyAttachment *a, const Polic
         (void) element_list_append(l, &e);
 }
 
+/* The host's link towards the sandbox. */
+static const char *way_in(const PolicyAttachment *a) {
+        return a->bridge[0] ? a->bridge : a->host_ifname;
+}
+
 static void add_ports(ElementList *l, const PolicyAttachment *a) {
-        bool v4 = false;
+        bool v4 = false, shown = a->bridged || (a->foreign && a->bridge[0]);
 
         for (size_t i = 0; i < a->n_ports; i++) {
                 const PolicyPort *p = &a->ports[i];
@@ -161,18 +166,21 @@ static void add_ports(ElementList *l, const PolicyAttachment *a) {
                 add_host_port(l, a, p);
                 if (p->target.family == AF_INET)
                         v4 = true;
-                if (a->bridged && a->snat)
+                if (shown && a->snat)
                         add_self(l, &p->target);
                 if (a->masquerade_ports)
                         add_address(l, p->target.family == AF_INET ? SET_MASQPORT4 : SET_MASQPORT6,
                                     &p->target);
         }
-        /* For bridges these elements are the network's: its ports share one interface. */
-        if (a->n_ports == 0 || !a->snat || a->bridged)
+        /* For our bridges these elements are the network's: its ports share one interface. */
+        if (a->n_ports == 0 || !a->snat || a->bridged || !way_in(a)[0])
                 return;
-        add_name_pair(l, SET_HAIRPIN, a->host_ifname);
+        add_name_pair(l, SET_HAIRPIN, way_in(a));
         if (v4)
-                add_name(l, SET_LOCALNET, a->host_ifname);
+                add_name(l, SET_LOCALNET, way_in(a));
+        /* It gets route_localnet; of ours, netmgr_np knows it by their names. */
+        if (v4 && a->foreign)
+                add_name(l, SET_BRIDGES, way_in(a));
 }
 
 static void add_mac(ElementList *l, const PolicyAttachment *a) {
@@ -183,29 +191,68 @@ static void add_mac(ElementList *l, const PolicyAttachment *a) {
         (void) element_list_append(l, &e);
 }
 
-int elements_of_attachment(const PolicyAttachment *a, ElementList *ret) {
-        ElementList l = { 0 };
+static void add_sources(ElementList *l, const PolicyAttachment *a) {
+        for (size_t i = 0; i < a->n_addresses; i++) {
+                bool v4 = a->addresses[i].family == AF_INET;
 
-        add_name(&l, a->bridged ? SET_BR_PORTS : SET_PORTS, a->host_ifname);
+                add_source(l,
+                           a->bridged ? (v4 ? SET_BR_SRC4 : SET_BR_SRC6)
+                           : v4       ? SET_SRC4
+                                      : SET_SRC6,
+                           a->host_ifname, &a->addresses[i]);
+        }
+}
+
+/* Who the host end lets out. */
+static void add_host_end(ElementList *l, const PolicyAttachment *a) {
+        add_name(l, a->bridged ? SET_BR_PORTS : SET_PORTS, a->host_ifname);
+        add_limit(l, a->bridged ? SET_BR_POLICE_FROM : SET_POLICE_FROM, a->host_ifname, &a->from);
+        add_limit(l, a->bridged ? SET_BR_POLICE_TO : SET_POLICE_TO, a->host_ifname, &a->to);
+        if (a->spoof == POLICY_SPOOF_NONE || (a->spoof == POLICY_SPOOF_MAC && !a->bridged)) {
+                add_name(l, a->bridged ? SET_BR_FREE : SET_FREE, a->host_ifname);
+                return;
+        }
         if (a->bridged)
-                add_mac(&l, a);
-        if (a->bridged && a->n_addresses == 0)
-                add_name(&l, SET_BR_L2, a->host_ifname);
+                add_mac(l, a);
+        if (a->spoof == POLICY_SPOOF_MAC)
+                add_name(l, SET_BR_MAC_ONLY, a->host_ifname);
+        else if (a->bridged && a->n_addresses == 0)
+                add_name(l, SET_BR_L2, a->host_ifname);
+        else
+                add_sources(l, a);
+}
+
+static void add_ingress(ElementList *l, const PolicyAttachment *a) {
+        bool closed = a->ingress == POLICY_INGRESS_CLOSED;
+
+        if (a->ingress == POLICY_INGRESS_OPEN || !way_in(a)[0])
+                return;
         for (size_t i = 0; i < a->n_addresses; i++) {
                 const InAddr *address = &a->addresses[i];
                 bool v4 = address->family == AF_INET;
 
-                add_source(&l,
-                           a->bridged ? (v4 ? SET_BR_SRC4 : SET_BR_SRC6)
-                           : v4       ? SET_SRC4
-                                      : SET_SRC6,
-                           a->host_ifname, address);
-                if (a->masquerade)
-                        add_address(&l, v4 ? SET_MASQ4 : SET_MASQ6, address);
+                add_source(l,
+                           closed ? (v4 ? SET_CLOSED4 : SET_CLOSED6)
+                           : v4   ? SET_INNER4
+                                  : SET_INNER6,
+                           way_in(a), address);
+                if (!closed && a->bridge[0])
+                        add_source(l, v4 ? SET_INSIDE4 : SET_INSIDE6, a->bridge, address);
         }
-        add_limit(&l, a->bridged ? SET_BR_POLICE_FROM : SET_POLICE_FROM, a->host_ifname, &a->from);
-        add_limit(&l, a->bridged ? SET_BR_POLICE_TO : SET_POLICE_TO, a->host_ifname, &a->to);
+        if (closed && a->bridge[0] && a->host_ifname[0])
+                add_name(l, SET_BR_CLOSED, a->host_ifname);
+}
+
+int elements_of_attachment(const PolicyAttachment *a, ElementList *ret) {
+        ElementList l = { 0 };
+
+        if (a->host_ifname[0] && !a->foreign)
+                add_host_end(&l, a);
+        for (size_t i = 0; i < a->n_addresses && a->masquerade; i++)
+                add_address(&l, a->addresses[i].family == AF_INET ? SET_MASQ4 : SET_MASQ6,
+                            &a->addresses[i]);
         add_ports(&l, a);
+        add_ingress(&l, a);
         if (l.error < 0) {
                 element_list_clear(&l);
                 return -ENOMEM;

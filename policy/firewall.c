@@ -11,6 +11,7 @@
 #include "base/map.h"
 #include "policy/element-message.h"
 #include "policy/ruleset.h"
+#include "policy/shared.h"
 
 /* Older headers lack the flag (Linux 6.9). */
 #ifndef NFT_TABLE_F_OWNER
@@ -37,7 +38,8 @@ struct Firewall {
         Map *networks;    /* name -> PolicyNetwork */
         NftBatch batch;
         ElementList network_elements; /* as committed */
-        Undo *undo;                   /* owned; oldest first */
+        SharedElements *shared;
+        Undo *undo; /* owned; oldest first */
         size_t n_undo, undo_allocated;
         bool networks_changed, needs_sync;
         FirewallFeatures features;
@@ -55,7 +57,7 @@ int firewall_new(NftSocket *socket, const PolicyConfig *config, Firewall **ret) 
         f->networks = map_new();
         f->config = *config;
         f->needs_sync = true;
-        if (!f->attachments || !f->networks) {
+        if (!f->attachments || !f->networks || shared_elements_new(&f->shared) < 0) {
                 firewall_free(f);
                 return -ENOMEM;
         }
@@ -96,6 +98,7 @@ Firewall *firewall_free(Firewall *f) {
         map_free(f->attachments);
         map_free(f->networks);
         element_list_clear(&f->network_elements);
+        shared_elements_free(f->shared);
         nft_batch_clear(&f->batch);
         nft_socket_close(f->socket);
         free(f);
@@ -244,7 +247,7 @@ static bool is_enforced(const Firewall *f, const PolicyAttachment *a) {
 
 static int build_elements(Firewall *f, ElementList *networks, PolicyNetwork **list, size_t n,
                           Error *e) {
-        ChangeList changes = { 0 };
+        ChangeList changes = { 0 }, none = { 0 };
         PolicyAttachment *a;
 
         int r = elements_of_networks(list, n, networks);
@@ -259,6 +262,8 @@ static int build_elements(Firewall *f, ElementList *networks, PolicyNetwork **li
                         r = change_list_append(&changes, &l, a);
                 element_list_clear(&l);
         }
+        if (r >= 0)
+                r = shared_elements_prepare(f->shared, true, &none, &changes);
         if (r >= 0)
                 change_list_build(&changes, &f->batch, NFT_MSG_NEWSETELEM);
         change_list_clear(&changes);
@@ -336,7 +341,7 @@ static int sync_once(Firewall *f, Error *e) {
         element_list_clear(&f->network_elements);
         f->network_elements = networks;
         undo_clear(f);
-        f->needs_sync = false;
+        f->needs_sync = shared_elements_commit(f->shared) < 0;
         f->features.inet = true;
         f->features.bridge = !f->no_bridge;
         f->features.owner = f->config.owner && !f->no_owner;
@@ -463,6 +468,8 @@ static int build_changes(Firewall *f, ElementList *networks, Error *e) {
                         r = diff_attachment(f, &f->undo[i], &gone, &added);
         if (r >= 0 && f->networks_changed)
                 r = diff_networks(f, networks, list, n, &gone, &added);
+        if (r >= 0)
+                r = shared_elements_prepare(f->shared, false, &gone, &added);
         if (r >= 0) {
                 nft_batch_begin(&f->batch);
                 /* What goes makes room for what comes: a port that moves is in both lists. */
@@ -496,6 +503,7 @@ static int commit_changes(Firewall *f, Error *e) {
                 element_list_clear(&f->network_elements);
                 f->network_elements = networks;
         }
+        f->needs_sync = shared_elements_commit(f->shared) < 0;
         undo_clear(f);
         return 0;
 }

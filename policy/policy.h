@@ -27,12 +27,32 @@ typedef struct PolicyPort {
         uint16_t host_port, container_port;
 } PolicyPort;
 
+/* What is checked of what comes out of the sandbox. */
+typedef enum PolicySpoof {
+        POLICY_SPOOF_ADDRESS, /* MAC and addresses are the sandbox's */
+        POLICY_SPOOF_MAC, /* its MAC; other addresses may be behind it. Without a bridge: nothing */
+        POLICY_SPOOF_NONE,
+} PolicySpoof;
+
+/* Who may open connections to the sandbox; what was asked for by a host port may always. */
+typedef enum PolicyIngress {
+        POLICY_INGRESS_OPEN,
+        POLICY_INGRESS_INSIDE, /* its bridge, its network and those that the network allows */
+        POLICY_INGRESS_CLOSED, /* nobody but the host itself */
+} PolicyIngress;
+
 typedef struct PolicyAttachment {
         uint64_t id;
         const char *network, *sandbox, *ifname; /* for comments: who a rule element belongs to */
-        char host_ifname[IF_NAMESIZE];
-        bool bridged; /* the host end is a bridge port: the inet tables never see it */
-        MacAddr mac;  /* of the sandbox's end */
+        char host_ifname[IF_NAMESIZE];          /* "": the host has no end of it */
+        char bridge[IF_NAMESIZE]; /* that the host end is a port of; "": none, or not known */
+        bool bridged;             /* the host end is a bridge port: the inet tables never see it */
+        /* The host end was made by somebody else, under a name of his: what passes it is not checked, and
+         * the elements of its bridge belong to no network. */
+        bool foreign;
+        PolicySpoof spoof;
+        PolicyIngress ingress;
+        MacAddr mac; /* of the sandbox's end */
         InAddr *addresses;
         size_t n_addresses;
         PolicyPort *ports;

@@ -76,6 +76,15 @@ static void only_complete(Ruleset *s, const char *chain, PolicySet set) {
         drop(s, chain, &r, "interface is not complete");
 }
 
+/* iifname @free accept */
+static void pass_ports(Ruleset *s, const char *chain, PolicySet set) {
+        Rule r = rule_new();
+
+        rule_meta(&r, NFT_META_IIFNAME, 0);
+        rule_in_set(&r, set, true);
+        pass(s, chain, &r);
+}
+
 /* icmp type redirect drop */
 static void drop_icmp(Ruleset *s, const char *chain, int family, uint8_t type,
                       const char *comment) {
@@ -134,11 +143,44 @@ static void np_prerouting(Ruleset *s) {
         drop_loopback(s, "prerouting", true);
         others_pass(s, "prerouting", NFT_META_IIFNAME);
         drop_loopback(s, "prerouting", false);
-        drop_router_talk(s, "prerouting");
         police(s, "prerouting", NFT_META_IIFNAME, SET_POLICE_FROM);
+        pass_ports(s, "prerouting", SET_FREE);
+        drop_router_talk(s, "prerouting");
         accept_source(s, "prerouting", AF_INET, SET_SRC4);
         accept_source(s, "prerouting", AF_INET6, SET_SRC6);
         drop(s, "prerouting", &r, "source address is not the sandbox's");
+}
+
+/* oifname . ip daddr @closed4 */
+static Rule towards(int family, uint32_t key, PolicySet set) {
+        Rule r = rule_new();
+
+        rule_family(&r, family);
+        rule_meta(&r, key, 0);
+        rule_payload(&r, NFT_PAYLOAD_NETWORK_HEADER, family == AF_INET ? 16 : 24,
+                     family_bytes(family), IF_NAMESIZE);
+        rule_in_set(&r, set, true);
+        return r;
+}
+
+/* Sandboxes with an ingress policy of their own. */
+static void drop_closed(Ruleset *s) {
+        for (int f = 0; f < 2; f++) {
+                Rule r = towards(f ? AF_INET6 : AF_INET, NFT_META_OIFNAME,
+                                 f ? SET_CLOSED6 : SET_CLOSED4);
+                drop(s, "forward", &r, "the sandbox accepts no connections");
+        }
+}
+
+static void drop_outsiders(Ruleset *s) {
+        for (int f = 0; f < 2; f++) {
+                int family = f ? AF_INET6 : AF_INET;
+                /* With br_netfilter, what stays on the bridge comes by here. */
+                Rule r = towards(family, NFT_META_IIFNAME, f ? SET_INSIDE6 : SET_INSIDE4);
+                pass(s, "forward", &r);
+                r = towards(family, NFT_META_OIFNAME, f ? SET_INNER6 : SET_INNER4);
+                drop(s, "forward", &r, "the sandbox accepts connections of its own bridge only");
+        }
 }
 
 static void np_forward(Ruleset *s) {
@@ -155,6 +197,7 @@ static void np_forward(Ruleset *s) {
         rule_ct(&r, NFT_CT_STATUS);
         rule_bits(&r, IPS_DST_NAT);
         pass(s, "forward", &r);
+        drop_closed(s);
         /* iifgroup . oifgroup @allowed accept */
         r = rule_new();
         rule_meta(&r, NFT_META_IIFGROUP, 0);
@@ -168,6 +211,7 @@ static void np_forward(Ruleset *s) {
         rule_meta(&r, NFT_META_OIFGROUP, 0);
         rule_in_set(&r, SET_ISOLATED, true);
         drop(s, "forward", &r, "isolation of the destination's network");
+        drop_outsiders(s);
 }
 
 static void np_postrouting(Ruleset *s) {
@@ -203,25 +247,33 @@ static void br_prerouting(Ruleset *s) {
 
         add_chain(s, "prerouting", "filter", NF_BR_PRE_ROUTING, PRIORITY_RAW);
         others_pass(s, "prerouting", NFT_META_IIFNAME);
+        police(s, "prerouting", NFT_META_IIFNAME, SET_BR_POLICE_FROM);
+        pass_ports(s, "prerouting", SET_BR_FREE);
         /* iifname . ether saddr != @mac drop */
         r = rule_new();
         rule_meta(&r, NFT_META_IIFNAME, 0);
         rule_payload(&r, NFT_PAYLOAD_LL_HEADER, 6, 6, IF_NAMESIZE);
         rule_in_set(&r, SET_BR_MAC, false);
         drop(s, "prerouting", &r, "source MAC is not the sandbox's");
+        pass_ports(s, "prerouting", SET_BR_MAC_ONLY);
         drop_router_talk(s, "prerouting");
-        police(s, "prerouting", NFT_META_IIFNAME, SET_BR_POLICE_FROM);
-        /* iifname @l2 accept */
-        r = rule_new();
-        rule_meta(&r, NFT_META_IIFNAME, 0);
-        rule_in_set(&r, SET_BR_L2, true);
-        pass(s, "prerouting", &r);
+        pass_ports(s, "prerouting", SET_BR_L2);
         accept_bridged(s, ETHERTYPE_IP, 12, 4, SET_BR_SRC4);
         accept_bridged(s, ETHERTYPE_ARP, 14, 4, SET_BR_SRC4); /* sender protocol address */
         accept_bridged(s, ETHERTYPE_IPV6, 8, 16, SET_BR_SRC6);
         /* Whatever else: other addresses, and protocols (VLAN tags) that would carry them past us. */
         r = rule_new();
         drop(s, "prerouting", &r, "source address is not the sandbox's");
+}
+
+/* From port to port only: what the host routes to it is the business of netmgr_np. */
+static void br_forward(Ruleset *s) {
+        Rule r = rule_new();
+
+        add_chain(s, "forward", "filter", NF_BR_FORWARD, PRIORITY_FORWARD);
+        rule_meta(&r, NFT_META_OIFNAME, 0);
+        rule_in_set(&r, SET_BR_CLOSED, true);
+        drop(s, "forward", &r, "the sandbox accepts no connections");
 }
 
 static void br_postrouting(Ruleset *s) {
@@ -321,6 +373,7 @@ void ruleset_build(NftBatch *b, PolicyTable table, uint32_t table_flags, const P
                 break;
         case TABLE_BR:
                 br_prerouting(&s);
+                br_forward(&s);
                 br_postrouting(&s);
                 break;
         default:

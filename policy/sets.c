@@ -63,6 +63,13 @@ const PolicySetInfo policy_sets[_SET_MAX] = {
                           .fields = { 4, 4 } },
         [SET_POLICE_FROM] = LIMIT_SET(TABLE_NP, "police_from"),
         [SET_POLICE_TO] = LIMIT_SET(TABLE_NP, "police_to"),
+        [SET_FREE] = NAME_SET(TABLE_NP, "free"),
+        [SET_CLOSED4] = SRC_SET(TABLE_NP, "closed4", T_IP4, 4),
+        [SET_CLOSED6] = SRC_SET(TABLE_NP, "closed6", T_IP6, 16),
+        [SET_INNER4] = SRC_SET(TABLE_NP, "inner4", T_IP4, 4),
+        [SET_INNER6] = SRC_SET(TABLE_NP, "inner6", T_IP6, 16),
+        [SET_INSIDE4] = SRC_SET(TABLE_NP, "inside4", T_IP4, 4),
+        [SET_INSIDE6] = SRC_SET(TABLE_NP, "inside6", T_IP6, 16),
 
         [SET_HOSTIP4] = { .table = TABLE_NAT,
                           .name = "hostip4",
@@ -152,6 +159,9 @@ const PolicySetInfo policy_sets[_SET_MAX] = {
         [SET_BR_SRC6] = SRC_SET(TABLE_BR, "src6", T_IP6, 16),
         [SET_BR_POLICE_FROM] = LIMIT_SET(TABLE_BR, "police_from"),
         [SET_BR_POLICE_TO] = LIMIT_SET(TABLE_BR, "police_to"),
+        [SET_BR_FREE] = NAME_SET(TABLE_BR, "free"),
+        [SET_BR_MAC_ONLY] = NAME_SET(TABLE_BR, "mac_only"),
+        [SET_BR_CLOSED] = NAME_SET(TABLE_BR, "closed"),
 };
 
 bool policy_set_is_host_map(PolicySet set) {

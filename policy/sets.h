@@ -26,6 +26,13 @@ typedef enum PolicySet {
         SET_ALLOWED,     /* from group . to group */
         SET_POLICE_FROM, /* host end, with a limit: out of the sandbox */
         SET_POLICE_TO,
+        SET_FREE,    /* host ends whose sources are not checked */
+        SET_CLOSED4, /* out interface . address that nobody may connect to */
+        SET_CLOSED6,
+        SET_INNER4, /* the same, for those that only their bridge may connect to */
+        SET_INNER6,
+        SET_INSIDE4, /* bridge . address: in interfaces that may all the same */
+        SET_INSIDE6,
         /* inet netmgr_nat */
         SET_HOSTIP4, /* address . protocol . port : address . port */
         SET_HOSTIP6,
@@ -51,6 +58,9 @@ typedef enum PolicySet {
         SET_BR_SRC6,
         SET_BR_POLICE_FROM,
         SET_BR_POLICE_TO,
+        SET_BR_FREE,     /* ports whose sources are not checked */
+        SET_BR_MAC_ONLY, /* ports of which only the MAC is */
+        SET_BR_CLOSED,   /* ports that other ports may not send to */
         _SET_MAX,
 } PolicySet;
 

@@ -60,12 +60,14 @@ static int print_oom(void) {
         return print_failure(NULL, &(Failure) { .code = error_cni_code(ERROR_NO_MEMORY) });
 }
 
-static int print_versions(void) {
+static int print_versions(NetPlugin plugin) {
         _cleanup_json_ json_object *o = json_object_new_object(), *list = json_object_new_array();
         _cleanup_free_ char *text = NULL;
         const char *newest = NULL;
 
         for (const char *const *v = cni_versions; *v; v++) {
+                if (!net_plugin_has_version(plugin, *v))
+                        continue;
                 newest = *v;
                 if (!list || json_append(list, json_object_new_string(*v)) < 0)
                         return print_oom();
@@ -133,12 +135,17 @@ static int check_name(const Envelope *v, Failure *f) {
         return 0;
 }
 
-static int check_version(const char *version, Verb verb, Failure *f) {
-        if (!cni_version_is_supported(version)) {
+/* The newest versions are the end of the list of all. */
+static const char *versions_text(NetPlugin plugin) {
+        return strempty(strstr(cni_versions_text, net_plugin_min_version(plugin)));
+}
+
+static int check_version(const char *version, NetPlugin plugin, Verb verb, Failure *f) {
+        if (!net_plugin_has_version(plugin, version)) {
                 (void) failure_setf(f, error_cni_code(ERROR_INCOMPATIBLE_VERSION),
                                     "incompatible CNI versions");
                 f->details = strf("config is \"%.64s\", plugin supports [%s]", version,
-                                  cni_versions_text);
+                                  versions_text(plugin));
                 return -1;
         }
         if (cni_version_compare(version, verb_min_version(verb)) < 0) {
@@ -151,7 +158,8 @@ static int check_version(const char *version, Verb verb, Failure *f) {
         return 0;
 }
 
-static int config_check(const char *config, size_t size, Verb verb, Envelope *v, Failure *f) {
+static int config_check(const char *config, size_t size, NetPlugin plugin, Verb verb, Envelope *v,
+                        Failure *f) {
         _cleanup_json_ json_object *top = NULL;
         _cleanup_error_ Error e = ERROR_NULL;
 
@@ -171,7 +179,7 @@ static int config_check(const char *config, size_t size, Verb verb, Envelope *v,
                 if (!v->cni_version)
                         return failure_setf(f, error_cni_code(ERROR_NO_MEMORY), "out of memory");
         }
-        return check_version(v->cni_version, verb, f);
+        return check_version(v->cni_version, plugin, verb, f);
 }
 
 /* ---- main ------------------------------------------------------------------------------------ */
@@ -193,14 +201,17 @@ static int take_standard_fds(void) {
         return 0;
 }
 
-static const char *program_name(const char *argv0) {
+/* The name under which a runtime executes us is the plugin that we are; by any other (a copy under
+ * another name, a link of somebody's own) we are netmgr. */
+static NetPlugin plugin_of(const char *argv0) {
         const char *slash = argv0 ? strrchr(argv0, '/') : NULL;
-        const char *name = slash ? slash + 1 : argv0;
+        NetPlugin plugin = net_plugin_from_string(slash ? slash + 1 : argv0);
 
-        return isempty(name) || !text_is_clean(name, strlen(name)) ? "netmgr" : name;
+        return plugin < 0 ? NET_PLUGIN_NETMGR : plugin;
 }
 
-static int run_verb(const char *program) {
+static int run_verb(NetPlugin plugin) {
+        const char *program = net_plugin_to_string(plugin);
         _cleanup_(environment_clear) Environment env = ENVIRONMENT_NULL;
         _cleanup_(envelope_clear) Envelope envelope = { 0 };
         _cleanup_failure_ Failure f = { 0 };
@@ -213,10 +224,10 @@ static int run_verb(const char *program) {
         if (environment_read(&env, &f) < 0)
                 return print_failure(NULL, &f);
         if (env.verb == VERB_VERSION)
-                return print_versions();
+                return print_versions(plugin);
         if (config_read(&config, &size, &f) < 0)
                 return print_failure(NULL, &f);
-        if (config_check(config, size, env.verb, &envelope, &f) < 0) {
+        if (config_check(config, size, plugin, env.verb, &envelope, &f) < 0) {
                 version = cni_version_is_supported(envelope.cni_version) ? envelope.cni_version
                                                                          : NULL;
                 return print_failure(version, &f);
@@ -247,5 +258,5 @@ int main(int argc, char **argv) {
                 return print_about(stdout);
         if (isempty(getenv("CNI_COMMAND")))
                 return print_about(stderr);
-        return run_verb(program_name(argc > 0 ? argv[0] : NULL));
+        return run_verb(plugin_of(argc > 0 ? argv[0] : NULL));
 }

@@ -126,157 +126,13 @@ int add_prepare(AddOp *op, const Attachment *existing, Error *e) {
                 network_release_if_unused(n);
                 return r;
         }
+        op->kind = n->conf->kind;
+        op->below = n->conf->link;
         op->attachment->request = TAKE_PTR(op->request.config);
         op->attachment->spec.cni_name = strdup(op->conf->name);
         if (!op->attachment->request || !op->attachment->spec.cni_name)
                 return error_oom(e);
         return 0;
-}
-
-/* The requested address that belongs to the set, not used for an earlier one; -1: none. */
-static int requested_for(const NetRangeSet *set, const InPrefix *ips, size_t n_ips,
-                         const bool *used) {
-        for (size_t i = 0; i < n_ips; i++)
-                for (size_t k = 0; k < set->n_ranges && !used[i]; k++)
-                        if (in_prefix_contains(&set->ranges[k].subnet, &ips[i].address))
-                                return (int) i;
-        return -1;
-}
-
-typedef struct Allocation {
-        AddOp *op;
-        const InPrefix *ips;
-        size_t n_ips;
-        bool *used;
-} Allocation;
-
-static int allocate_from(Allocation *x, const NetRangeSet *set, unsigned set_index, Error *e) {
-        AddOp *op = x->op;
-        Attachment *a = op->attachment;
-        const char *pool = network_pool(a->network);
-        LeaseHolder holder = { .attachment = a->spec.id,
-                               .network = a->network->name,
-                               .sandbox = a->sandbox->id,
-                               .ifname = a->spec.ifname };
-        int i = requested_for(set, x->ips, x->n_ips, x->used);
-        IpamGrant grant;
-
-        int r = ipam_allocate(op->manager->ipam, pool, set_index, set,
-                              i >= 0 ? &x->ips[i].address : NULL, &holder, &grant, e);
-        if (r < 0)
-                return r;
-        a->leases[a->n_leases++] = grant.lease;
-        if (i >= 0)
-                x->used[i] = true;
-
-        bool routed = a->spec.kind == NET_KIND_ROUTED;
-        int family = grant.lease->address.family;
-        SpecAddress *sa = &a->spec.addresses[a->spec.n_addresses++];
-        sa->address.address = grant.lease->address;
-        sa->address.length = routed ? family_bits(family) : grant.range->subnet.length;
-        sa->gateway = routed ? routed_gateway(family) : grant.range->gateway;
-        grant.lease->prefix_length = sa->address.length;
-
-        op->address_rows[op->n_address_rows++] = (AddressRow) {
-                .attachment = a->spec.id,
-                .pool = grant.lease->pool,
-                .address = sa->address,
-                .gateway = sa->gateway,
-                .network = a->network->name,
-                .sandbox = a->sandbox->id,
-                .ifname = a->spec.ifname,
-                .set_index = set_index,
-        };
-        op->cursor_rows[op->n_cursor_rows++] = (CursorRow) {
-                .network = a->network->name,
-                .set_index = set_index,
-                .address = ipam_cursor(op->manager->ipam, a->network->name, set_index),
-        };
-        if (!in_addr_is_set(&op->cursor_rows[op->n_cursor_rows - 1].address))
-                op->n_cursor_rows--;
-        return 0;
-}
-
-/* CNI_ARGS first, then args and runtimeConfig; what several of them ask for counts once. */
-static void collect_requested(Allocation *x, InPrefix *ips) {
-        const AddOp *op = x->op;
-        size_t n = 0;
-
-        for (size_t i = 0; i < x->n_ips; i++) {
-                const InPrefix *p = i < op->args.n_ips ? &op->args.ips[i]
-                                                       : &op->conf->requested[i - op->args.n_ips];
-                size_t k = 0;
-                while (k < n && !in_addr_equal(&ips[k].address, &p->address))
-                        k++;
-                if (k == n)
-                        ips[n++] = *p;
-        }
-        x->n_ips = n;
-}
-
-/* The caller's ranges beside those of the network that it names: checked only now, together. */
-static int check_joined_sets(const NetConf *mine, const NetConf *net, Error *e) {
-        size_t n = mine->n_runtime_sets + net->n_sets;
-
-        if (mine->n_runtime_sets == 0)
-                return 0;
-        _cleanup_free_ NetRangeSet *all = new0(NetRangeSet, n);
-        if (!all)
-                return error_oom(e);
-        memcpy(all, mine->runtime_sets, mine->n_runtime_sets * sizeof(*all));
-        memcpy(all + mine->n_runtime_sets, net->sets, net->n_sets * sizeof(*all));
-        return range_sets_check_overlap(all, n, "runtimeConfig.ipRanges and ipam.ranges", e);
-}
-
-static int allocate(AddOp *op, Error *e) {
-        Attachment *a = op->attachment;
-        const NetConf *net = a->network->conf, *mine = op->conf;
-        size_t n_sets = net->n_sets + mine->n_runtime_sets,
-               n_ips = op->args.n_ips + mine->n_requested;
-        _cleanup_free_ InPrefix *ips = new0(InPrefix, n_ips + 1);
-        _cleanup_free_ bool *used = new0(bool, n_ips + 1);
-        Allocation x = { .op = op, .ips = ips, .n_ips = n_ips, .used = used };
-        int r = 0;
-
-        if (n_sets > 2 * RANGE_SETS_MAX)
-                return error_setf(e, ERROR_INVALID_ARGUMENT,
-                                  "ipam and runtimeConfig.ipRanges: %zu range sets, at "
-                                  "most %u",
-                                  n_sets, 2 * RANGE_SETS_MAX);
-        a->leases = new0(Lease *, n_sets + 1);
-        a->spec.addresses = new0(SpecAddress, n_sets + 1);
-        op->address_rows = new0(AddressRow, n_sets + 1);
-        op->cursor_rows = new0(CursorRow, n_sets + 1);
-        if (!ips || !used || !a->leases || !a->spec.addresses || !op->address_rows ||
-            !op->cursor_rows)
-                return error_oom(e);
-        collect_requested(&x, ips);
-        if (mine->network && (r = check_joined_sets(mine, net, e)) < 0)
-                return r;
-        for (size_t i = 0; i < mine->n_runtime_sets && r >= 0; i++)
-                r = allocate_from(&x, &mine->runtime_sets[i], RANGE_SETS_MAX + i, e);
-        for (size_t i = 0; i < net->n_sets && r >= 0; i++)
-                r = allocate_from(&x, &net->sets[i], i, e);
-        for (size_t i = 0; i < x.n_ips && r >= 0; i++)
-                if (!used[i])
-                        r = error_setf(e, ERROR_INVALID_ARGUMENT,
-                                       "requested address %s is in no range of network "
-                                       "%s, or its range gives another one already",
-                                       IN_ADDR_STR(&ips[i].address), a->network->name);
-        return r;
-}
-
-bool add_range_is_nearly_full(const AddOp *op) {
-        const NetConf *net = op->attachment->network->conf, *mine = op->conf;
-        const char *pool = network_pool(op->attachment->network);
-
-        for (size_t i = 0; i < mine->n_runtime_sets; i++)
-                if (ipam_is_nearly_full(op->manager->ipam, pool, &mine->runtime_sets[i]))
-                        return true;
-        for (size_t i = 0; i < net->n_sets; i++)
-                if (ipam_is_nearly_full(op->manager->ipam, pool, &net->sets[i]))
-                        return true;
-        return false;
 }
 
 static InAddr gateway_of(const AttachmentSpec *s, int family) {
@@ -305,8 +161,11 @@ static int decide_routes(AttachmentSpec *s, const NetConf *c) {
                 /* A dual-stack list serves a single-stack sandbox too. */
                 if (!spec_has_family(s, route.dst.address.family))
                         continue;
-                if (!in_addr_is_set(&route.gw) && route.scope != 253)
+                if (!in_addr_is_set(&route.gw) && route.scope != 253) {
                         route.gw = gateway_of(s, route.dst.address.family);
+                        route.gw_implied =
+                                        c->plugin != NET_PLUGIN_NETMGR && in_addr_is_set(&route.gw);
+                }
                 s->routes[s->n_routes++] = route;
         }
         for (size_t i = 0; add_default && i < ELEMENTSOF(families); i++) {
@@ -330,24 +189,21 @@ static int decide_spec(AddOp *op, Error *e) {
         const Network *n = a->network;
         const NetConf *c = n->conf;
 
-        s->mtu = c->mtu ? c->mtu : n->mtu;
+        int r = add_decide_link(op, e);
+        if (r < 0)
+                return r;
         s->hairpin = c->hairpin;
         s->node4 = n->node4;
         s->node6 = n->node6;
         s->snat = c->snat;
         s->group = n->group;
-        if (s->kind == NET_KIND_BRIDGE) {
+        if (kind_has_bridge(s->kind)) {
                 memcpy(s->bridge, n->bridge, sizeof(s->bridge));
                 s->bridge_mac = n->bridge_mac;
                 s->bridge_mtu = n->bridge_mtu;
                 s->is_gateway = c->is_gateway;
                 op->bridge_ifindex = n->bridge_ifindex;
         }
-        int r = s->kind == NET_KIND_LOOPBACK ? 0 : mac_random(&s->mac);
-        if (r >= 0 && s->kind != NET_KIND_LOOPBACK)
-                r = mac_random(&s->host_mac);
-        if (r < 0)
-                return error_set_errnof(e, ERROR_INTERNAL, r, "random MAC addresses");
         if (decide_routes(s, c) < 0 ||
             net_dns_copy(dns_is_set(&op->conf->dns) ? &op->conf->dns : &c->dns, &s->dns) < 0)
                 return error_oom(e);
@@ -456,14 +312,14 @@ static int decide_sysctls(AttachmentSpec *s, const NetConf *c) {
 int add_decide(AddOp *op, Error *e) {
         Attachment *a = op->attachment;
 
-        if (a->spec.kind == NET_KIND_BRIDGE && !op->manager->firewall_features.bridge)
+        if (kind_has_bridge(a->spec.kind) && !op->manager->firewall_features.bridge)
                 return error_setf(
                                 e, ERROR_NOT_SUPPORTED,
-                                "network %s: kind bridge needs nftables tables of family bridge to keep "
+                                "network %s: bridges need nftables tables of family bridge to keep "
                                 "sandboxes from using each other's addresses, and this kernel refuses "
                                 "them (%s)",
                                 a->network->name, op->manager->firewall_features.why);
-        int r = allocate(op, e);
+        int r = add_allocate(op, e);
         if (r >= 0)
                 r = decide_spec(op, e);
         if (r >= 0)
@@ -477,7 +333,6 @@ int add_decide(AddOp *op, Error *e) {
         if (r < 0)
                 return r;
         op->spec = &a->spec;
-        memcpy(op->host_ifname, a->spec.host_ifname, sizeof(op->host_ifname));
 
         r = spec_to_result(&a->spec, op->request.netns_path, op->conf->cni_version, &op->answer, e);
         if (r >= 0)

@@ -81,7 +81,7 @@ int attachment_new(Manager *m, Network *n, Sandbox *s, const char *ifname, Attac
         a->created_usec = now_realtime();
         a->created_boot_usec = now_boottime();
         snprintf(a->spec.ifname, sizeof(a->spec.ifname), "%s", ifname);
-        if (n->conf->kind != NET_KIND_LOOPBACK)
+        if (kind_has_host_end(n->conf->kind))
                 snprintf(a->spec.host_ifname, sizeof(a->spec.host_ifname), "nmg%" PRIx64,
                          a->spec.id);
         hash_format(n->conf->hash, a->config_hash);

@@ -188,10 +188,18 @@ void compare_ops(const NlOp *ops, size_t n, const NlDump *d, uint32_t ifindex, c
 
 void compare_pod(const AttachmentSpec *s, const Plan *p, const NlDump *d, Differences *ret) {
         bool loopback = s->kind == NET_KIND_LOOPBACK;
+        bool any_mac = loopback || kind_shares_mac(s->kind) || mac_is_zero(&s->mac);
         const char *name = loopback ? "lo" : s->ifname;
         const NlLink *l = compare_find_link(d, name);
 
-        if (compare_link(l, name, WHERE_SANDBOX, loopback ? NULL : &s->mac, loopback ? 0 : s->mtu,
+        if (s->kind == NET_KIND_FOREIGN)
+                return; /* it belongs to somebody else */
+        if (s->link && s->link->no_container_interface) {
+                if (!l)
+                        differ(ret, NULL, "interface %s is missing in " WHERE_SANDBOX, name);
+                return;
+        }
+        if (compare_link(l, name, WHERE_SANDBOX, any_mac ? NULL : &s->mac, loopback ? 0 : s->mtu,
                          ret) &&
             !loopback)
                 compare_ops(p->pod, p->n_pod, d, l->ifindex, name, WHERE_SANDBOX, ret);
@@ -213,6 +221,14 @@ void compare_port(const AttachmentSpec *s, const NlLink *port, const NlLink *bri
                 set.link.master_ifindex = bridge->ifindex;
                 differ(ret, &set, "%s is no port of bridge %s", s->host_ifname, s->bridge);
         }
+        bool isolated = s->link && s->link->port_isolation;
+        if (port->isolated != isolated || (port->master != bridge->ifindex && isolated)) {
+                set.link.mask = NL_LINK_ISOLATED;
+                set.link.isolated = isolated;
+                differ(ret, &set, "isolation of port %s of bridge %s: wanted %s, found %s",
+                       s->host_ifname, s->bridge, isolated ? "on" : "off",
+                       port->isolated ? "on" : "off");
+        }
         /* A port that joins again has lost its mode. */
         if (port->hairpin != hairpin || (port->master != bridge->ifindex && hairpin)) {
                 set.link.mask = NL_LINK_HAIRPIN;
@@ -229,11 +245,11 @@ void compare_host(const AttachmentSpec *s, const Plan *p, const NlDump *d, Diffe
 
         if (!compare_link(l, s->host_ifname, WHERE_HOST, &s->host_mac, s->mtu, ret))
                 return;
-        if (s->kind == NET_KIND_BRIDGE) {
+        if (kind_has_bridge(s->kind)) {
                 compare_port(s, l, compare_find_link(d, s->bridge), ret);
                 return;
         }
-        if (s->kind == NET_KIND_ROUTED && l->group != s->group) {
+        if (kind_is_routed(s->kind) && l->group != s->group) {
                 snprintf(set.link.name, sizeof(set.link.name), "%s", s->host_ifname);
                 set.link.mask = NL_LINK_GROUP;
                 set.link.group = s->group;

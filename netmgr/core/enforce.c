@@ -68,7 +68,7 @@ PolicyAttachment *enforce_attachment(const Attachment *a) {
                                .network = a->network->name,
                                .sandbox = a->sandbox->id,
                                .ifname = s->ifname,
-                               .bridged = s->kind == NET_KIND_BRIDGE,
+                               .bridged = kind_has_bridge(s->kind),
                                .mac = s->mac,
                                .addresses = addresses,
                                .n_addresses = s->n_addresses,

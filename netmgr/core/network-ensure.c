@@ -14,6 +14,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "core/enforce.h"
+#include "core/network-extra.h"
 #include "core/network-internal.h"
 #include "core/wire.h"
 
@@ -28,13 +29,15 @@ typedef struct EnsureJob {
         NetKind kind;
         char bridge[16];
         MacAddr bridge_mac;
-        bool bridge_created, is_gateway, promisc, force_address;
+        bool bridge_created, is_gateway, own_range, promisc, force_address;
         uint32_t mtu, group;
         InPrefix *subnets, *gateways; /* owned */
         size_t n_subnets, n_gateways;
         bool inet, inet6;
         /* what was found */
         bool bridge_exists;
+        ExtraLink extra;          /* name "": none */
+        uint32_t gateway_ifindex; /* the bridge, or the gateway of its VLAN */
         uint32_t bridge_ifindex, bridge_mtu;
         InAddr node4, node6;
 } EnsureJob;
@@ -106,11 +109,16 @@ static int ensure_look(Job *job, WorkerContext *w, Error *e) {
         int r = kernel_dump(w->host, NL_DUMP_LINKS | NL_DUMP_ROUTES, &d);
         if (r < 0)
                 return error_set_errnof(e, ERROR_KERNEL, r, "listing the host's links and routes");
+        r = j->mtu == 0 ? extra_link_mtu(&j->extra, w, &j->mtu, e) : 0;
+        if (r < 0) {
+                kernel_dump_clear(&d);
+                return r;
+        }
         find_default(j, w->host, &d);
-        if (j->kind == NET_KIND_ROUTED || j->is_gateway)
+        if (j->own_range)
                 r = check_routes(j, &d, e);
         kernel_dump_clear(&d);
-        if (r < 0 || j->kind != NET_KIND_BRIDGE)
+        if (r < 0 || !kind_has_bridge(j->kind))
                 return r;
 
         r = kernel_get_link(w->host, j->bridge, &link);
@@ -139,7 +147,7 @@ static int check_bridge_addresses(EnsureJob *j, WorkerContext *w, Error *e) {
                 const NlAddr *a = &d.addrs[i];
                 bool ours = false, family = false;
 
-                if (a->ifindex != j->bridge_ifindex || in_addr_is_link_local(&a->address.address))
+                if (a->ifindex != j->gateway_ifindex || in_addr_is_link_local(&a->address.address))
                         continue;
                 for (size_t k = 0; k < j->n_gateways; k++) {
                         family |= j->gateways[k].address.family == a->address.address.family;
@@ -195,6 +203,7 @@ static int bridge_create(EnsureJob *j, WorkerContext *w, Error *e) {
         op.bridge.mac = j->bridge_mac;
         op.bridge.mtu = j->mtu;
         op.bridge.group = j->group;
+        op.bridge.vlan_filtering = j->extra.link.vlan > 0 || j->extra.link.n_trunks > 0;
         if (!j->bridge_exists) {
                 int r = kernel_apply(w->host, &op, 1, &(NlApplied) { 0 });
                 if (r < 0 && r != -EEXIST)
@@ -256,13 +265,24 @@ static int bridge_setup(EnsureJob *j, WorkerContext *w, Error *e) {
         if (r < 0)
                 return error_set_errnof(e, ERROR_KERNEL, r, "raising bridge %s", j->bridge);
 
+        j->gateway_ifindex = j->bridge_ifindex;
+        if (j->extra.name[0]) {
+                uint32_t ifindex = 0;
+                j->extra.bridge_ifindex = j->bridge_ifindex;
+                j->extra.mtu = j->mtu;
+                r = extra_link_ensure(&j->extra, w, &ifindex, e);
+                if (r < 0)
+                        return r;
+                if (j->kind == NET_KIND_BRIDGE)
+                        j->gateway_ifindex = ifindex;
+        }
         if (j->bridge_created && j->is_gateway && j->inet6)
                 r = add_link_local(j, w, e);
         if (r >= 0 && j->n_gateways > 0)
                 r = check_bridge_addresses(j, w, e);
         for (size_t i = 0; i < j->n_gateways && r >= 0; i++) {
                 NlOp add = { .type = NL_ADDR_ADD, .what = "add the gateway address" };
-                add.addr.ifindex = (int32_t) j->bridge_ifindex;
+                add.addr.ifindex = (int32_t) j->gateway_ifindex;
                 add.addr.address = j->gateways[i];
                 r = kernel_apply(w->host, &add, 1, &(NlApplied) { 0 });
                 if (r < 0)
@@ -302,12 +322,12 @@ static int ensure_make(Job *job, WorkerContext *w, Error *e) {
         EnsureJob *j = (EnsureJob *) job;
         int r;
 
-        if (j->kind == NET_KIND_BRIDGE) {
+        if (kind_has_bridge(j->kind)) {
                 r = bridge_setup(j, w, e);
                 if (r < 0)
                         return r;
         }
-        if (j->kind == NET_KIND_BRIDGE && !j->is_gateway)
+        if (!kind_is_routed(j->kind) && !j->is_gateway)
                 return 0;
         if (j->inet) {
                 r = host_sysctl_write(&(PlanSysctl) { .name = "ipv4/ip_forward", .value = "1" }, e);
@@ -372,7 +392,7 @@ static void ensure_looked(Task *task) {
                 return;
         }
         n->mtu = j->mtu;
-        if (n->conf->kind == NET_KIND_BRIDGE && !j->bridge_exists) {
+        if (kind_has_bridge(n->conf->kind) && !j->bridge_exists) {
                 n->bridge_created = j->bridge_created = true;
                 if (mac_is_zero(&n->bridge_mac))
                         (void) mac_random(&n->bridge_mac);
@@ -418,16 +438,22 @@ static EnsureJob *ensure_job_new(const Network *n) {
         j->manager = n->manager;
         j->kind = c->kind;
         j->group = n->group;
-        j->is_gateway = c->kind == NET_KIND_BRIDGE && c->is_gateway;
+        j->is_gateway = kind_has_bridge(c->kind) && c->is_gateway;
+        j->own_range = network_shares_host_pool(c);
         j->promisc = c->promisc;
         j->force_address = c->force_address;
         j->mtu = c->mtu ? c->mtu : n->mtu;
+        /* The reference plugins leave it at what the kernel gives to a link. */
+        if (j->mtu == 0 && c->plugin != NET_PLUGIN_NETMGR && c->plugin != NET_PLUGIN_VXLAN)
+                j->mtu = MTU_DEFAULT;
         j->bridge_created = n->bridge_created;
         j->bridge_mac = n->bridge_mac;
         j->node4 = n->manager->conf.node_address4;
         j->node6 = n->manager->conf.node_address6;
         snprintf(j->network, sizeof(j->network), "%s", n->name);
         memcpy(j->bridge, n->bridge, sizeof(j->bridge));
+        j->extra = (ExtraLink) { .kind = c->kind, .link = c->link };
+        network_extra_name(n, j->extra.name);
         for (size_t i = 0; i < c->n_sets; i++)
                 for (size_t k = 0; k < c->sets[i].n_ranges; k++)
                         if (add_range(j, &c->sets[i].ranges[k]) < 0) {

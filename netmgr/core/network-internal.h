@@ -19,5 +19,7 @@ void network_unstored(Network *n, int r, const Error *e);
 /* A changed configuration holds for living attachments too, as far as the rule tables go. */
 void network_reenforce(Network *n);
 
-/* True when the host routes the network's addresses: they share the pool of the host. */
+/* True when the host routes to the network's addresses. */
 bool network_is_host_routed(const NetConf *c);
+/* They are out of the one pool of the host: no other network may give them out. */
+bool network_shares_host_pool(const NetConf *c);

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "core/enforce.h"
+#include "core/network-extra.h"
 #include "core/network-internal.h"
 #include "core/reconcile.h"
 #include "core/spec.h"
@@ -38,11 +39,16 @@ Network *network_find(const Manager *m, const char *name) {
 }
 
 bool network_is_host_routed(const NetConf *c) {
-        return c->kind == NET_KIND_ROUTED || (c->kind == NET_KIND_BRIDGE && c->is_gateway);
+        return kind_is_routed(c->kind) || (kind_has_bridge(c->kind) && c->is_gateway);
+}
+
+bool network_shares_host_pool(const NetConf *c) {
+        /* The reference plugins let everybody choose: two of their networks may have the same range. */
+        return c->plugin == NET_PLUGIN_NETMGR && network_is_host_routed(c);
 }
 
 const char *network_pool(const Network *n) {
-        return network_is_host_routed(n->conf) ? IPAM_POOL_HOST : n->name;
+        return network_shares_host_pool(n->conf) ? IPAM_POOL_HOST : n->name;
 }
 
 Network *network_free(Network *n) {
@@ -129,10 +135,10 @@ static bool sets_overlap(const NetConf *x, const NetConf *y, const InPrefix **re
 static int check_overlap(const Manager *m, const char *name, const NetConf *conf, Error *e) {
         Network *other;
 
-        if (!network_is_host_routed(conf))
+        if (!network_shares_host_pool(conf))
                 return 0;
         MAP_FOREACH (other, m->networks) {
-                if (streq(other->name, name) || !network_is_host_routed(other->conf))
+                if (streq(other->name, name) || !network_shares_host_pool(other->conf))
                         continue;
                 const InPrefix *a, *b;
                 if (sets_overlap(conf, other->conf, &a, &b))
@@ -245,7 +251,7 @@ int network_set(Manager *m, const char *name, NetworkSource source, const char *
                 n->stored = false;
                 if (n->state == NETWORK_READY)
                         n->state = NETWORK_IDLE;
-                if (n->n_attachments == 0 && conf->kind == NET_KIND_BRIDGE && !n->bridge_created)
+                if (n->n_attachments == 0 && kind_has_bridge(conf->kind) && !n->bridge_created)
                         derive_bridge_name(n);
                 if (conf->kind != NET_KIND_LOOPBACK)
                         derive_group(n);
@@ -337,13 +343,19 @@ static void bridge_reaped(Task *task) {
 
 static void network_take_down(Network *n) {
         BridgeReap *b;
+        char extra[16];
 
         if (n->state == NETWORK_REMOVING || n->state == NETWORK_ENSURING)
                 return;
         /* Rows that refer to it may be among those; reconcile comes again when they are written. */
         if (!n->dropped && committer_owes(n->manager->committer))
                 return;
-        if (!n->bridge_created) {
+        /* That of a drop-in stays, as people know it: what else they put there has nothing to do with us. */
+        bool bridge = n->bridge_created && n->conf->plugin == NET_PLUGIN_NETMGR;
+        network_extra_name(n, extra);
+        if (extra[0] && network_extra_is_shared(n, extra))
+                extra[0] = '\0';
+        if (!bridge && !extra[0]) {
                 network_drop(n);
                 return;
         }
@@ -356,7 +368,9 @@ static void network_take_down(Network *n) {
         b->manager = n->manager;
         b->reap.task.deliver = bridge_reaped;
         snprintf(b->network, sizeof(b->network), "%s", n->name);
-        snprintf(b->reap.name, sizeof(b->reap.name), "%s", n->bridge);
+        snprintf(b->reap.name, sizeof(b->reap.name), "%s", bridge ? n->bridge : extra);
+        if (bridge)
+                memcpy(b->reap.ifb, extra, sizeof(b->reap.ifb));
         reaper_submit(n->manager->reaper, &b->reap);
 }
 

@@ -266,8 +266,8 @@ static int wire_run(Job *job, WorkerContext *w, Error *e) {
 
         int r = add_check_wanted(op, e);
         if (r >= 0)
-                r = wire_plan(w, &op->plan, op->request.netns_fd, op->pod, op->host_ifname,
-                              &op->applied, &op->left, e);
+                r = wire_plan(w, &op->plan, op->request.netns_fd, op->pod, op->spec, &op->applied,
+                              &op->left, e);
         if (r >= 0 && op->bridge_ifindex)
                 wire_announce(w, op->bridge_ifindex, op->spec);
         /* Neither the socket nor the descriptor may outlive their use: they pin the namespace. */
@@ -422,6 +422,8 @@ static int inspect_run(Job *job, WorkerContext *w, Error *e) {
         r = wire_open_netns(w, op->request.netns_fd, &op->pod, &op->netns_cookie, e);
         if (r >= 0)
                 r = ports_check_listeners(op->wanted_ports, op->n_wanted_ports, e);
+        if (r >= 0 && kind_has_master(op->kind))
+                r = add_find_master(op, w, e);
         if (r < 0 || op->loopback)
                 return r;
         r = kernel_get_link(op->pod, op->request.ifname, &link);

@@ -36,6 +36,10 @@ typedef struct AddOp {
         bool looked;            /* netmgr-nsd was asked */
         Attachment *attachment; /* busy with us */
 
+        NetLinkConf below; /* a copy of the network's, for the worker that looks for the master */
+        NetKind kind;
+        NlLink master; /* as found, for kinds that have one */
+
         SpecPort *wanted_ports; /* owned: what the worker asks the host about */
         size_t n_wanted_ports;
 
@@ -47,7 +51,6 @@ typedef struct AddOp {
         /* decided */
         Plan plan;
         const AttachmentSpec *spec; /* the attachment's */
-        char host_ifname[16];
         uint32_t bridge_ifindex;
         char *plan_json, *answer, *result;
         uint64_t id;
@@ -81,6 +84,12 @@ int add_prepare(AddOp *op, const Attachment *existing, Error *e);
 int add_list_ports(AddOp *op);
 /* Nine tenths of a range that it would get an address from are given out. */
 bool add_range_is_nearly_full(const AddOp *op);
+/* add-link.c. On a worker: the link that ours will stand on. */
+int add_find_master(AddOp *op, WorkerContext *w, Error *e);
+/* MTU, MACs and what else makes the link. */
+int add_decide_link(AddOp *op, Error *e);
+/* add-addresses.c. Leases, and the rows for them. */
+int add_allocate(AddOp *op, Error *e);
 /* Addresses, routes, MACs, plan, rows, answer. Nothing is written yet. */
 int add_decide(AddOp *op, Error *e);
 /* The chain from its second link on. */

@@ -107,7 +107,7 @@ static int check_host(CheckOp *op, WorkerContext *w, Error *e) {
         Differences found = { 0 };
         NlLink link;
 
-        if (s->kind == NET_KIND_LOOPBACK)
+        if (!s->host_ifname[0])
                 return 0;
         int r = kernel_get_link(w->host, s->host_ifname, &link);
         if (r < 0 && r != -ENODEV)
@@ -117,7 +117,7 @@ static int check_host(CheckOp *op, WorkerContext *w, Error *e) {
         r = first_difference(&found, e);
         if (r < 0)
                 return r;
-        if (s->kind == NET_KIND_BRIDGE)
+        if (kind_has_bridge(s->kind))
                 return check_bridge(s, w->host, &link, e);
         for (size_t i = 0; i < s->n_addresses; i++) {
                 InAddr source;

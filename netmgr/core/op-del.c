@@ -12,10 +12,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/fd.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "core/audit.h"
 #include "core/enforce.h"
+#include "core/inside.h"
 #include "core/netns-watch.h"
 #include "core/operation.h"
 #include "core/reconcile.h"
@@ -24,7 +26,8 @@
 
 typedef struct Release Release;
 struct Release {
-        Reap reap;     /* first member: reap_delivered() casts back */
+        Reap reap; /* first member: reap_delivered() casts back */
+        InsideJob inside;
         Commit commit; /* state `releasing`, then the end of the rows */
         Manager *manager;
         Attachment *attachment; /* NULL once it is gone */
@@ -46,6 +49,7 @@ static void release_maybe_free(Release *rel) {
         if (rel->reaping || rel->writing || rel->attachment)
                 return;
         trail_clear(&rel->trail);
+        inside_job_clear(&rel->inside);
         free(rel->reason);
         free(rel);
 }
@@ -144,6 +148,29 @@ static void reap_delivered(Task *task) {
         release_maybe_free(rel);
 }
 
+/* -ESTALE: nobody leads there any more, and the link goes with its namespace, if it has not. */
+static void inside_delivered(Task *task) {
+        Release *rel = (Release *) ((char *) task - offsetof(Release, inside));
+        int r = task->r;
+
+        rel->reaping = false;
+        if (r < 0 && r != -ESTALE)
+                log_warning("%s: %s", rel->op, error_message(&task->error));
+        error_clear(&task->error);
+        if (r < 0 && r != -ESTALE)
+                release_failed(rel, r);
+        else
+                release_finish(rel);
+        release_maybe_free(rel);
+}
+
+/* What the host has no part of is deleted where it is. */
+static void release_inside(Release *rel) {
+        rel->reaping = true;
+        rel->inside.job.task.deliver = inside_delivered;
+        workers_submit(rel->manager->workers, &rel->inside.job);
+}
+
 void attachment_link_gone(Attachment *a) {
         a->lost = true;
         if (a->releasing)
@@ -192,6 +219,10 @@ static void releasing_written(Task *task) {
                 flows_forget_address(rel->manager->flows, &a->spec.addresses[i].address.address);
         if (spec_shapes_egress(&a->spec))
                 spec_ifb_name(&a->spec, rel->reap.ifb);
+        if (kind_is_inside(a->spec.kind)) {
+                release_inside(rel);
+                return;
+        }
         if (!a->spec.host_ifname[0] || (a->lost && !rel->reap.ifb[0])) {
                 release_finish(rel);
                 return;
@@ -207,14 +238,23 @@ static void releasing_written(Task *task) {
 
 void attachment_release(Attachment *a, const char *op, const char *reason, ReleaseDone done,
                         void *userdata) {
+        attachment_release_in(a, -EBADF, op, reason, done, userdata);
+}
+
+void attachment_release_in(Attachment *a, int netns_fd, const char *op, const char *reason,
+                           ReleaseDone done, void *userdata) {
         _cleanup_error_ Error error = ERROR_NULL;
         Release *rel = new0(Release, 1);
 
         if (rel)
                 trail_take(&rel->trail, a);
-        if (!rel || !rel->trail.sandbox || !rel->trail.network || !rel->trail.ifname) {
-                if (rel)
+        if (!rel || inside_job_init(&rel->inside, a, &netns_fd) < 0 || !rel->trail.sandbox ||
+            !rel->trail.network || !rel->trail.ifname) {
+                safe_close(netns_fd);
+                if (rel) {
                         trail_clear(&rel->trail);
+                        inside_job_clear(&rel->inside);
+                }
                 free(rel);
                 if (a->state != ATTACHMENT_UP)
                         reconcile_soon(a->manager);
@@ -287,7 +327,7 @@ static void del_start(DelOp *op) {
                 list_append(&a->waiters, &op->waiter.list);
                 return;
         }
-        attachment_release(a, "del", NULL, del_released, op);
+        attachment_release_in(a, TAKE_FD(op->request.netns_fd), "del", NULL, del_released, op);
 }
 
 static int del_parse(DelOp *op, Error *e) {

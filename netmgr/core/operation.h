@@ -53,6 +53,10 @@ void operation_end(Manager *m);
 typedef void (*ReleaseDone)(int r, const Error *e, void *userdata);
 void attachment_release(Attachment *a, const char *op, const char *reason, ReleaseDone done,
                         void *userdata);
+/* The same for a caller who has the sandbox's netns open (taken over; -EBADF: not): what is only in there
+ * is deleted by that descriptor. Otherwise the recorded path has to lead there. */
+void attachment_release_in(Attachment *a, int netns_fd, const char *op, const char *reason,
+                           ReleaseDone done, void *userdata);
 /* The monitor saw the host end go. */
 void attachment_link_gone(Attachment *a);
 /* Its host end is gone although its namespace lives: somebody deleted it. Called again at every

@@ -17,6 +17,7 @@
 
 void plan_clear(Plan *p) {
         free(p->host);
+        free(p->birth);
         free(p->pod);
         free(p->finish);
         *p = (Plan) { 0 };
@@ -61,7 +62,37 @@ static void ipv6_sysctls(PlanSysctl *list, size_t *n, const char *ifname, bool w
         sysctl(list, n, ifname, "accept_ra", "0", false);
 }
 
-static void plan_host(const AttachmentSpec *s, uint32_t master_ifindex, Plan *p) {
+/* ---- the link --------------------------------------------------------------------------------- */
+
+static void plan_port_vlans(const AttachmentSpec *s, Plan *p) {
+        const NetLinkConf *l = s->link;
+        bool tagged = l && (l->vlan > 0 || l->n_trunks > 0);
+
+        if (!tagged)
+                return;
+        /* A new port is in VLAN 1 by default: traffic of others, unless somebody wants it. */
+        if (!l->preserve_default_vlan && l->vlan != 1) {
+                NlOp *op = op_append(p->host, &p->n_host, NL_BRIDGE_VLAN_DEL,
+                                     "leave the default VLAN");
+                op->bvlan.ifindex = NL_HOST_END;
+                op->bvlan.vid = 1;
+        }
+        if (l->vlan > 0) {
+                NlOp *op = op_append(p->host, &p->n_host, NL_BRIDGE_VLAN_ADD, "join the VLAN");
+                op->bvlan.ifindex = NL_HOST_END;
+                op->bvlan.vid = l->vlan;
+                op->bvlan.pvid = op->bvlan.untagged = true;
+        }
+        for (size_t i = 0; i < l->n_trunks; i++) {
+                NlOp *op = op_append(p->host, &p->n_host, NL_BRIDGE_VLAN_ADD,
+                                     "join the trunk's VLANs");
+                op->bvlan.ifindex = NL_HOST_END;
+                op->bvlan.vid = l->trunks[i].first;
+                op->bvlan.vid_end = l->trunks[i].last;
+        }
+}
+
+static void plan_veth(const AttachmentSpec *s, uint32_t master_ifindex, Plan *p) {
         NlOp *op = op_append(p->host, &p->n_host, NL_VETH_ADD, "create the veth pair");
         NlLinkMask mask = NL_LINK_ADDRGEN_NONE;
 
@@ -72,24 +103,84 @@ static void plan_host(const AttachmentSpec *s, uint32_t master_ifindex, Plan *p)
         op->veth.mtu = s->mtu;
         op->veth.master_ifindex = master_ifindex;
         op->veth.peer_netns_fd = -EBADF; /* the executor's */
-        if (s->kind == NET_KIND_ROUTED)
+        if (kind_is_routed(s->kind))
                 op->veth.group = s->group; /* of a bridge's ports the host sees the bridge only */
 
-        if (s->kind == NET_KIND_ROUTED) {
+        if (kind_is_routed(s->kind)) {
                 mask |= NL_LINK_IPV4_CONF;
                 if (spec_needs_route_localnet(s))
                         mask |= NL_LINK_ROUTE_LOCALNET;
                 ipv6_sysctls(p->host_sysctls, &p->n_host_sysctls, s->host_ifname,
                              spec_has_family(s, AF_INET6), false);
         }
-        if (spec_needs_hairpin(s))
-                mask |= NL_LINK_HAIRPIN;
         link_set(p->host, &p->n_host, s->host_ifname, mask, "set up the host end");
+        if (spec_needs_hairpin(s))
+                link_set(p->host, &p->n_host, s->host_ifname, NL_LINK_HAIRPIN,
+                         "let frames go back to their port");
+        if (s->link && s->link->port_isolation) {
+                link_set(p->host, &p->n_host, s->host_ifname, NL_LINK_ISOLATED, "isolate the port");
+                p->host[p->n_host - 1].link.isolated = true;
+        }
+        plan_port_vlans(s, p);
         if (spec_shapes_egress(s)) {
                 op = op_append(p->host, &p->n_host, NL_IFB_ADD, "create the shaping interface");
                 spec_ifb_name(s, op->ifb.name);
         }
 }
+
+/* Born in the sandbox, from where its master is. */
+static void plan_upper(const AttachmentSpec *s, Plan *p) {
+        const NetLinkConf *l = s->link;
+        bool inside = l->link_in_container;
+        NlOp *op = inside ? op_append(p->birth, &p->n_birth, NL_LINK_ADD, "create the interface")
+                          : op_append(p->host, &p->n_host, NL_LINK_ADD, "create the interface");
+
+        snprintf(op->newlink.name, sizeof(op->newlink.name), "%s", s->ifname);
+        op->newlink.netns_fd = -EBADF; /* the executor's, unless it is made inside */
+        op->newlink.mtu = s->mtu;
+        op->newlink.mac = s->mac;
+        op->newlink.has_mac = !kind_shares_mac(s->kind);
+        p->master = l->master;
+        switch (s->kind) {
+        case NET_KIND_MACVLAN:
+                op->newlink.kind = NL_KIND_MACVLAN;
+                op->newlink.macvlan.mode = l->mode;
+                op->newlink.macvlan.bcqueuelen = l->bcqueuelen;
+                op->newlink.macvlan.has_bcqueuelen = l->has_bcqueuelen;
+                break;
+        case NET_KIND_IPVLAN:
+                op->newlink.kind = NL_KIND_IPVLAN;
+                op->newlink.ipvlan.mode = (uint16_t) l->mode;
+                break;
+        default:
+                op->newlink.kind = NL_KIND_VLAN;
+                op->newlink.vlan.id = l->vlan_id;
+        }
+}
+
+static void plan_link(const AttachmentSpec *s, uint32_t master_ifindex, Plan *p) {
+        NlOp *op;
+
+        if (kind_has_host_end(s->kind))
+                plan_veth(s, master_ifindex, p);
+        else if (kind_has_master(s->kind))
+                plan_upper(s, p);
+        else if (s->kind == NET_KIND_DUMMY) {
+                op = op_append(p->birth, &p->n_birth, NL_LINK_ADD, "create the interface");
+                op->newlink.kind = NL_KIND_DUMMY;
+                op->newlink.netns_fd = -EBADF;
+                snprintf(op->newlink.name, sizeof(op->newlink.name), "%s", s->ifname);
+                op->newlink.mtu = s->mtu;
+                op->newlink.mac = s->mac;
+                op->newlink.has_mac = true;
+        } else if (s->kind == NET_KIND_TAP) {
+                p->tap = s->link;
+                if (s->link->tap_bridge[0])
+                        p->pod_master = s->link->tap_bridge;
+        }
+}
+
+/* ---- the sandbox ------------------------------------------------------------------------------ */
 
 static void plan_pod_route(const NetRoute *route, bool onlink, Plan *p) {
         NlOp *op = op_append(p->pod, &p->n_pod, NL_ROUTE_ADD, "add the route");
@@ -111,41 +202,89 @@ static void plan_pod_route(const NetRoute *route, bool onlink, Plan *p) {
                                                 : RT_SCOPE_LINK;
 }
 
+static void plan_pod_routes(const AttachmentSpec *s, Plan *p) {
+        /* A neighbour of a point to point link is reached through the host, like everybody else. */
+        for (size_t i = 0; s->kind == NET_KIND_PTP && i < s->n_addresses; i++) {
+                const SpecAddress *a = &s->addresses[i];
+                NetRoute gateway = { .dst = { .address = a->gateway,
+                                              .length = family_bits(a->gateway.family) },
+                                     .table = -1,
+                                     .scope = -1 };
+                NetRoute subnet = { .dst = { .address = in_prefix_first(&a->address),
+                                             .length = a->address.length },
+                                    .gw = a->gateway,
+                                    .table = -1,
+                                    .scope = -1 };
+
+                if (!in_addr_is_set(&a->gateway))
+                        continue;
+                plan_pod_route(&gateway, false, p);
+                p->pod[p->n_pod - 1].route.prefsrc = a->address.address;
+                plan_pod_route(&subnet, false, p);
+                p->pod[p->n_pod - 1].route.prefsrc = a->address.address;
+        }
+        for (size_t i = 0; i < s->n_routes; i++)
+                plan_pod_route(&s->routes[i], s->kind == NET_KIND_ROUTED, p);
+}
+
+/* Nobody has to ask who the gateway is: both ends of the pair are ours. */
+static void plan_pod_neighbours(const AttachmentSpec *s, Plan *p) {
+        for (size_t i = 0; kind_is_routed(s->kind) && i < s->n_addresses; i++) {
+                const InAddr *gateway = &s->addresses[i].gateway;
+                bool known = !in_addr_is_set(gateway);
+
+                for (size_t k = 0; k < i && !known; k++)
+                        known = in_addr_equal(gateway, &s->addresses[k].gateway);
+                if (known)
+                        continue;
+                NlOp *op = op_append(p->pod, &p->n_pod, NL_NEIGH_ADD,
+                                     "add the gateway's neighbour entry");
+                op->neigh.ifindex = NL_POD_END;
+                op->neigh.address = *gateway;
+                op->neigh.mac = s->host_mac;
+        }
+}
+
+static void plan_pod_addresses(const AttachmentSpec *s, Plan *p) {
+        for (size_t i = 0; i < s->n_addresses; i++) {
+                NlOp *op = op_append(p->pod, &p->n_pod, NL_ADDR_ADD, "add the address");
+                op->addr.ifindex = NL_POD_END;
+                op->addr.address = s->addresses[i].address;
+                op->addr.noprefixroute = s->kind == NET_KIND_PTP;
+                op->addr.dad = s->link && s->link->enable_dad;
+        }
+}
+
 static void plan_pod(const AttachmentSpec *s, Plan *p) {
-        bool routed = s->kind == NET_KIND_ROUTED;
+        bool wants_ipv6 = spec_has_family(s, AF_INET6);
 
         link_set(p->pod, &p->n_pod, "lo", NL_LINK_UP, "raise lo");
-        if (s->kind == NET_KIND_LOOPBACK)
+        if (s->kind == NET_KIND_LOOPBACK || s->kind == NET_KIND_FOREIGN)
                 return;
 
         /* A routed sandbox without IPv6 has only the host at the other end, which sends no router
          * advertisements: addr_gen_mode none is enough, and spares a write to /proc/sys, whose
          * dentries of all namespaces share one hash chain per name. */
-        if (!routed || spec_has_family(s, AF_INET6))
-                ipv6_sysctls(p->pod_sysctls, &p->n_pod_sysctls, s->ifname,
-                             spec_has_family(s, AF_INET6), true);
+        if (s->kind != NET_KIND_ROUTED || wants_ipv6)
+                ipv6_sysctls(p->pod_sysctls, &p->n_pod_sysctls, s->ifname, wants_ipv6, true);
         /* Two messages: the mode must be there before the link goes up. */
         link_set(p->pod, &p->n_pod, s->ifname, NL_LINK_ADDRGEN_NONE, "set up the interface");
+        if (s->kind == NET_KIND_TAP) {
+                NlOp *op = op_append(p->pod, &p->n_pod, NL_LINK_SET, "set MTU and MAC");
+                snprintf(op->link.name, sizeof(op->link.name), "%s", s->ifname);
+                op->link.mask = NL_LINK_MTU | NL_LINK_MAC | (p->pod_master ? NL_LINK_MASTER : 0);
+                op->link.mtu = s->mtu;
+                op->link.mac = s->mac;
+        }
+        if (s->link && s->link->no_container_interface)
+                return;
         link_set(p->pod, &p->n_pod, s->ifname, NL_LINK_UP, "raise the interface");
-
-        for (size_t i = 0; i < s->n_addresses; i++) {
-                NlOp *op = op_append(p->pod, &p->n_pod, NL_ADDR_ADD, "add the address");
-                op->addr.ifindex = NL_POD_END;
-                op->addr.address = s->addresses[i].address;
-        }
-        for (int f = 0; routed && f < 2; f++) {
-                int family = f ? AF_INET6 : AF_INET;
-                if (!spec_has_family(s, family))
-                        continue;
-                NlOp *op = op_append(p->pod, &p->n_pod, NL_NEIGH_ADD,
-                                     "add the gateway's neighbour entry");
-                op->neigh.ifindex = NL_POD_END;
-                op->neigh.address = routed_gateway(family);
-                op->neigh.mac = s->host_mac;
-        }
-        for (size_t i = 0; i < s->n_routes; i++)
-                plan_pod_route(&s->routes[i], routed, p);
+        plan_pod_addresses(s, p);
+        plan_pod_neighbours(s, p);
+        plan_pod_routes(s, p);
 }
+
+/* ---- limits, and the host's side -------------------------------------------------------------- */
 
 void plan_tbf(NlOp *op, int32_t ifindex, uint64_t rate_bits, uint64_t burst_bits) {
         uint64_t rate = MAX_OF(rate_bits / 8, (uint64_t) 1);
@@ -182,30 +321,50 @@ static void plan_shaping(const AttachmentSpec *s, Plan *p) {
         op->redirect.to_ifindex = NL_IFB_END;
 }
 
-static void plan_finish(const AttachmentSpec *s, Plan *p) {
-        plan_shaping(s, p);
-        if (s->kind == NET_KIND_BRIDGE && spec_needs_route_localnet(s)) {
-                link_set(p->finish, &p->n_finish, s->bridge, NL_LINK_ROUTE_LOCALNET,
-                         "let 127.0.0.1 reach host ports by the bridge");
-        }
-        link_set(p->finish, &p->n_finish, s->host_ifname, NL_LINK_UP, "raise the host end");
-        if (s->kind != NET_KIND_ROUTED)
-                return;
-
-        if (spec_has_family(s, AF_INET6)) {
+/* The host is the gateway at the other end: fe80::1 of a routed sandbox, the network's own of ptp. */
+static void plan_host_gateways(const AttachmentSpec *s, Plan *p) {
+        if (s->kind == NET_KIND_ROUTED) {
+                if (!spec_has_family(s, AF_INET6))
+                        return;
                 NlOp *op = op_append(p->finish, &p->n_finish, NL_ADDR_ADD,
                                      "add fe80::1 to the host end");
                 op->addr.ifindex = NL_HOST_END;
                 op->addr.address = (InPrefix) { .address = routed_gateway(AF_INET6), .length = 64 };
                 op->addr.scope = RT_SCOPE_LINK;
+                return;
         }
+        for (size_t i = 0; i < s->n_addresses; i++) {
+                const InAddr *gateway = &s->addresses[i].gateway;
+
+                if (!in_addr_is_set(gateway))
+                        continue;
+                NlOp *op = op_append(p->finish, &p->n_finish, NL_ADDR_ADD,
+                                     "add the gateway to the host end");
+                op->addr.ifindex = NL_HOST_END;
+                op->addr.address = (InPrefix) { .address = *gateway,
+                                                .length = family_bits(gateway->family) };
+        }
+}
+
+static void plan_finish(const AttachmentSpec *s, Plan *p) {
+        plan_shaping(s, p);
+        if (kind_has_bridge(s->kind) && spec_needs_route_localnet(s)) {
+                link_set(p->finish, &p->n_finish, s->bridge, NL_LINK_ROUTE_LOCALNET,
+                         "let 127.0.0.1 reach host ports by the bridge");
+        }
+        link_set(p->finish, &p->n_finish, s->host_ifname, NL_LINK_UP, "raise the host end");
+        if (!kind_is_routed(s->kind))
+                return;
+
+        plan_host_gateways(s, p);
         for (size_t i = 0; i < s->n_addresses; i++) {
                 const InAddr *a = &s->addresses[i].address.address;
                 NlOp *op = op_append(p->finish, &p->n_finish, NL_ROUTE_ADD, "add the host's route");
 
                 op->route.ifindex = NL_HOST_END;
                 op->route.dst = (InPrefix) { .address = *a, .length = family_bits(a->family) };
-                op->route.prefsrc = a->family == AF_INET ? s->node4 : s->node6;
+                if (s->kind == NET_KIND_ROUTED)
+                        op->route.prefsrc = a->family == AF_INET ? s->node4 : s->node6;
                 op->route.scope = a->family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
 
                 op = op_append(p->finish, &p->n_finish, NL_NEIGH_ADD,
@@ -217,22 +376,23 @@ static void plan_finish(const AttachmentSpec *s, Plan *p) {
 }
 
 int plan_make(const AttachmentSpec *s, uint32_t master_ifindex, Plan *ret) {
-        size_t room = OPS_FIXED + 3 * s->n_addresses + s->n_routes;
-        Plan p = { .host = new0(NlOp, OPS_FIXED),
+        size_t room = OPS_FIXED + 5 * s->n_addresses + s->n_routes +
+                      (s->link ? s->link->n_trunks : 0);
+        Plan p = { .host = new0(NlOp, room),
+                   .birth = new0(NlOp, 1),
                    .pod = new0(NlOp, room),
                    .finish = new0(NlOp, room) };
 
-        if (!p.host || !p.pod || !p.finish) {
+        if (!p.host || !p.birth || !p.pod || !p.finish) {
                 plan_clear(&p);
                 return -ENOMEM;
         }
+        plan_link(s, master_ifindex, &p);
         plan_pod(s, &p);
         p.sysctls = s->sysctls;
         p.n_sysctls = s->n_sysctls;
-        if (s->kind != NET_KIND_LOOPBACK) {
-                plan_host(s, master_ifindex, &p);
+        if (kind_has_host_end(s->kind))
                 plan_finish(s, &p);
-        }
         *ret = p;
         return 0;
 }

@@ -6,8 +6,12 @@
  * specification, so that ADD carries it out, CHECK compares with it and repair repeats it.
  *
  *   host    in the host's netns, link down: nothing can pass yet
+ *   birth   in the sandbox's netns: the link, where it is not born there from the host
  *   pod     in the sandbox's netns, by a socket that netmgr-nsd opened there
  *   finish  in the host's netns: the host end is raised last ("closed until complete")
+ *
+ * Indices of links that others have made are no part of a plan: whoever carries it out looks up `master`
+ * and `tap_bridge`.
  */
 
 #include "core/spec.h"
@@ -22,8 +26,11 @@ typedef struct PlanSysctl {
 } PlanSysctl;
 
 typedef struct Plan {
-        NlOp *host, *pod, *finish; /* owned */
-        size_t n_host, n_pod, n_finish;
+        NlOp *host, *birth, *pod, *finish; /* owned */
+        size_t n_host, n_birth, n_pod, n_finish;
+        const NetLinkConf *tap; /* borrowed from the specification: netmgr-nsd makes one; or NULL */
+        const char *master;     /* borrowed: NL_LINK_ADD stands on it; or NULL */
+        const char *pod_master; /* borrowed: what the interface becomes a port of in the sandbox; or NULL */
         PlanSysctl pod_sysctls[PLAN_SYSCTLS_MAX]; /* before the pod's link goes up */
         size_t n_pod_sysctls;
         PlanSysctl host_sysctls[PLAN_SYSCTLS_MAX]; /* before the host end goes up */

@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "base/parse.h"
 #include "core/enforce.h"
+#include "core/network-extra.h"
 #include "core/network-internal.h"
 #include "core/op-change.h"
 #include "core/operation.h"
@@ -49,6 +50,7 @@ static void compare_gateways(const Network *n, const NlDump *d, uint32_t ifindex
 /* By its group the rule tables know whose it is. */
 static void compare_bridge(const Network *n, const NlDump *d, NlSocket *nl, Differences *ret) {
         const NlLink *bridge = compare_find_link(d, n->bridge);
+        char extra[16];
         NlLink now;
 
         /* It may have come after its part of the dump. */
@@ -59,6 +61,14 @@ static void compare_bridge(const Network *n, const NlDump *d, NlSocket *nl, Diff
         if (bridge->group != n->group)
                 differ(ret, NULL, "link group of %s: wanted %u, found %u", n->bridge, n->group,
                        bridge->group);
+        network_extra_name(n, extra);
+        if (extra[0]) {
+                const NlLink *l = compare_find_link(d, extra);
+                if (!compare_link(l, extra, WHERE_HOST, NULL, 0, ret))
+                        return;
+                if (n->conf->kind == NET_KIND_BRIDGE)
+                        bridge = l; /* where the gateways are */
+        }
         compare_gateways(n, d, bridge->ifindex, ret);
 }
 
@@ -87,7 +97,7 @@ void reconcile_find_networks(ReconcileRun *run, const NlDump *d) {
 
                 if (n->n_attachments == 0 || !network_is_at_rest(n))
                         continue;
-                if (n->conf->kind == NET_KIND_BRIDGE)
+                if (kind_has_bridge(n->conf->kind))
                         compare_bridge(n, d, run->manager->nl, &l);
                 if (network_is_host_routed(n->conf)) {
                         compare_forwarding(n, AF_INET, &l);
@@ -124,7 +134,7 @@ void reconcile_repair_network(ReconcileRun *run, size_t index) {
                 return;
         }
         /* Whoever made it has plans for it that we do not know; and ours would be deleted in the end. */
-        if (n->conf->kind == NET_KIND_BRIDGE && !n->bridge_created &&
+        if (kind_has_bridge(n->conf->kind) && !n->bridge_created &&
             kernel_get_link(run->manager->nl, n->bridge, &link) == -ENODEV) {
                 _cleanup_error_ Error error = ERROR_NULL;
                 int r = error_setf(
@@ -146,7 +156,7 @@ void reconcile_repair_network(ReconcileRun *run, size_t index) {
 /* No dump tells it. */
 static void compare_localnet(const AttachmentSpec *s, Differences *ret) {
         NlOp set = { .type = NL_LINK_SET, .what = "let 127.0.0.1 reach host ports" };
-        const char *name = s->kind == NET_KIND_BRIDGE ? s->bridge : s->host_ifname;
+        const char *name = kind_has_bridge(s->kind) ? s->bridge : s->host_ifname;
         _cleanup_free_ char *path = strf("/proc/sys/net/ipv4/conf/%s/route_localnet", name);
         _cleanup_free_ char *value = NULL;
         size_t size;

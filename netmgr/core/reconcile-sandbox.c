@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/parse.h"
 #include "core/enforce.h"
+#include "core/inside.h"
 #include "core/netns-watch.h"
 #include "core/network-internal.h"
 #include "core/reconcile-internal.h"
@@ -79,25 +80,7 @@ static SandboxJob *sandbox_job_new(ReconcileRun *run, const Attachment *a, Sandb
 
 /* -ESTALE: the path does not lead to the sandbox's namespace. */
 static int open_sandbox(SandboxJob *j, WorkerContext *w, int *ret_fd, NlSocket **ret, Error *e) {
-        _cleanup_close_ int fd = open(j->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-        uint64_t cookie;
-        dev_t dev;
-        ino_t ino;
-
-        if (fd < 0 || fd_is_netns(fd, &dev, &ino) < 0)
-                return error_set_errnof(e, ERROR_KERNEL, -ESTALE, "looking into \"%.256s\"",
-                                        j->path);
-        int r = wire_open_netns(w, fd, ret, &cookie, e);
-        if (r < 0)
-                return r;
-        if (cookie != j->cookie) {
-                *ret = kernel_socket_free(*ret);
-                return error_set_errnof(e, ERROR_KERNEL, -ESTALE,
-                                        "\"%.256s\" is another network namespace", j->path);
-        }
-        if (ret_fd)
-                *ret_fd = TAKE_FD(fd);
-        return 0;
+        return inside_open(w, -EBADF, j->path, j->cookie, ret_fd, ret, e);
 }
 
 static int look_run(Job *job, WorkerContext *w, Error *e) {
@@ -302,7 +285,7 @@ static int rewire_run(Job *job, WorkerContext *w, Error *e) {
         if (r >= 0 && plan_make(&j->spec, j->bridge_ifindex, &j->plan) < 0)
                 r = error_oom(e);
         if (r >= 0)
-                r = wire_plan(w, &j->plan, fd, pod, j->spec.host_ifname, &j->applied, &left, e);
+                r = wire_plan(w, &j->plan, fd, pod, &j->spec, &j->applied, &left, e);
         if (r >= 0 && j->bridge_ifindex)
                 wire_announce(w, j->bridge_ifindex, &j->spec);
         return r;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "base/limits.h"
+#include "core/spec-link.h"
 
 static int strv_copy(char **from, char ***ret) {
         size_t n = 0;
@@ -24,6 +25,36 @@ static int strv_copy(char **from, char ***ret) {
                 if (!(copy[i] = strdup(from[i])))
                         return -ENOMEM;
         return 0;
+}
+
+bool kind_has_host_end(NetKind kind) {
+        return kind == NET_KIND_ROUTED || kind == NET_KIND_PTP || kind_has_bridge(kind);
+}
+
+bool kind_has_bridge(NetKind kind) {
+        return kind == NET_KIND_BRIDGE || kind == NET_KIND_VXLAN;
+}
+
+bool kind_is_routed(NetKind kind) {
+        return kind == NET_KIND_ROUTED || kind == NET_KIND_PTP;
+}
+
+bool kind_has_master(NetKind kind) {
+        return kind == NET_KIND_MACVLAN || kind == NET_KIND_IPVLAN || kind == NET_KIND_VLAN;
+}
+
+bool kind_is_inside(NetKind kind) {
+        return kind_has_master(kind) || kind == NET_KIND_TAP || kind == NET_KIND_DUMMY;
+}
+
+const char *kind_in_kernel(NetKind kind) {
+        return kind_has_host_end(kind) ? "veth"
+               : kind == NET_KIND_TAP  ? "tun"
+                                       : net_kind_to_string(kind);
+}
+
+bool kind_shares_mac(NetKind kind) {
+        return kind == NET_KIND_IPVLAN || kind == NET_KIND_VLAN;
 }
 
 int net_dns_copy(const NetDns *from, NetDns *ret) {
@@ -49,6 +80,7 @@ void spec_clear(AttachmentSpec *s) {
         }
         free(s->sysctls);
         free(s->cni_name);
+        free(s->link);
         net_dns_clear(&s->dns);
         *s = (AttachmentSpec) { 0 };
 }
@@ -72,7 +104,9 @@ int spec_copy(const AttachmentSpec *from, AttachmentSpec *ret) {
         s.ports = array_copy(from->ports, from->n_ports, sizeof(*s.ports));
         s.sysctls = new0(NetSysctl, from->n_sysctls + 1);
         s.cni_name = from->cni_name ? strdup(from->cni_name) : NULL;
-        if (!s.addresses || !s.routes || !s.ports || !s.sysctls || (from->cni_name && !s.cni_name))
+        s.link = from->link ? array_copy(from->link, 1, sizeof(*s.link)) : NULL;
+        if ((from->link && !s.link) || !s.addresses || !s.routes || !s.ports || !s.sysctls ||
+            (from->cni_name && !s.cni_name))
                 r = -ENOMEM;
         for (; r >= 0 && s.n_sysctls < from->n_sysctls; s.n_sysctls++) {
                 const NetSysctl *y = &from->sysctls[s.n_sysctls];
@@ -110,7 +144,7 @@ bool spec_needs_route_localnet(const AttachmentSpec *s) {
 }
 
 bool spec_needs_hairpin(const AttachmentSpec *s) {
-        return s->kind == NET_KIND_BRIDGE && (s->hairpin || (s->snat && s->n_ports > 0));
+        return kind_has_bridge(s->kind) && (s->hairpin || (s->snat && s->n_ports > 0));
 }
 
 bool spec_has_family(const AttachmentSpec *s, int family) {
@@ -142,6 +176,8 @@ static json_object *route_to_json(const NetRoute *r) {
         if (!o || json_add_string(o, "dst", IN_PREFIX_STR(&r->dst)) < 0)
                 return NULL;
         if (in_addr_is_set(&r->gw) && json_add_string(o, "gw", IN_ADDR_STR(&r->gw)) < 0)
+                return NULL;
+        if (r->gw_implied && json_add(o, "gwImplied", json_object_new_boolean(true)) < 0)
                 return NULL;
         if (json_add(o, "mtu", json_object_new_int64(r->mtu)) < 0 ||
             json_add(o, "advmss", json_object_new_int64(r->advmss)) < 0 ||
@@ -182,6 +218,8 @@ int spec_to_json(const AttachmentSpec *s, char **ret) {
         if (in_addr_is_set(&s->node4) && json_add_string(o, "node4", IN_ADDR_STR(&s->node4)) < 0)
                 return -ENOMEM;
         if (in_addr_is_set(&s->node6) && json_add_string(o, "node6", IN_ADDR_STR(&s->node6)) < 0)
+                return -ENOMEM;
+        if (s->link && json_add(o, "link", spec_link_to_json(s->link)) < 0)
                 return -ENOMEM;
         *ret = json_to_text(o);
         return *ret ? 0 : -ENOMEM;
@@ -226,6 +264,7 @@ static int read_route(json_object *value, const char *path, void *target, Error 
         static const JsonField fields[] = {
                 { "dst", json_read_in_prefix, offsetof(NetRoute, dst), JSON_REQUIRED },
                 { "gw", json_read_in_addr, offsetof(NetRoute, gw), 0 },
+                { "gwImplied", json_read_bool, offsetof(NetRoute, gw_implied), 0 },
                 { "mtu", json_read_u32, offsetof(NetRoute, mtu), 0 },
                 { "advmss", json_read_u32, offsetof(NetRoute, advmss), 0 },
                 { "priority", json_read_u32, offsetof(NetRoute, priority), 0 },
@@ -279,6 +318,7 @@ int spec_from_json(const char *text, AttachmentSpec *s, Error *e) {
                 { "node6", json_read_in_addr, offsetof(AttachmentSpec, node6), 0 },
                 { "routes", NULL, 0, 0 },
                 { "dns", NULL, 0, 0 },
+                { "link", spec_link_read, offsetof(AttachmentSpec, link), 0 },
                 { 0 },
         };
         static const JsonField dns_fields[] = {
@@ -331,9 +371,10 @@ int spec_to_result(const AttachmentSpec *s, const char *netns_path, const char *
                                                    .mac = s->bridge_mac,
                                                    .has_mac = !mac_is_zero(&s->bridge_mac),
                                                    .mtu = s->bridge_mtu };
-        interfaces[n++] = (CniInterface) {
-                .name = s->host_ifname, .mac = s->host_mac, .has_mac = true, .mtu = s->mtu
-        };
+        if (s->host_ifname[0])
+                interfaces[n++] = (CniInterface) {
+                        .name = s->host_ifname, .mac = s->host_mac, .has_mac = true, .mtu = s->mtu
+                };
         interfaces[n++] = (CniInterface) { .name = s->ifname,
                                            .mac = s->mac,
                                            .has_mac = true,
@@ -348,12 +389,20 @@ int spec_to_result(const AttachmentSpec *s, const char *netns_path, const char *
                                    .gateway = s->addresses[i].gateway,
                                    .interface = (int) n - 1 };
 
+        /* What nobody has written is not answered either, as with the reference plugins. */
+        _cleanup_free_ NetRoute *routes = array_copy(s->routes, s->n_routes, sizeof(*routes));
+        if (!routes)
+                return error_oom(e);
+        for (size_t i = 0; i < s->n_routes; i++)
+                if (routes[i].gw_implied)
+                        routes[i].gw = (InAddr) { .family = AF_UNSPEC };
+
         CniResult result = {
                 .interfaces = interfaces,
                 .n_interfaces = n,
                 .ips = ips,
                 .n_ips = s->n_addresses,
-                .routes = s->routes,
+                .routes = routes,
                 .n_routes = s->n_routes,
                 .dns = &s->dns,
         };

@@ -50,7 +50,26 @@ typedef struct AttachmentSpec {
         NetSysctl *sysctls; /* owned; IFNAME replaced; written at ADD */
         size_t n_sysctls;
         char *cni_name; /* "name" of the CNI configuration; owned */
+        /* NULL: everything unset (always for routed and loopback); owned. The master is decided: never "",
+         * where the kind has one. */
+        NetLinkConf *link;
 } AttachmentSpec;
+
+/* A veth pair: its host end, nmg + id, is what rules, reconcile and DEL know the attachment by. Of the
+ * other kinds the host has nothing; their link is in the sandbox and ends with it. */
+bool kind_has_host_end(NetKind kind);
+/* The host end is a port of the network's bridge. */
+bool kind_has_bridge(NetKind kind);
+/* The host routes to each sandbox by its host end. */
+bool kind_is_routed(NetKind kind);
+/* The link stands upon another one: NetLinkConf.master. */
+bool kind_has_master(NetKind kind);
+/* The link is in the sandbox and the host has no part of it, but it is ours to delete. */
+bool kind_is_inside(NetKind kind);
+/* "tun" for a tap: IFLA_INFO_KIND. */
+const char *kind_in_kernel(NetKind kind);
+/* It has the MAC address of its master, whatever we wish. */
+bool kind_shares_mac(NetKind kind);
 
 void spec_clear(AttachmentSpec *s);
 /* For threads, who never see the attachment itself. */

@@ -60,7 +60,7 @@ static int apply(NlSocket *s, NlOp *ops, size_t n, const char *where, NlApplied 
         if (n == 0)
                 return 0;
         int r = kernel_apply(s, ops, n, &applied);
-        if (applied.host_ifindex)
+        if (applied.host_ifindex || applied.pod_ifindex)
                 *ret = applied;
         else if (applied.ifb_ifindex)
                 ret->ifb_ifindex = applied.ifb_ifindex;
@@ -103,19 +103,76 @@ static int tuning_sysctls(WorkerContext *w, const Plan *p, int netns_fd, Error *
 }
 
 /* False: it may still be there. */
-static bool delete_link(WorkerContext *w, const char *name) {
+static bool delete_link(NlSocket *s, const char *name) {
         NlOp op = { .type = NL_LINK_DEL, .what = "delete the link" };
 
         snprintf(op.link.name, sizeof(op.link.name), "%s", name);
-        int r = kernel_apply(w->host, &op, 1, &(NlApplied) { 0 });
+        int r = kernel_apply(s, &op, 1, &(NlApplied) { 0 });
         return r >= 0 || r == -ENODEV;
 }
 
+/* The index of a link that the plan names. It may have gone since somebody looked. */
+static int find_link(NlSocket *s, const char *name, const char *what, uint32_t *ret, Error *e) {
+        NlLink link;
+
+        int r = kernel_get_link(s, name, &link);
+        if (r < 0)
+                return error_set_errnof(e, ERROR_KERNEL, r, "looking for the %s %s", what, name);
+        *ret = link.ifindex;
+        return 0;
+}
+
 static int wire_host(WorkerContext *w, Plan *p, int netns_fd, NlApplied *ret, Error *e) {
-        for (size_t i = 0; i < p->n_host; i++)
-                if (p->host[i].type == NL_VETH_ADD)
-                        p->host[i].veth.peer_netns_fd = netns_fd;
-        return apply(w->host, p->host, p->n_host, "the host's netns", ret, e);
+        NlApplied vlans = { 0 };
+        size_t n = 0;
+
+        for (size_t i = 0; i < p->n_host; i++) {
+                NlOp *op = &p->host[i];
+
+                if (op->type == NL_VETH_ADD)
+                        op->veth.peer_netns_fd = netns_fd;
+                if (op->type != NL_LINK_ADD)
+                        continue;
+                op->newlink.netns_fd = netns_fd;
+                int r = find_link(w->host, p->master, "master", &op->newlink.link_ifindex, e);
+                if (r < 0)
+                        return r;
+        }
+        /* The VLANs of a port are set by index, which its creation tells. */
+        while (n < p->n_host && p->host[n].type != NL_BRIDGE_VLAN_ADD &&
+               p->host[n].type != NL_BRIDGE_VLAN_DEL)
+                n++;
+        int r = apply(w->host, p->host, n, "the host's netns", ret, e);
+        if (r < 0 || n == p->n_host)
+                return r;
+        nl_ops_resolve(p->host + n, p->n_host - n, ret);
+        r = apply(w->host, p->host + n, p->n_host - n, "the host's netns", &vlans, e);
+        ret->ifb_ifindex = vlans.ifb_ifindex;
+        return r;
+}
+
+/* The interface where it cannot be born from the host. */
+static int wire_birth(Plan *p, NlSocket *pod, NlApplied *ret, Error *e) {
+        for (size_t i = 0; i < p->n_birth && p->master; i++) {
+                int r = find_link(pod, p->master, "master", &p->birth[i].newlink.link_ifindex, e);
+                if (r < 0)
+                        return r;
+        }
+        return apply(pod, p->birth, p->n_birth, "the sandbox's netns", ret, e);
+}
+
+/* What the interface is a port of has an index of its own in each sandbox. */
+static int find_pod_master(Plan *p, NlSocket *pod, Error *e) {
+        for (size_t i = 0; i < p->n_pod && p->pod_master; i++) {
+                NlOp *op = &p->pod[i];
+
+                if (op->type != NL_LINK_SET || !(op->link.mask & NL_LINK_MASTER))
+                        continue;
+                int r = find_link(pod, p->pod_master, "bridge", &op->link.master_ifindex, e);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
 
 static int wire_rest(WorkerContext *w, Plan *p, int netns_fd, NlSocket *pod, NlApplied *ret,
@@ -124,6 +181,8 @@ static int wire_rest(WorkerContext *w, Plan *p, int netns_fd, NlSocket *pod, NlA
         nl_ops_resolve(p->finish, p->n_finish, ret);
 
         int r = pod_sysctls(w, p, netns_fd, e);
+        if (r >= 0)
+                r = find_pod_master(p, pod, e);
         if (r < 0)
                 return r;
         r = apply(pod, p->pod, p->n_pod, "the sandbox's netns", ret, e);
@@ -141,19 +200,23 @@ static int wire_rest(WorkerContext *w, Plan *p, int netns_fd, NlSocket *pod, NlA
 }
 
 /* Their names are never used twice, so they are ours also when the kernel's answer was lost; only a
- * host end whose creation it refused because there is one is somebody else's. */
-static bool unwire(WorkerContext *w, const Plan *p, const char *host_ifname, bool theirs) {
+ * host end whose creation it refused because there is one is somebody else's. What is only in the
+ * sandbox is ours when we have its index. */
+static bool unwire(WorkerContext *w, const Plan *p, NlSocket *pod, const AttachmentSpec *s,
+                   const NlApplied *applied, bool theirs) {
         bool gone = true;
 
         for (size_t i = 0; i < p->n_host; i++)
                 if (p->host[i].type == NL_VETH_ADD && !theirs)
-                        gone &= delete_link(w, host_ifname);
+                        gone &= delete_link(w->host, s->host_ifname);
                 else if (p->host[i].type == NL_IFB_ADD)
-                        gone &= delete_link(w, p->host[i].ifb.name);
+                        gone &= delete_link(w->host, p->host[i].ifb.name);
+        if (kind_is_inside(s->kind) && applied->pod_ifindex)
+                gone &= delete_link(pod, s->ifname);
         return gone;
 }
 
-int wire_plan(WorkerContext *w, Plan *p, int netns_fd, NlSocket *pod, const char *host_ifname,
+int wire_plan(WorkerContext *w, Plan *p, int netns_fd, NlSocket *pod, const AttachmentSpec *s,
               NlApplied *ret, bool *ret_left, Error *e) {
         NlApplied applied = { 0 };
 
@@ -161,9 +224,11 @@ int wire_plan(WorkerContext *w, Plan *p, int netns_fd, NlSocket *pod, const char
         bool theirs = r == -EEXIST && applied.failed < p->n_host &&
                       p->host[applied.failed].type == NL_VETH_ADD;
         if (r >= 0)
+                r = wire_birth(p, pod, &applied, e);
+        if (r >= 0)
                 r = wire_rest(w, p, netns_fd, pod, &applied, e);
         if (r < 0) {
-                *ret_left = !unwire(w, p, host_ifname, theirs);
+                *ret_left = !unwire(w, p, pod, s, &applied, theirs);
                 return r;
         }
         *ret = applied;

@@ -15,7 +15,7 @@ int wire_open_netns(WorkerContext *w, int netns_fd, NlSocket **ret, uint64_t *re
 
 /* Executes the plan; pod is a socket from wire_open_netns(). A failure deletes its links again; *ret_left:
  * the kernel refused that too. */
-int wire_plan(WorkerContext *w, Plan *p, int netns_fd, NlSocket *pod, const char *host_ifname,
+int wire_plan(WorkerContext *w, Plan *p, int netns_fd, NlSocket *pod, const AttachmentSpec *s,
               NlApplied *ret, bool *ret_left, Error *e);
 
 /* Tells the neighbours on the bridge where the new addresses are. Best effort. */

@@ -94,15 +94,21 @@ static int fake_dump(NlSocket *base, NlDumpMask mask, NlDump *ret) {
         return r;
 }
 
-static int fake_get_link(NlSocket *base, const char *name, NlLink *ret) {
+static int fake_get_link(NlSocket *base, const char *name, uint32_t ifindex, NlLink *ret,
+                         char **ret_alias) {
         FakeNetns *ns = ((FakeSocket *) base)->ns;
+        int r = 0;
 
         pthread_mutex_lock(&ns->fake->lock);
-        const FakeLink *l = fake_link_by_name(ns, name);
-        if (l)
+        const FakeLink *l = name ? fake_link_by_name(ns, name) : fake_link_by_index(ns, ifindex);
+        if (l) {
                 *ret = l->link;
+                ret->alias = NULL;
+                if (ret_alias && l->link.alias && !(*ret_alias = strdup(l->link.alias)))
+                        r = -ENOMEM;
+        }
         pthread_mutex_unlock(&ns->fake->lock);
-        return l ? 0 : -ENODEV;
+        return l ? r : -ENODEV;
 }
 
 /* The source is the route's, else the link's first address of the family. */

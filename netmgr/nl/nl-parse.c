@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* rtnetlink replies to plain structs. Replies are input like any other: libnl's policies check every
- * attribute's size before it is read. */
+/* rtnetlink replies to plain structs; links are nl-parse-link.c's. Replies are input like any other: every
+ * attribute's size is looked at before it is read. */
 
-#include <linux/if_link.h>
+#include <linux/fib_rules.h>
 #include <linux/neighbour.h>
+#include <linux/net_namespace.h>
 #include <linux/rtnetlink.h>
 #include <netlink/attr.h>
-#include <stdio.h>
 
 #include "nl/nl-internal.h"
 
-static void get_name(struct nlattr *a, char *ret, size_t size) {
+void nl_get_name(struct nlattr *a, char *ret, size_t size) {
         if (a)
                 (void) nla_strlcpy(ret, a, size);
 }
 
-static void get_mac(struct nlattr *a, MacAddr *ret) {
+void nl_get_mac(struct nlattr *a, MacAddr *ret) {
         if (a && nla_len(a) == sizeof(ret->bytes))
                 memcpy(ret->bytes, nla_data(a), sizeof(ret->bytes));
 }
 
-static void get_addr(struct nlattr *a, int family, InAddr *ret) {
+void nl_get_addr(struct nlattr *a, int family, InAddr *ret) {
         if (!a || (family != AF_INET && family != AF_INET6) ||
             nla_len(a) != (int) family_bytes(family))
                 return;
@@ -29,40 +29,8 @@ static void get_addr(struct nlattr *a, int family, InAddr *ret) {
         memcpy(ret->bytes, nla_data(a), family_bytes(family));
 }
 
-static uint32_t get_u32(struct nlattr *a) {
+uint32_t nl_get_u32(struct nlattr *a) {
         return a && nla_len(a) >= (int) sizeof(uint32_t) ? nla_get_u32(a) : 0;
-}
-
-int nl_parse_link(struct nlmsghdr *h, NlLink *ret) {
-        struct nlattr *tb[IFLA_MAX + 1], *info[IFLA_INFO_MAX + 1], *port[IFLA_BRPORT_MAX + 1];
-        const struct ifinfomsg *ifi = nlmsg_data(h);
-
-        if (h->nlmsg_type != RTM_NEWLINK)
-                return 1;
-        if (nlmsg_parse(h, sizeof(*ifi), tb, IFLA_MAX, NULL) < 0)
-                return -EBADMSG;
-        if (ifi->ifi_family != AF_UNSPEC)
-                return 1;
-        *ret = (NlLink) {
-                .ifindex = (uint32_t) ifi->ifi_index,
-                .flags = ifi->ifi_flags,
-                .mtu = get_u32(tb[IFLA_MTU]),
-                .group = get_u32(tb[IFLA_GROUP]),
-                .master = get_u32(tb[IFLA_MASTER]),
-                .link = get_u32(tb[IFLA_LINK]),
-        };
-        get_name(tb[IFLA_IFNAME], ret->name, sizeof(ret->name));
-        get_mac(tb[IFLA_ADDRESS], &ret->mac);
-        if (!tb[IFLA_LINKINFO] ||
-            nla_parse_nested(info, IFLA_INFO_MAX, tb[IFLA_LINKINFO], NULL) < 0)
-                return 0;
-        get_name(info[IFLA_INFO_KIND], ret->kind, sizeof(ret->kind));
-        if (info[IFLA_INFO_SLAVE_KIND] && info[IFLA_INFO_SLAVE_DATA] &&
-            nla_strcmp(info[IFLA_INFO_SLAVE_KIND], "bridge") == 0 &&
-            nla_parse_nested(port, IFLA_BRPORT_MAX, info[IFLA_INFO_SLAVE_DATA], NULL) >= 0 &&
-            port[IFLA_BRPORT_MODE] && nla_len(port[IFLA_BRPORT_MODE]) == 1)
-                ret->hairpin = nla_get_u8(port[IFLA_BRPORT_MODE]) != 0;
-        return 0;
 }
 
 int nl_parse_addr(struct nlmsghdr *h, NlAddr *ret) {
@@ -75,9 +43,9 @@ int nl_parse_addr(struct nlmsghdr *h, NlAddr *ret) {
                 return -EBADMSG;
         *ret = (NlAddr) { .ifindex = ifa->ifa_index,
                           .scope = ifa->ifa_scope,
-                          .flags = tb[IFA_FLAGS] ? get_u32(tb[IFA_FLAGS]) : ifa->ifa_flags };
-        get_addr(tb[IFA_LOCAL] ? tb[IFA_LOCAL] : tb[IFA_ADDRESS], ifa->ifa_family,
-                 &ret->address.address);
+                          .flags = tb[IFA_FLAGS] ? nl_get_u32(tb[IFA_FLAGS]) : ifa->ifa_flags };
+        nl_get_addr(tb[IFA_LOCAL] ? tb[IFA_LOCAL] : tb[IFA_ADDRESS], ifa->ifa_family,
+                    &ret->address.address);
         if (!in_addr_is_set(&ret->address.address) ||
             ifa->ifa_prefixlen > family_bits(ifa->ifa_family))
                 return 1;
@@ -97,21 +65,95 @@ int nl_parse_route(struct nlmsghdr *h, NlRoute *ret) {
             (rtm->rtm_flags & RTM_F_CLONED) || rtm->rtm_dst_len > family_bits(rtm->rtm_family))
                 return 1;
         *ret = (NlRoute) {
-                .ifindex = get_u32(tb[RTA_OIF]),
+                .ifindex = nl_get_u32(tb[RTA_OIF]),
                 .dst = { .address.family = rtm->rtm_family, .length = rtm->rtm_dst_len },
-                .table = tb[RTA_TABLE] ? get_u32(tb[RTA_TABLE]) : rtm->rtm_table,
-                .priority = get_u32(tb[RTA_PRIORITY]),
+                .table = tb[RTA_TABLE] ? nl_get_u32(tb[RTA_TABLE]) : rtm->rtm_table,
+                .priority = nl_get_u32(tb[RTA_PRIORITY]),
                 .scope = rtm->rtm_scope,
                 .type = rtm->rtm_type,
                 .protocol = rtm->rtm_protocol,
         };
-        get_addr(tb[RTA_DST], rtm->rtm_family, &ret->dst.address);
-        get_addr(tb[RTA_GATEWAY], rtm->rtm_family, &ret->gw);
-        get_addr(tb[RTA_PREFSRC], rtm->rtm_family, &ret->prefsrc);
+        nl_get_addr(tb[RTA_DST], rtm->rtm_family, &ret->dst.address);
+        nl_get_addr(tb[RTA_GATEWAY], rtm->rtm_family, &ret->gw);
+        nl_get_addr(tb[RTA_PREFSRC], rtm->rtm_family, &ret->prefsrc);
         if (tb[RTA_METRICS] && nla_parse_nested(metrics, RTAX_MAX, tb[RTA_METRICS], NULL) >= 0) {
-                ret->mtu = get_u32(metrics[RTAX_MTU]);
-                ret->advmss = get_u32(metrics[RTAX_ADVMSS]);
+                ret->mtu = nl_get_u32(metrics[RTAX_MTU]);
+                ret->advmss = nl_get_u32(metrics[RTAX_ADVMSS]);
         }
+        return 0;
+}
+
+/* One route per next hop, each with what the hop says in place of what the route says. */
+static int each_hop(struct nlattr *hops, const NlRoute *route,
+                    int (*add)(const NlRoute *route, void *userdata), void *userdata) {
+        struct rtnexthop *h = nla_data(hops);
+        int left = nla_len(hops);
+
+        while (RTNH_OK(h, left)) {
+                struct nlattr *tb[RTA_MAX + 1];
+                NlRoute one = *route;
+
+                if (nla_parse(tb, RTA_MAX, (struct nlattr *) RTNH_DATA(h),
+                              (int) (h->rtnh_len - sizeof(*h)), NULL) < 0)
+                        return -EBADMSG;
+                one.ifindex = (uint32_t) h->rtnh_ifindex;
+                nl_get_addr(tb[RTA_GATEWAY], route->dst.address.family, &one.gw);
+                int r = add(&one, userdata);
+                if (r < 0)
+                        return r;
+                left -= (int) RTNH_ALIGN(h->rtnh_len);
+                h = RTNH_NEXT(h);
+        }
+        return 0;
+}
+
+int nl_parse_routes(struct nlmsghdr *h, int (*add)(const NlRoute *route, void *userdata),
+                    void *userdata) {
+        NlRoute route;
+        int r = nl_parse_route(h, &route);
+
+        if (r != 0)
+                return r < 0 ? r : 0;
+        struct nlattr *hops = nlmsg_find_attr(h, sizeof(struct rtmsg), RTA_MULTIPATH);
+        return hops ? each_hop(hops, &route, add, userdata) : add(&route, userdata);
+}
+
+int nl_parse_rule(struct nlmsghdr *h, NlRule *ret) {
+        struct nlattr *tb[FRA_MAX + 1];
+        const struct fib_rule_hdr *rule = nlmsg_data(h);
+
+        if (h->nlmsg_type != RTM_NEWRULE)
+                return 1;
+        if (nlmsg_parse(h, sizeof(*rule), tb, FRA_MAX, NULL) < 0)
+                return -EBADMSG;
+        if ((rule->family != AF_INET && rule->family != AF_INET6) ||
+            rule->src_len > family_bits(rule->family) || rule->dst_len > family_bits(rule->family))
+                return 1;
+        *ret = (NlRule) {
+                .family = rule->family,
+                .table = tb[FRA_TABLE] ? nl_get_u32(tb[FRA_TABLE]) : rule->table,
+                .priority = nl_get_u32(tb[FRA_PRIORITY]),
+                .action = rule->action,
+        };
+        nl_get_addr(tb[FRA_SRC], rule->family, &ret->src.address);
+        nl_get_addr(tb[FRA_DST], rule->family, &ret->dst.address);
+        ret->has_src = in_addr_is_set(&ret->src.address);
+        ret->src.length = ret->has_src ? rule->src_len : 0;
+        ret->dst.length = in_addr_is_set(&ret->dst.address) ? rule->dst_len : 0;
+        nl_get_name(tb[FRA_IIFNAME], ret->iif, sizeof(ret->iif));
+        nl_get_name(tb[FRA_OIFNAME], ret->oif, sizeof(ret->oif));
+        return 0;
+}
+
+int nl_parse_nsid(struct nlmsghdr *h, int32_t *ret) {
+        struct nlattr *tb[NETNSA_MAX + 1];
+
+        if (h->nlmsg_type != RTM_NEWNSID)
+                return 1;
+        if (nlmsg_parse(h, sizeof(struct rtgenmsg), tb, NETNSA_MAX, NULL) < 0 || !tb[NETNSA_NSID] ||
+            nla_len(tb[NETNSA_NSID]) != sizeof(int32_t))
+                return -EBADMSG;
+        *ret = nla_get_s32(tb[NETNSA_NSID]);
         return 0;
 }
 
@@ -124,7 +166,7 @@ int nl_parse_neigh(struct nlmsghdr *h, NlNeigh *ret) {
         if (nlmsg_parse(h, sizeof(*ndm), tb, NDA_MAX, NULL) < 0)
                 return -EBADMSG;
         *ret = (NlNeigh) { .ifindex = (uint32_t) ndm->ndm_ifindex, .state = ndm->ndm_state };
-        get_addr(tb[NDA_DST], ndm->ndm_family, &ret->address);
-        get_mac(tb[NDA_LLADDR], &ret->mac);
+        nl_get_addr(tb[NDA_DST], ndm->ndm_family, &ret->address);
+        nl_get_mac(tb[NDA_LLADDR], &ret->mac);
         return in_addr_is_set(&ret->address) ? 0 : 1;
 }

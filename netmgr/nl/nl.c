@@ -4,6 +4,8 @@
 
 #include "nl/nl.h"
 
+#include <linux/rtnetlink.h>
+
 #include "base/failpoint.h"
 #include "base/parse.h"
 #include "nl/nl-socket.h"
@@ -24,15 +26,28 @@ static int apply_failpoints(NlSocket *s, const NlOp *ops, size_t n_ops, size_t *
         size_t failed = 0;
 
         static const char *const names[_NL_OP_MAX] = {
-                [NL_VETH_ADD] = "nl-veth-add",         [NL_BRIDGE_ADD] = "nl-bridge-add",
-                [NL_LINK_SET] = "nl-link-set",         [NL_LINK_DEL] = "nl-link-del",
-                [NL_GROUP_DEL] = "nl-group-del",       [NL_ADDR_ADD] = "nl-addr-add",
-                [NL_ADDR_DEL] = "nl-addr-del",         [NL_ROUTE_ADD] = "nl-route-add",
-                [NL_ROUTE_DEL] = "nl-route-del",       [NL_NEIGH_ADD] = "nl-neigh-add",
-                [NL_NEIGH_DEL] = "nl-neigh-del",       [NL_IFB_ADD] = "nl-ifb-add",
-                [NL_TBF_SET] = "nl-tbf-set",           [NL_TBF_DEL] = "nl-tbf-del",
-                [NL_CLSACT_ADD] = "nl-clsact-add",     [NL_CLSACT_DEL] = "nl-clsact-del",
+                [NL_VETH_ADD] = "nl-veth-add",
+                [NL_BRIDGE_ADD] = "nl-bridge-add",
+                [NL_LINK_SET] = "nl-link-set",
+                [NL_LINK_DEL] = "nl-link-del",
+                [NL_GROUP_DEL] = "nl-group-del",
+                [NL_ADDR_ADD] = "nl-addr-add",
+                [NL_ADDR_DEL] = "nl-addr-del",
+                [NL_ROUTE_ADD] = "nl-route-add",
+                [NL_ROUTE_DEL] = "nl-route-del",
+                [NL_NEIGH_ADD] = "nl-neigh-add",
+                [NL_NEIGH_DEL] = "nl-neigh-del",
+                [NL_IFB_ADD] = "nl-ifb-add",
+                [NL_TBF_SET] = "nl-tbf-set",
+                [NL_TBF_DEL] = "nl-tbf-del",
+                [NL_CLSACT_ADD] = "nl-clsact-add",
+                [NL_CLSACT_DEL] = "nl-clsact-del",
                 [NL_REDIRECT_ADD] = "nl-redirect-add",
+                [NL_LINK_ADD] = "nl-link-add",
+                [NL_BRIDGE_VLAN_ADD] = "nl-bridge-vlan-add",
+                [NL_BRIDGE_VLAN_DEL] = "nl-bridge-vlan-del",
+                [NL_RULE_ADD] = "nl-rule-add",
+                [NL_RULE_DEL] = "nl-rule-del",
         };
 
         for (size_t i = 0; i < n_ops; i++) {
@@ -82,52 +97,36 @@ int kernel_dump(NlSocket *s, NlDumpMask mask, NlDump *ret) {
 }
 
 int kernel_get_link(NlSocket *s, const char *name, NlLink *ret) {
-        return s->kernel->ops->get_link(s, name, ret);
+        return s->kernel->ops->get_link(s, name, 0, ret, NULL);
+}
+
+int kernel_get_link_by_index(NlSocket *s, uint32_t ifindex, NlLink *ret) {
+        return s->kernel->ops->get_link(s, NULL, ifindex, ret, NULL);
+}
+
+int kernel_get_alias(NlSocket *s, uint32_t ifindex, char **ret) {
+        char *alias = NULL;
+        NlLink link;
+
+        int r = s->kernel->ops->get_link(s, NULL, ifindex, &link, &alias);
+        if (r >= 0)
+                *ret = alias;
+        return r;
 }
 
 int kernel_get_route(NlSocket *s, const InAddr *dst, uint32_t *ret_ifindex, InAddr *ret_source) {
         return s->kernel->ops->get_route(s, dst, ret_ifindex, ret_source);
 }
 
-static int try_op(NlSocket *s, const NlOp *op, bool *ret) {
-        int r = kernel_apply(s, op, 1, &(NlApplied) { 0 });
-
-        *ret = r >= 0;
-        /* What a kernel without the module answers. */
-        return r >= 0 || r == -ENOENT || r == -EOPNOTSUPP || r == -EINVAL ? 0 : r;
-}
-
-int kernel_probe_tc(NlSocket *s, NlTcFeatures *ret) {
-        NlOp add = { .type = NL_IFB_ADD, .what = "try ifb", .ifb.name = "nmiprobe" };
-        NlOp del = { .type = NL_LINK_DEL, .what = "end the trial", .link.name = "nmiprobe" };
-        NlApplied made = { 0 };
-
-        *ret = (NlTcFeatures) { 0 };
-        (void) kernel_apply(s, &del, 1, &(NlApplied) { 0 }); /* of a trial that was killed */
-        int r = kernel_apply(s, &add, 1, &made);
-        if (r < 0)
-                return r == -EOPNOTSUPP ? 0 : r;
-        ret->ifb = true;
-        int32_t i = (int32_t) made.ifb_ifindex;
-        NlOp tbf = { .type = NL_TBF_SET, .what = "try tbf", .tbf = { i, 125000, 65536, 25000 } };
-        NlOp clsact = { .type = NL_CLSACT_ADD, .what = "try clsact", .redirect = { i, 0 } };
-        NlOp redirect = { .type = NL_REDIRECT_ADD, .what = "try mirred", .redirect = { i, i } };
-        r = try_op(s, &tbf, &ret->tbf);
-        if (r >= 0)
-                r = try_op(s, &clsact, &ret->clsact);
-        if (r >= 0 && ret->clsact)
-                r = try_op(s, &redirect, &ret->mirred);
-        /* Once more when it fails: otherwise the link would stay until the next start. */
-        if (kernel_apply(s, &del, 1, &(NlApplied) { 0 }) < 0)
-                (void) kernel_apply(s, &del, 1, &(NlApplied) { 0 });
-        return r;
-}
-
 void kernel_dump_clear(NlDump *d) {
+        for (size_t i = 0; i < d->n_links; i++)
+                free(d->links[i].alias);
         free(d->links);
         free(d->addrs);
         free(d->routes);
         free(d->neighs);
+        free(d->rules);
+        free(d->bridge_vlans);
         *d = (NlDump) { 0 };
 }
 
@@ -143,6 +142,14 @@ static void resolve(int32_t *ifindex, const NlApplied *made) {
 void nl_ops_resolve(NlOp *ops, size_t n_ops, const NlApplied *made) {
         for (size_t i = 0; i < n_ops; i++)
                 switch (ops[i].type) {
+                case NL_LINK_SET:
+                case NL_LINK_DEL:
+                        resolve(&ops[i].link.ifindex, made);
+                        break;
+                case NL_BRIDGE_VLAN_ADD:
+                case NL_BRIDGE_VLAN_DEL:
+                        resolve(&ops[i].bvlan.ifindex, made);
+                        break;
                 case NL_ADDR_ADD:
                 case NL_ADDR_DEL:
                         resolve(&ops[i].addr.ifindex, made);
@@ -170,6 +177,46 @@ void nl_ops_resolve(NlOp *ops, size_t n_ops, const NlApplied *made) {
                 }
 }
 
+/* By name or by index, never by both nor by none: an empty name means other things to the kernel. */
+static bool link_is_named(const NlOp *op) {
+        return op->link.name[0] ? op->link.ifindex == 0 : op->link.ifindex > 0;
+}
+
+static bool link_set_is_valid(const NlOp *op) {
+        NlLinkMask mask = op->link.mask;
+
+        if (!link_is_named(op) || ((mask & NL_LINK_NAME) && !op->link.new_name[0]) ||
+            ((mask & NL_LINK_ALIAS) && op->link.alias && strlen(op->link.alias) > NL_ALIAS_MAX))
+                return false;
+        return !(mask & NL_LINK_BY_NEWLINK) || !(mask & (NL_LINK_GROUP | NL_LINK_NETNS));
+}
+
+static bool route_is_valid(const NlOp *op) {
+        bool somewhere = op->route.type == 0 || op->route.type == RTN_UNICAST;
+
+        return somewhere ? op->route.ifindex >= 0
+                         : op->route.ifindex == 0 && !in_addr_is_set(&op->route.gw);
+}
+
+/* A rule without a selector is one of the kernel's own three, or as bad. */
+static bool rule_is_valid(const NlOp *op) {
+        int family = op->rule.family;
+        const InPrefix *dst = &op->rule.dst;
+
+        return (family == AF_INET || family == AF_INET6) && op->rule.table != 0 &&
+               (!op->rule.has_src || op->rule.src.address.family == family) &&
+               (!in_addr_is_set(&dst->address) || dst->address.family == family) &&
+               (op->rule.has_src || in_addr_is_set(&dst->address) || op->rule.iif[0] ||
+                op->rule.oif[0]);
+}
+
+static bool bridge_vlan_is_valid(const NlOp *op) {
+        uint16_t vid = op->bvlan.vid, end = op->bvlan.vid_end;
+
+        return op->bvlan.ifindex > 0 && vid >= 1 && vid <= 4094 &&
+               (end == 0 || (end >= vid && end <= 4094)) && !(end > vid && op->bvlan.pvid);
+}
+
 bool nl_op_is_valid(const NlOp *op) {
         switch (op->type) {
         case NL_ADDR_ADD:
@@ -177,7 +224,7 @@ bool nl_op_is_valid(const NlOp *op) {
                 return op->addr.ifindex > 0;
         case NL_ROUTE_ADD:
         case NL_ROUTE_DEL:
-                return op->route.ifindex >= 0;
+                return route_is_valid(op);
         case NL_NEIGH_ADD:
         case NL_NEIGH_DEL:
                 return op->neigh.ifindex > 0;
@@ -193,10 +240,42 @@ bool nl_op_is_valid(const NlOp *op) {
         case NL_GROUP_DEL:
                 return op->group != 0;
         case NL_LINK_SET:
-                return !(op->link.mask & NL_LINK_HAIRPIN) || !(op->link.mask & NL_LINK_GROUP);
+                return link_set_is_valid(op);
+        case NL_LINK_DEL:
+                return link_is_named(op);
+        case NL_LINK_ADD:
+                return op->newlink.name[0] && nl_link_kind_to_string(op->newlink.kind);
+        case NL_BRIDGE_VLAN_ADD:
+        case NL_BRIDGE_VLAN_DEL:
+                return bridge_vlan_is_valid(op);
+        case NL_RULE_ADD:
+        case NL_RULE_DEL:
+                return rule_is_valid(op);
         default:
                 return op->type < _NL_OP_MAX;
         }
+}
+
+const char *nl_link_kind_to_string(NlLinkKind kind) {
+        static const char *const names[] = {
+                [NL_KIND_MACVLAN] = "macvlan", [NL_KIND_IPVLAN] = "ipvlan", [NL_KIND_VLAN] = "vlan",
+                [NL_KIND_DUMMY] = "dummy",     [NL_KIND_VXLAN] = "vxlan",   [NL_KIND_VRF] = "vrf",
+        };
+
+        return (size_t) kind < ELEMENTSOF(names) ? names[kind] : NULL;
+}
+
+static char *describe_link(const NlOp *op) {
+        if (op->link.name[0])
+                return strf("%s (%s)", op->what, op->link.name);
+        return strf("%s (index %d)", op->what, op->link.ifindex);
+}
+
+static char *describe_rule(const NlOp *op) {
+        if (op->rule.has_src)
+                return strf("%s from %s, table %u", op->what, IN_PREFIX_STR(&op->rule.src),
+                            op->rule.table);
+        return strf("%s, table %u", op->what, op->rule.table);
 }
 
 char *nl_op_describe(const NlOp *op) {
@@ -207,7 +286,17 @@ char *nl_op_describe(const NlOp *op) {
                 return strf("%s %s", op->what, op->bridge.name);
         case NL_LINK_SET:
         case NL_LINK_DEL:
-                return strf("%s (%s)", op->what, op->link.name);
+                return describe_link(op);
+        case NL_LINK_ADD:
+                return strf("%s %s (%s)", op->what, op->newlink.name,
+                            nl_link_kind_to_string(op->newlink.kind));
+        case NL_BRIDGE_VLAN_ADD:
+        case NL_BRIDGE_VLAN_DEL:
+                return strf("%s %u-%u", op->what, op->bvlan.vid,
+                            op->bvlan.vid_end ? op->bvlan.vid_end : op->bvlan.vid);
+        case NL_RULE_ADD:
+        case NL_RULE_DEL:
+                return describe_rule(op);
         case NL_ADDR_ADD:
         case NL_ADDR_DEL:
                 return strf("%s %s", op->what, IN_PREFIX_STR(&op->addr.address));

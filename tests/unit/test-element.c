@@ -147,6 +147,107 @@ static void test_ports(void **state) {
         element_list_clear(&l);
 }
 
+/* Of a configuration of the reference's type: nothing is checked, or the MAC. */
+static void test_spoof(void **state) {
+        InAddr address = addr("10.0.0.7");
+        PolicyAttachment a = { .host_ifname = "nmg1",
+                               .addresses = &address,
+                               .n_addresses = 1,
+                               .bridged = true,
+                               .spoof = POLICY_SPOOF_NONE };
+        ElementList l = { 0 };
+
+        assert_int_equal(elements_of_attachment(&a, &l), 0);
+        assert_int_equal(l.n, 2);
+        assert_key(only(&l, SET_BR_PORTS), "nmg1");
+        assert_key(only(&l, SET_BR_FREE), "nmg1");
+        element_list_clear(&l);
+        a.spoof = POLICY_SPOOF_MAC;
+        assert_int_equal(elements_of_attachment(&a, &l), 0);
+        assert_int_equal(l.n, 3);
+        assert_key(only(&l, SET_BR_MAC_ONLY), "nmg1");
+        assert_int_equal(count(&l, SET_BR_MAC), 1);
+        element_list_clear(&l);
+        /* Only a bridge sees MACs. */
+        a.bridged = false;
+        assert_int_equal(elements_of_attachment(&a, &l), 0);
+        assert_int_equal(l.n, 2);
+        assert_key(only(&l, SET_FREE), "nmg1");
+        element_list_clear(&l);
+}
+
+static void test_foreign(void **state) {
+        InAddr address = addr("10.0.0.7");
+        PolicyPort port = { addr("0.0.0.0"), address, IPPROTO_TCP, 8080, 80 };
+        PolicyAttachment a = { .foreign = true,
+                               .host_ifname = "veth1",
+                               .addresses = &address,
+                               .n_addresses = 1,
+                               .ports = &port,
+                               .n_ports = 1,
+                               .snat = true };
+        static const char *const ways[] = { "veth1", "cni0" };
+        ElementList l = { 0 };
+
+        for (int i = 0; i < 2; i++) {
+                snprintf(a.bridge, sizeof(a.bridge), "%s", i ? "cni0" : "");
+                assert_int_equal(elements_of_attachment(&a, &l), 0);
+                assert_int_equal(l.n, 4 + i); /* behind a bridge: who talks to himself */
+                assert_int_equal(count(&l, SET_SELF4), i);
+                assert_bytes(only(&l, SET_LOCALNET)->key, SET_KEY_MAX, ways[i], strlen(ways[i]));
+                assert_bytes(only(&l, SET_BRIDGES)->key, SET_KEY_MAX, ways[i], strlen(ways[i]));
+                element_list_clear(&l);
+        }
+        a.n_ports = 0;
+        assert_int_equal(elements_of_attachment(&a, &l), 0);
+        assert_int_equal(l.n, 0);
+        element_list_clear(&l);
+        /* No end on the host: host ports lead there all the same. */
+        a = (PolicyAttachment) {
+                .addresses = &address, .n_addresses = 1, .ports = &port, .n_ports = 1, .snat = true
+        };
+        assert_int_equal(elements_of_attachment(&a, &l), 0);
+        assert_int_equal(l.n, 1);
+        assert_int_equal(count(&l, SET_HOST4), 1);
+        element_list_clear(&l);
+}
+
+static void test_ingress(void **state) {
+        InAddr addresses[] = { addr("10.0.0.7"), addr("fd00::7") };
+        PolicyAttachment a = { .host_ifname = "nmg1",
+                               .bridge = "br0",
+                               .bridged = true,
+                               .addresses = addresses,
+                               .n_addresses = 2 };
+        static const uint8_t towards[] = "br0\0\0\0\0\0\0\0\0\0\0\0\0\0\x0a\0\0\x07";
+        ElementList l = { 0 };
+
+        assert_int_equal(elements_of_attachment(&a, &l), 0);
+        size_t open = l.n;
+        element_list_clear(&l);
+        a.ingress = POLICY_INGRESS_INSIDE;
+        assert_int_equal(elements_of_attachment(&a, &l), 0);
+        assert_int_equal(l.n, open + 4);
+        assert_key(only(&l, SET_INNER4), towards);
+        assert_key(only(&l, SET_INSIDE4), towards);
+        assert_int_equal(count(&l, SET_INNER6) + count(&l, SET_INSIDE6), 2);
+        element_list_clear(&l);
+        a.ingress = POLICY_INGRESS_CLOSED;
+        assert_int_equal(elements_of_attachment(&a, &l), 0);
+        assert_int_equal(l.n, open + 3);
+        assert_key(only(&l, SET_CLOSED4), towards);
+        assert_int_equal(count(&l, SET_CLOSED6), 1);
+        assert_key(only(&l, SET_BR_CLOSED), "nmg1");
+        element_list_clear(&l);
+        /* Without a bridge the host end is the way. */
+        a.bridged = false;
+        a.bridge[0] = '\0';
+        assert_int_equal(elements_of_attachment(&a, &l), 0);
+        assert_memory_equal(only(&l, SET_CLOSED4)->key, "nmg1", 5);
+        assert_int_equal(count(&l, SET_BR_CLOSED), 0);
+        element_list_clear(&l);
+}
+
 static void test_limits(void **state) {
         PolicyAttachment a = { .host_ifname = "nmg1", .to = { UINT64_MAX, UINT32_MAX } };
         ElementList l = { 0 };
@@ -352,7 +453,8 @@ int main(void) {
                 cmocka_unit_test(test_ports),       cmocka_unit_test(test_limits),
                 cmocka_unit_test(test_networks),    cmocka_unit_test(test_diff),
                 cmocka_unit_test(test_diff_fields), cmocka_unit_test(test_ranges),
-                cmocka_unit_test(test_range_of),
+                cmocka_unit_test(test_range_of),    cmocka_unit_test(test_spoof),
+                cmocka_unit_test(test_foreign),     cmocka_unit_test(test_ingress),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

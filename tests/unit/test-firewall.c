@@ -62,6 +62,24 @@ static const PolicyAttachment *example(Example *x, unsigned i, unsigned port) {
         return &x->a;
 }
 
+/* On somebody else's bridge, with the addresses of attachment 1: two networks have the same subnet. */
+static const PolicyAttachment *twin(Example *x, unsigned i) {
+        Example first;
+
+        (void) example(&first, 1, 1);
+        (void) example(x, i, i);
+        x->a.bridged = false;
+        x->a.foreign = true;
+        x->a.ingress = POLICY_INGRESS_INSIDE;
+        x->a.masquerade_ports = true;
+        snprintf(x->a.host_ifname, sizeof(x->a.host_ifname), "veth%u", i);
+        snprintf(x->a.bridge, sizeof(x->a.bridge), "cni0");
+        memcpy(x->addresses, first.addresses, sizeof(x->addresses));
+        for (size_t k = 0; k < 2; k++)
+                x->ports[k].target = x->addresses[k];
+        return &x->a;
+}
+
 static PolicyNetwork example_network(const char *name, uint32_t group, const char *bridge,
                                      InPrefix *subnet) {
         PolicyNetwork n = { .name = name,
@@ -94,6 +112,8 @@ static void fill(Firewall *f) {
         assert_int_equal(firewall_put_network(f, &n2), 0);
         for (unsigned i = 1; i <= 4; i++)
                 assert_int_equal(firewall_put(f, example(&x, i, i)), 0);
+        for (unsigned i = 11; i <= 12; i++)
+                assert_int_equal(firewall_put(f, twin(&x, i)), 0);
         assert_int_equal(firewall_commit(f, NULL), 0);
 }
 
@@ -125,6 +145,31 @@ static void op_add(Firewall *f) {
 }
 static void op_remove(Firewall *f) {
         (void) firewall_remove(f, 1);
+}
+static void op_remove_twin(Firewall *f) {
+        (void) firewall_remove(f, 11);
+}
+static void op_remove_twins(Firewall *f) {
+        (void) firewall_remove(f, 12);
+        (void) firewall_remove(f, 1);
+        (void) firewall_remove(f, 11);
+}
+static void op_replace_twins(Firewall *f) {
+        Example x;
+        (void) firewall_remove(f, 11);
+        (void) firewall_remove(f, 12);
+        (void) firewall_put(f, twin(&x, 13));
+        x.a.id = 12;
+        x.a.n_ports = 0;
+        x.a.ingress = POLICY_INGRESS_CLOSED;
+        (void) firewall_put(f, &x.a);
+}
+static void op_adopt_bridge(Firewall *f) {
+        InPrefix s;
+        PolicyNetwork n = example_network("adopted", 103, "cni0", &s);
+        (void) firewall_put_network(f, &n);
+        (void) firewall_remove(f, 11);
+        (void) firewall_remove(f, 12);
 }
 static void op_change_limit(Firewall *f) {
         Example x;
@@ -205,6 +250,10 @@ static const struct {
 } operations[] = {
         { "add", op_add },
         { "remove", op_remove },
+        { "remove a twin", op_remove_twin },
+        { "remove twins", op_remove_twins },
+        { "replace twins", op_replace_twins },
+        { "adopt a bridge", op_adopt_bridge },
         { "limit", op_change_limit },
         { "masquerade", op_masquerade },
         { "twice", op_twice },

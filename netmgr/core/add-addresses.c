@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The addresses of an ADD: one of each range set, or those that the configuration names. */
+
+#include <inttypes.h>
+
+#include "base/limits.h"
+#include "base/parse.h"
+#include "core/op-add.h"
+
+/* The requested address that belongs to the set, not used for an earlier one; -1: none. */
+static int requested_for(const NetRangeSet *set, const InPrefix *ips, size_t n_ips,
+                         const bool *used) {
+        for (size_t i = 0; i < n_ips; i++)
+                for (size_t k = 0; k < set->n_ranges && !used[i]; k++)
+                        if (in_prefix_contains(&set->ranges[k].subnet, &ips[i].address))
+                                return (int) i;
+        return -1;
+}
+
+typedef struct Allocation {
+        AddOp *op;
+        const InPrefix *ips;
+        size_t n_ips;
+        bool *used;
+} Allocation;
+
+/* A lease that has been granted becomes an address of the attachment, with its row. */
+static void take_grant(AddOp *op, const IpamGrant *grant, unsigned set_index) {
+        Attachment *a = op->attachment;
+        bool routed = a->spec.kind == NET_KIND_ROUTED;
+        int family = grant->lease->address.family;
+        SpecAddress *sa = &a->spec.addresses[a->spec.n_addresses++];
+
+        a->leases[a->n_leases++] = grant->lease;
+        sa->address.address = grant->lease->address;
+        sa->address.length = routed ? family_bits(family) : grant->range->subnet.length;
+        sa->gateway = routed ? routed_gateway(family) : grant->range->gateway;
+        grant->lease->prefix_length = sa->address.length;
+        op->address_rows[op->n_address_rows++] = (AddressRow) {
+                .attachment = a->spec.id,
+                .pool = grant->lease->pool,
+                .address = sa->address,
+                .gateway = sa->gateway,
+                .network = a->network->name,
+                .sandbox = a->sandbox->id,
+                .ifname = a->spec.ifname,
+                .set_index = set_index,
+        };
+}
+
+static LeaseHolder holder_of(const Attachment *a) {
+        return (LeaseHolder) { .attachment = a->spec.id,
+                               .network = a->network->name,
+                               .sandbox = a->sandbox->id,
+                               .ifname = a->spec.ifname };
+}
+
+static int allocate_from(Allocation *x, const NetRangeSet *set, unsigned set_index, Error *e) {
+        AddOp *op = x->op;
+        Attachment *a = op->attachment;
+        LeaseHolder holder = holder_of(a);
+        int i = requested_for(set, x->ips, x->n_ips, x->used);
+        IpamGrant grant;
+
+        int r = ipam_allocate(op->manager->ipam, network_pool(a->network), set_index, set,
+                              i >= 0 ? &x->ips[i].address : NULL, &holder, &grant, e);
+        if (r < 0)
+                return r;
+        if (i >= 0)
+                x->used[i] = true;
+        take_grant(op, &grant, set_index);
+        op->cursor_rows[op->n_cursor_rows++] = (CursorRow) {
+                .network = a->network->name,
+                .set_index = set_index,
+                .address = ipam_cursor(op->manager->ipam, a->network->name, set_index),
+        };
+        if (!in_addr_is_set(&op->cursor_rows[op->n_cursor_rows - 1].address))
+                op->n_cursor_rows--;
+        return 0;
+}
+
+/* ---- type static ------------------------------------------------------------------------------ */
+
+/* After those of the configured and of the runtime's range sets. */
+#define STATIC_SET_INDEX (2 * RANGE_SETS_MAX)
+
+/*
+ * The reference plugin gives an address to whoever names it, also to two at a time (a pod that
+ * replaces another one, both alive for a while): drop-in configurations keep that, each attachment in
+ * a pool of its own. Networks of type netmgr are told of the holder.
+ */
+static int allocate_one(AddOp *op, const NetStaticAddress *s, Error *e) {
+        Attachment *a = op->attachment;
+        bool exclusive = a->network->conf->plugin == NET_PLUGIN_NETMGR;
+        NetRange range = { .subnet = { .address = in_prefix_first(&s->address),
+                                       .length = s->address.length },
+                           .start = s->address.address,
+                           .end = s->address.address,
+                           .gateway = s->gateway };
+        NetRangeSet set = { .ranges = &range, .n_ranges = 1 };
+        LeaseHolder holder = holder_of(a);
+        _cleanup_free_ char *pool = exclusive ? strdup(network_pool(a->network))
+                                              : strf("%s/%" PRIx64, a->network->name, a->spec.id);
+        IpamGrant grant;
+
+        if (!pool)
+                return error_oom(e);
+        int r = ipam_allocate(op->manager->ipam, pool, STATIC_SET_INDEX, &set, &s->address.address,
+                              &holder, &grant, e);
+        if (r >= 0)
+                take_grant(op, &grant, STATIC_SET_INDEX);
+        return r;
+}
+
+/* GATEWAY= of CNI_ARGS belongs to the address whose subnet it is in. */
+static InAddr gateway_in(const CniArgs *args, const InPrefix *p, const InAddr *otherwise) {
+        for (size_t i = 0; i < args->n_gateways; i++)
+                if (in_prefix_contains(p, &args->gateways[i]))
+                        return args->gateways[i];
+        return *otherwise;
+}
+
+/* args.cni.ips and runtimeConfig.ips replace what is configured, CNI_ARGS adds to it. */
+static int allocate_static(AddOp *op, Error *e) {
+        const NetConf *net = op->attachment->network->conf, *mine = op->conf;
+        const InAddr none = { .family = AF_UNSPEC };
+        int r = 0;
+
+        for (size_t i = 0; i < mine->n_requested && r >= 0; i++) {
+                NetStaticAddress s = { .address = mine->requested[i] };
+                s.gateway = gateway_in(&op->args, &s.address, &none);
+                r = allocate_one(op, &s, e);
+        }
+        for (size_t i = 0; mine->n_requested == 0 && i < net->n_addresses && r >= 0; i++) {
+                NetStaticAddress s = net->addresses[i];
+                s.gateway = gateway_in(&op->args, &s.address, &s.gateway);
+                r = allocate_one(op, &s, e);
+        }
+        for (size_t i = 0; i < op->args.n_ips && r >= 0; i++) {
+                NetStaticAddress s = { .address = op->args.ips[i] };
+                s.gateway = gateway_in(&op->args, &s.address, &none);
+                r = allocate_one(op, &s, e);
+        }
+        return r;
+}
+
+/* ---- type local ------------------------------------------------------------------------------- */
+
+/* CNI_ARGS first, then args and runtimeConfig; what several of them ask for counts once. */
+static void collect_requested(Allocation *x, InPrefix *ips) {
+        const AddOp *op = x->op;
+        size_t n = 0;
+
+        for (size_t i = 0; i < x->n_ips; i++) {
+                const InPrefix *p = i < op->args.n_ips ? &op->args.ips[i]
+                                                       : &op->conf->requested[i - op->args.n_ips];
+                size_t k = 0;
+                while (k < n && !in_addr_equal(&ips[k].address, &p->address))
+                        k++;
+                if (k == n)
+                        ips[n++] = *p;
+        }
+        x->n_ips = n;
+}
+
+/* The caller's ranges beside those of the network that it names: checked only now, together. */
+static int check_joined_sets(const NetConf *mine, const NetConf *net, Error *e) {
+        size_t n = mine->n_runtime_sets + net->n_sets;
+
+        if (mine->n_runtime_sets == 0)
+                return 0;
+        _cleanup_free_ NetRangeSet *all = new0(NetRangeSet, n);
+        if (!all)
+                return error_oom(e);
+        memcpy(all, mine->runtime_sets, mine->n_runtime_sets * sizeof(*all));
+        memcpy(all + mine->n_runtime_sets, net->sets, net->n_sets * sizeof(*all));
+        return range_sets_check_overlap(all, n, "runtimeConfig.ipRanges and ipam.ranges", e);
+}
+
+static int allocate_local(AddOp *op, Error *e) {
+        Attachment *a = op->attachment;
+        const NetConf *net = a->network->conf, *mine = op->conf;
+        size_t n_sets = net->n_sets + mine->n_runtime_sets,
+               n_ips = op->args.n_ips + mine->n_requested;
+        _cleanup_free_ InPrefix *ips = new0(InPrefix, n_ips + 1);
+        _cleanup_free_ bool *used = new0(bool, n_ips + 1);
+        Allocation x = { .op = op, .ips = ips, .n_ips = n_ips, .used = used };
+        int r = 0;
+
+        if (n_sets > 2 * RANGE_SETS_MAX)
+                return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                  "ipam and runtimeConfig.ipRanges: %zu range sets, at "
+                                  "most %u",
+                                  n_sets, 2 * RANGE_SETS_MAX);
+        if (!ips || !used)
+                return error_oom(e);
+        collect_requested(&x, ips);
+        if (mine->network && (r = check_joined_sets(mine, net, e)) < 0)
+                return r;
+        for (size_t i = 0; i < mine->n_runtime_sets && r >= 0; i++)
+                r = allocate_from(&x, &mine->runtime_sets[i], RANGE_SETS_MAX + i, e);
+        for (size_t i = 0; i < net->n_sets && r >= 0; i++)
+                r = allocate_from(&x, &net->sets[i], i, e);
+        for (size_t i = 0; i < x.n_ips && r >= 0; i++)
+                if (!used[i])
+                        r = error_setf(e, ERROR_INVALID_ARGUMENT,
+                                       "requested address %s is in no range of network "
+                                       "%s, or its range gives another one already",
+                                       IN_ADDR_STR(&ips[i].address), a->network->name);
+        return r;
+}
+
+int add_allocate(AddOp *op, Error *e) {
+        Attachment *a = op->attachment;
+        const NetConf *net = a->network->conf, *mine = op->conf;
+        size_t room = net->n_sets + mine->n_runtime_sets + net->n_addresses + mine->n_requested +
+                      op->args.n_ips + 1;
+
+        a->leases = new0(Lease *, room);
+        a->spec.addresses = new0(SpecAddress, room);
+        op->address_rows = new0(AddressRow, room);
+        op->cursor_rows = new0(CursorRow, room);
+        if (!a->leases || !a->spec.addresses || !op->address_rows || !op->cursor_rows)
+                return error_oom(e);
+        switch (net->ipam) {
+        case NET_IPAM_LOCAL:
+                return allocate_local(op, e);
+        case NET_IPAM_STATIC:
+                return allocate_static(op, e);
+        default:
+                /* ipRanges and requested addresses of the runtime all the same; a drop-in ignores them. */
+                return net->plugin == NET_PLUGIN_NETMGR ? allocate_local(op, e) : 0;
+        }
+}
+
+bool add_range_is_nearly_full(const AddOp *op) {
+        const NetConf *net = op->attachment->network->conf, *mine = op->conf;
+        const char *pool = network_pool(op->attachment->network);
+
+        for (size_t i = 0; i < mine->n_runtime_sets; i++)
+                if (ipam_is_nearly_full(op->manager->ipam, pool, &mine->runtime_sets[i]))
+                        return true;
+        for (size_t i = 0; i < net->n_sets; i++)
+                if (ipam_is_nearly_full(op->manager->ipam, pool, &net->sets[i]))
+                        return true;
+        return false;
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The link of an ADD: what it stands on (asked for on a worker), its MTU and its MAC addresses. */
+
+#include "core/op-add.h"
+
+/* The link that the default route leaves by. */
+static int find_default_link(NlSocket *s, NlLink *ret, Error *e) {
+        /* Documentation addresses: only looked up, and matched by nothing but the default route. */
+        static const char *const far[] = { "203.0.113.1", "2001:db8::1" };
+        InAddr dst, source;
+        uint32_t ifindex;
+
+        for (size_t i = 0; i < ELEMENTSOF(far); i++)
+                if (in_addr_parse(far[i], &dst) >= 0 &&
+                    kernel_get_route(s, &dst, &ifindex, &source) >= 0 &&
+                    kernel_get_link_by_index(s, ifindex, ret) >= 0)
+                        return 0;
+        return error_setf(e, ERROR_INVALID_ARGUMENT,
+                          "master: there is no default route whose link could be taken; name one");
+}
+
+int add_find_master(AddOp *op, WorkerContext *w, Error *e) {
+        bool inside = op->below.link_in_container;
+        NlSocket *s = inside ? op->pod : w->host;
+        const char *where = inside ? "the sandbox" : "the host's netns";
+
+        if (!op->below.master[0])
+                return find_default_link(s, &op->master, e);
+        int r = kernel_get_link(s, op->below.master, &op->master);
+        if (r == -ENODEV)
+                return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                  "master: \"%s\" is no interface in %s; found were others only",
+                                  op->below.master, where);
+        return r < 0 ? error_set_errnof(e, ERROR_KERNEL, r, "looking for master %s in %s",
+                                        op->below.master, where)
+                     : 0;
+}
+
+/* What the kernel gives a link that nobody has chosen an MTU for. The reference plugins leave it at that;
+ * ours take the way out as the measure. */
+#define MTU_OF_LINKS 1500
+
+static int decide_mtu(AddOp *op, Error *e) {
+        AttachmentSpec *s = &op->attachment->spec;
+        const Network *n = op->attachment->network;
+        const NetConf *c = n->conf;
+
+        s->mtu = c->mtu;
+        if (!kind_has_master(s->kind)) {
+                if (s->mtu == 0)
+                        s->mtu = c->plugin == NET_PLUGIN_NETMGR ? n->mtu : MTU_OF_LINKS;
+                return 0;
+        }
+        if (s->mtu == 0)
+                s->mtu = op->master.mtu;
+        if (s->mtu > op->master.mtu)
+                return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                  "mtu: %u is more than the %u of master %s; wanted is 0 to %u",
+                                  s->mtu, op->master.mtu, op->master.name, op->master.mtu);
+        return 0;
+}
+
+/* Attachments without special wishes, by far the most, do without the struct. */
+static bool link_is_plain(NetKind kind, const NetLinkConf *l) {
+        if (kind == NET_KIND_BRIDGE)
+                return l->vlan == 0 && l->n_trunks == 0 && !l->preserve_default_vlan &&
+                       !l->port_isolation && !l->mac_spoof_check && !l->enable_dad &&
+                       !l->no_container_interface;
+        return kind == NET_KIND_PTP || kind == NET_KIND_ROUTED || kind == NET_KIND_LOOPBACK ||
+               kind == NET_KIND_FOREIGN;
+}
+
+static int copy_link(AddOp *op, Error *e) {
+        AttachmentSpec *s = &op->attachment->spec;
+        const NetLinkConf *l = &op->attachment->network->conf->link;
+
+        if (link_is_plain(s->kind, l))
+                return 0;
+        s->link = new0(NetLinkConf, 1);
+        if (!s->link)
+                return error_oom(e);
+        *s->link = *l;
+        if (kind_has_master(s->kind))
+                memcpy(s->link->master, op->master.name, sizeof(s->link->master));
+        return 0;
+}
+
+static const MacAddr *wanted_mac(const AddOp *op) {
+        if (!mac_is_zero(&op->conf->mac))
+                return &op->conf->mac;
+        if (!mac_is_zero(&op->args.mac))
+                return &op->args.mac;
+        return &op->attachment->network->conf->conf_mac;
+}
+
+static int decide_macs(AddOp *op, Error *e) {
+        AttachmentSpec *s = &op->attachment->spec;
+        const MacAddr *wanted = wanted_mac(op);
+        int r = 0;
+
+        if (s->kind == NET_KIND_LOOPBACK)
+                return 0;
+        if (kind_shares_mac(s->kind)) {
+                s->mac = op->master.mac;
+                return 0;
+        }
+        if (wanted->bytes[0] & 1)
+                return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                  "mac: %s is a group address; wanted is that of one interface",
+                                  MAC_STR(wanted));
+        if (mac_is_zero(wanted))
+                r = mac_random(&s->mac);
+        else
+                s->mac = *wanted;
+        if (r >= 0 && kind_has_host_end(s->kind))
+                r = mac_random(&s->host_mac);
+        return r < 0 ? error_set_errnof(e, ERROR_INTERNAL, r, "random MAC addresses") : 0;
+}
+
+int add_decide_link(AddOp *op, Error *e) {
+        int r = decide_mtu(op, e);
+        if (r >= 0)
+                r = copy_link(op, e);
+        return r < 0 ? r : decide_macs(op, e);
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* See inside.h. */
+
+#include "core/inside.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "base/fd.h"
+#include "core/wire.h"
+
+/* 0, -ESTALE, or what netmgr-nsd said. */
+static int open_if(WorkerContext *w, int fd, uint64_t cookie, NlSocket **ret, Error *e) {
+        _cleanup_(kernel_socket_freep) NlSocket *s = NULL;
+        uint64_t found;
+        dev_t dev;
+        ino_t ino;
+
+        if (fd < 0 || fd_is_netns(fd, &dev, &ino) < 0)
+                return -ESTALE;
+        int r = wire_open_netns(w, fd, &s, &found, e);
+        if (r < 0)
+                return r;
+        if (found != cookie)
+                return -ESTALE;
+        *ret = TAKE_PTR(s);
+        return 0;
+}
+
+int inside_open(WorkerContext *w, int netns_fd, const char *path, uint64_t cookie, int *ret_fd,
+                NlSocket **ret, Error *e) {
+        _cleanup_close_ int fd = fd_dup(netns_fd);
+
+        int r = open_if(w, fd, cookie, ret, e);
+        if (r == -ESTALE) {
+                safe_close(fd);
+                fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+                r = open_if(w, fd, cookie, ret, e);
+        }
+        if (r == -ESTALE)
+                return error_set_errnof(e, ERROR_KERNEL, r, "looking into \"%.256s\"", path);
+        if (r >= 0 && ret_fd)
+                *ret_fd = TAKE_FD(fd);
+        return r;
+}
+
+static int inside_delete(Job *job, WorkerContext *w, Error *e) {
+        InsideJob *j = (InsideJob *) job;
+        _cleanup_(kernel_socket_freep) NlSocket *pod = NULL;
+        NlOp del = { .type = NL_LINK_DEL, .what = "delete the interface" };
+        NlLink link;
+
+        int r = inside_open(w, j->netns_fd, j->path, j->cookie, NULL, &pod, e);
+        /* It pins the namespace. */
+        j->netns_fd = safe_close(j->netns_fd);
+        if (r < 0)
+                return r;
+        r = kernel_get_link(pod, j->ifname, &link);
+        /* The sandbox may have put something of its own in its place. */
+        if (r == -ENODEV || (r >= 0 && !streq(link.kind, kind_in_kernel(j->kind))))
+                return 0;
+        snprintf(del.link.name, sizeof(del.link.name), "%s", j->ifname);
+        if (r >= 0)
+                r = kernel_apply(pod, &del, 1, &(NlApplied) { 0 });
+        if (r < 0 && r != -ENODEV)
+                return error_set_errnof(e, ERROR_KERNEL, r, "deleting %s in the sandbox",
+                                        j->ifname);
+        return 0;
+}
+
+int inside_job_init(InsideJob *j, const Attachment *a, int *netns_fd) {
+        j->netns_fd = -EBADF;
+        if (!kind_is_inside(a->spec.kind)) {
+                *netns_fd = safe_close(*netns_fd);
+                return 0;
+        }
+        j->path = strdup(a->sandbox->netns_path);
+        if (!j->path)
+                return -ENOMEM;
+        j->netns_fd = TAKE_FD(*netns_fd);
+        j->cookie = a->sandbox->netns_cookie;
+        j->kind = a->spec.kind;
+        snprintf(j->ifname, sizeof(j->ifname), "%s", a->spec.ifname);
+        j->job.run = inside_delete;
+        return 0;
+}
+
+void inside_job_clear(InsideJob *j) {
+        j->netns_fd = safe_close(j->netns_fd);
+        free(TAKE_PTR(j->path));
+}
