@@ -200,5 +200,8 @@
 #define DHCP_EXCHANGES_MAX   256U
 #define DHCP_RENEWALS_MAX    64U
 
+/* How long a DEL waits until a lease has been given back to its server, in ms: one packet, no answer. */
+#define DHCP_GIVE_BACK_MS 500U
+
 /* Options that a network provides to DHCP servers or asks them for. */
 #define DHCP_CONF_OPTIONS_MAX 64U

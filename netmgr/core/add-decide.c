@@ -204,6 +204,8 @@ static int decide_spec(AddOp *op, Error *e) {
                 s->is_gateway = c->is_gateway;
                 op->bridge_ifindex = n->bridge_ifindex;
         }
+        s->dhcp = c->ipam == NET_IPAM_DHCP;
+        s->lease_dns = s->dhcp && !dns_is_set(&op->conf->dns) && !dns_is_set(&c->dns);
         if (decide_routes(s, c) < 0 ||
             net_dns_copy(dns_is_set(&op->conf->dns) ? &op->conf->dns : &c->dns, &s->dns) < 0)
                 return error_oom(e);
@@ -309,6 +311,13 @@ static int decide_sysctls(AttachmentSpec *s, const NetConf *c) {
         return 0;
 }
 
+int add_make_answer(AddOp *op, Error *e) {
+        const AttachmentSpec *s = &op->attachment->spec;
+
+        int r = spec_to_result(s, op->request.netns_path, op->conf->cni_version, &op->answer, e);
+        return r < 0 ? r : spec_to_result(s, op->request.netns_path, "1.1.0", &op->result, e);
+}
+
 int add_decide(AddOp *op, Error *e) {
         Attachment *a = op->attachment;
 
@@ -334,9 +343,8 @@ int add_decide(AddOp *op, Error *e) {
                 return r;
         op->spec = &a->spec;
 
-        r = spec_to_result(&a->spec, op->request.netns_path, op->conf->cni_version, &op->answer, e);
-        if (r >= 0)
-                r = spec_to_result(&a->spec, op->request.netns_path, "1.1.0", &op->result, e);
+        /* Without addresses there is no answer yet. */
+        r = a->spec.dhcp ? add_decide_lease(op, e) : add_make_answer(op, e);
         if (r < 0)
                 return r;
         if (plan_make(&a->spec, op->bridge_ifindex, &op->plan) < 0 ||

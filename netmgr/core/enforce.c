@@ -72,6 +72,7 @@ PolicyAttachment *enforce_attachment(const Attachment *a) {
                                .mac = s->mac,
                                .addresses = addresses,
                                .n_addresses = s->n_addresses,
+                               .dhcp = s->dhcp,
                                .ports = ports,
                                .masquerade = c->ip_masq,
                                .snat = c->snat,

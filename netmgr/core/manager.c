@@ -16,6 +16,7 @@
 #include "base/parse.h"
 #include "core/attachment.h"
 #include "core/audit.h"
+#include "core/dhcp.h"
 #include "core/history.h"
 #include "core/manager-firewall.h"
 #include "core/netns-watch.h"
@@ -135,11 +136,13 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         m->inotify_fd = -EBADF;
         list_init(&m->adds);
         list_init(&m->adds_waiting);
+        list_init(&m->give_backs);
         conf_init(&m->conf);
         m->state_dir = strdup(params->state_dir);
         m->config_dir = strdup(params->config_dir);
         m->spool_dir = strdup(params->spool_dir);
         m->nsd_socket = strdup(params->nsd_socket);
+        m->dhcp_socket = strdup(params->dhcp_socket);
         m->networks = map_new();
         m->sandboxes = map_new();
         m->attachments = map_new();
@@ -150,9 +153,10 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         m->audit = audit_new();
         m->history = history_queue_new();
         m->sync_round = sync_round_new(m);
-        if (!m->state_dir || !m->config_dir || !m->spool_dir || !m->nsd_socket || !m->networks ||
-            !m->sandboxes || !m->attachments || !m->host_ends || !m->host_ifindexes ||
-            !m->orphans || !m->ports || !m->audit || !m->history || !m->sync_round)
+        if (!m->state_dir || !m->config_dir || !m->spool_dir || !m->nsd_socket || !m->dhcp_socket ||
+            !m->networks || !m->sandboxes || !m->attachments || !m->host_ends ||
+            !m->host_ifindexes || !m->orphans || !m->ports || !m->audit || !m->history ||
+            !m->sync_round)
                 return error_oom(e);
 
         int r = conf_load(m->config_dir, &m->conf, e);
@@ -329,6 +333,7 @@ int manager_start(Manager *m, Error *e) {
         if (r < 0)
                 return r;
         manager_finish_recovery(m);
+        dhcp_start(m);
         r = spool_new(m, m->spool_dir, &m->spool, e);
         if (r < 0)
                 return r;
@@ -371,6 +376,8 @@ Manager *manager_free(Manager *m) {
         /* The datapath stays. Threads end first: nothing may touch the objects after. What they have done
          * is taken note of; what it would lead to is cancelled, and left to the next start. */
         m->stopping = true;
+        adds_stop(m);
+        dhcp_stop(m);
         reaper_stop(m->reaper);
         workers_stop(m->workers);
         mailbox_drain(m->mailbox);
@@ -413,6 +420,7 @@ Manager *manager_free(Manager *m) {
         free(m->config_dir);
         free(m->spool_dir);
         free(m->nsd_socket);
+        free(m->dhcp_socket);
         free(m);
         return NULL;
 }

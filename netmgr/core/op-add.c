@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "core/dhcp.h"
 #include "core/netns-look.h"
 #include "core/netns-watch.h"
 #include "core/op-add.h"
@@ -26,14 +27,24 @@ static AddOp *add_of_waiter(NetworkWaiter *w) {
 }
 
 static void add_begin_next(Manager *m);
+static int enforce_planned(Commit *c, Firewall *f);
+
+void add_end_turn(AddOp *op) {
+        if (!op->begun)
+                return;
+        op->begun = false;
+        op->manager->n_adds_begun--;
+        add_begin_next(op->manager);
+}
 
 static void add_free(AddOp *op) {
         list_unlink(&op->list);
         list_unlink(&op->turn);
-        if (op->begun) {
-                op->manager->n_adds_begun--;
-                add_begin_next(op->manager);
-        }
+        add_end_turn(op);
+        dhcp_call_free(op->lease_call);
+        safe_close(op->packet_fd);
+        lease_row_clear(&op->lease_row);
+        free(op->dhcp);
         request_clear(&op->request);
         cni_args_clear(&op->args);
         netconf_free(op->conf);
@@ -166,7 +177,7 @@ static int add_check_wanted(const AddOp *op, Error *e) {
 }
 
 /* The same on the loop, which can also see whether anybody would learn of the result. */
-static int add_check_awaited(const AddOp *op, Error *e) {
+int add_check_awaited(const AddOp *op, Error *e) {
         if (op->request.abandoned && op->request.abandoned(op->userdata))
                 return error_setf(e, ERROR_TRY_AGAIN,
                                   "the caller went away before the answer; undone");
@@ -183,12 +194,18 @@ static bool add_is_over(AddOp *op) {
         return r < 0;
 }
 
+static void add_abandon(AddOp *op) {
+        op->unwanted = true;
+        if (op->lease_call)
+                dhcp_call_abandon(op->lease_call);
+}
+
 void operation_unheard(Manager *m, const void *userdata) {
         AddOp *op;
 
         LIST_FOREACH (op, &m->adds, AddOp, list)
                 if (op->userdata == userdata)
-                        op->unwanted = true;
+                        add_abandon(op);
 }
 
 void attachment_abandon_add(const Attachment *a) {
@@ -196,22 +213,33 @@ void attachment_abandon_add(const Attachment *a) {
 
         LIST_FOREACH (op, &a->manager->adds, AddOp, list)
                 if (op->attachment == a)
-                        op->unwanted = true;
+                        add_abandon(op);
 }
 
 /* --- 6. up ------------------------------------------------------------------------------------ */
+
+/* What the row `planned` could not have. */
+static int write_lease(AddOp *op, Store *store, Error *e) {
+        int r = store_put_attachment(store, &op->attachment_row, e);
+
+        for (size_t i = 0; i < op->n_address_rows && r >= 0; i++)
+                r = store_put_address(store, &op->address_rows[i], e);
+        return r < 0 ? r : store_put_lease(store, &op->lease_row, e);
+}
 
 static int write_up(Commit *c, Store *store, Error *e) {
         AddOp *op = (AddOp *) ((char *) c - offsetof(AddOp, commit));
         EventRow event = trail_event(&op->trail, "add", now_realtime());
 
-        int r = store_set_attachment_state(store, op->id, attachment_state_to_string(ATTACHMENT_UP),
-                                           op->applied.host_ifindex, op->result, e);
+        int r = op->put_lease ? write_lease(op, store, e) : 0;
+        if (r >= 0)
+                r = store_set_attachment_state(store, op->id,
+                                               attachment_state_to_string(ATTACHMENT_UP),
+                                               op->applied.host_ifindex, op->result, e);
         return r < 0 ? r : store_add_event(store, &event, e);
 }
 
-/* It works and is not wanted: taken down as a DEL would. Takes the sentence over. */
-static void add_take_down(AddOp *op, int r, Error *e, const char *reason) {
+void add_take_down(AddOp *op, int r, Error *e, const char *reason) {
         op->r = r;
         op->error = *e;
         *e = ERROR_NULL;
@@ -241,6 +269,8 @@ static void up_written(Task *task) {
         attachment_set_host_ifindex(a, op->applied.host_ifindex);
         op->attachment = NULL;
         attachment_set_state(a, ATTACHMENT_UP);
+        if (a->dhcp)
+                dhcp_binding_start(a->dhcp);
         log_ctx(LOG_INFO,
                 &(LogContext) { .sandbox = a->sandbox->id,
                                 .network = a->network->name,
@@ -259,6 +289,14 @@ static void up_written(Task *task) {
                 attachment_set_idle(a);
 }
 
+void add_commit_up(AddOp *op) {
+        trail_take(&op->trail, op->attachment);
+        op->commit.write = write_up;
+        op->commit.enforce = op->put_lease && op->policy ? enforce_planned : NULL;
+        op->commit.task.deliver = up_written;
+        committer_submit(op->manager->committer, &op->commit);
+}
+
 /* --- 5. wire ----------------------------------------------------------------------------------- */
 
 static int wire_run(Job *job, WorkerContext *w, Error *e) {
@@ -268,6 +306,13 @@ static int wire_run(Job *job, WorkerContext *w, Error *e) {
         if (r >= 0)
                 r = wire_plan(w, &op->plan, op->request.netns_fd, op->pod, op->spec, &op->applied,
                               &op->left, e);
+        if (r >= 0 && op->dhcp) {
+                r = add_open_lease(op, w, e);
+                /* What is wired stays open until the lease is there. */
+                op->left = r < 0;
+                if (r >= 0)
+                        return 0;
+        }
         if (r >= 0 && op->bridge_ifindex)
                 wire_announce(w, op->bridge_ifindex, op->spec);
         /* Neither the socket nor the descriptor may outlive their use: they pin the namespace. */
@@ -289,11 +334,10 @@ static void wired(Task *task) {
                 add_take_down(op, r, &error, "nobody waited for it any more");
                 return;
         }
-        trail_take(&op->trail, op->attachment);
-        op->commit.write = write_up;
-        op->commit.enforce = NULL;
-        op->commit.task.deliver = up_written;
-        committer_submit(op->manager->committer, &op->commit);
+        if (op->dhcp)
+                add_ask_lease(op);
+        else
+                add_commit_up(op);
 }
 
 /* --- 4. the row -------------------------------------------------------------------------------- */
@@ -548,7 +592,9 @@ void operation_add(Manager *m, Request *q, RequestDone done, void *userdata) {
                 error_clear(&error);
                 return;
         }
-        *op = (AddOp) { .manager = m, .request = *q, .done = done, .userdata = userdata };
+        *op = (AddOp) {
+                .manager = m, .request = *q, .done = done, .userdata = userdata, .packet_fd = -EBADF
+        };
         *q = (Request) { .netns_fd = -EBADF, .host_netns_fd = -EBADF };
         list_append(&m->adds, &op->list);
         op->deadline = now_monotonic() + (uint64_t) m->conf.add_timeout_sec * 1000000U;

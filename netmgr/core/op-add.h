@@ -8,6 +8,7 @@
  */
 
 #include "base/limits.h"
+#include "core/dhcp-call.h"
 #include "core/operation.h"
 #include "core/plan.h"
 #include "core/sync-round.h"
@@ -69,6 +70,13 @@ typedef struct AddOp {
         Lease *rested[16]; /* owned: out of the pool, their rows go with our commit */
         size_t n_rested;
 
+        /* a lease of a DHCP server */
+        DhcpRequest *dhcp; /* owned; NULL: there is no server to be asked */
+        int packet_fd;     /* owned; for the exchange */
+        DhcpCall *lease_call;
+        LeaseRow lease_row;
+        bool put_lease;
+
         NlApplied applied;
         bool left;   /* links of a failed ADD that could not be deleted */
         Trail trail; /* owned while a commit needs it */
@@ -92,5 +100,21 @@ int add_decide_link(AddOp *op, Error *e);
 int add_allocate(AddOp *op, Error *e);
 /* Addresses, routes, MACs, plan, rows, answer. Nothing is written yet. */
 int add_decide(AddOp *op, Error *e);
+/* Result and answer of the specification. */
+int add_make_answer(AddOp *op, Error *e);
+
+/* add-lease.c. What the server will be told; the worker's part behind the wiring; and the question, which
+ * leads to add_commit_up(). */
+int add_decide_lease(AddOp *op, Error *e);
+int add_open_lease(AddOp *op, WorkerContext *w, Error *e);
+void add_ask_lease(AddOp *op);
+/* -EAGAIN when nobody would learn of the result. */
+int add_check_awaited(const AddOp *op, Error *e);
+/* Writes what is wired. */
+void add_commit_up(AddOp *op);
+/* It works, or part of it does, and is not wanted: taken down as a DEL would. Takes the sentence over. */
+void add_take_down(AddOp *op, int r, Error *e, const char *reason);
+/* Others may begin while it waits for the world. */
+void add_end_turn(AddOp *op);
 /* The chain from its second link on. */
 void add_start(AddOp *op);

@@ -16,6 +16,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "core/audit.h"
+#include "core/dhcp.h"
 #include "core/enforce.h"
 #include "core/inside.h"
 #include "core/netns-watch.h"
@@ -34,6 +35,7 @@ struct Release {
         ReleaseDone done;
         void *userdata;
         bool reaping, writing; /* who still has a part of us */
+        int netns_fd;          /* owned; the caller's, until a lease has been given back */
         bool recorded; /* `releasing` is in the ledger: a crash from here on is finished later */
         /* for the event trail; copies, the last write outlives the attachment */
         const char *op; /* static */
@@ -204,15 +206,29 @@ static int enforce_releasing(Commit *c, Firewall *f) {
         return firewall_remove(f, RELEASE_OF_COMMIT(c)->trail.id);
 }
 
+static void release_link(Release *rel);
+
+static void lease_given_back(void *userdata) {
+        release_link(userdata);
+}
+
 static void releasing_written(Task *task) {
         Release *rel = RELEASE_OF_COMMIT(task);
-        Attachment *a = rel->attachment;
 
         /* A ledger that cannot be written is no reason to keep a sandbox: go on, and say so. */
         manager_set_commit_health(rel->manager, &rel->commit);
         error_clear(&task->error);
         rel->writing = false;
         rel->recorded = rel->commit.written;
+        rel->commit.enforce = enforce_concerns(rel->attachment) ? enforce_releasing : NULL;
+        bool waits = dhcp_give_back(rel->attachment, rel->netns_fd, lease_given_back, rel);
+        rel->netns_fd = safe_close(rel->netns_fd);
+        if (!waits)
+                release_link(rel);
+}
+
+static void release_link(Release *rel) {
+        Attachment *a = rel->attachment;
 
         /* Who gets the address next must not inherit its flows. */
         for (size_t i = 0; i < a->spec.n_addresses && enforce_concerns(a); i++)
@@ -246,12 +262,15 @@ void attachment_release_in(Attachment *a, int netns_fd, const char *op, const ch
         _cleanup_error_ Error error = ERROR_NULL;
         Release *rel = new0(Release, 1);
 
-        if (rel)
+        if (rel) {
                 trail_take(&rel->trail, a);
+                rel->netns_fd = a->dhcp && netns_fd >= 0 ? fd_dup(netns_fd) : -EBADF;
+        }
         if (!rel || inside_job_init(&rel->inside, a, &netns_fd) < 0 || !rel->trail.sandbox ||
             !rel->trail.network || !rel->trail.ifname) {
                 safe_close(netns_fd);
                 if (rel) {
+                        safe_close(rel->netns_fd);
                         trail_clear(&rel->trail);
                         inside_job_clear(&rel->inside);
                 }
@@ -275,7 +294,8 @@ void attachment_release_in(Attachment *a, int netns_fd, const char *op, const ch
 
         rel->writing = true;
         rel->commit.write = write_releasing;
-        rel->commit.enforce = enforce_concerns(a) ? enforce_releasing : NULL;
+        /* A lease is given back by way of the interface: it is cut when it is deleted, right behind. */
+        rel->commit.enforce = enforce_concerns(a) && !a->dhcp ? enforce_releasing : NULL;
         rel->commit.enforce_anyway = true;
         rel->commit.task.deliver = releasing_written;
         committer_submit(rel->manager->committer, &rel->commit);

@@ -11,6 +11,7 @@
 #include "base/parse.h"
 #include "core/attachment.h"
 #include "core/audit.h"
+#include "core/dhcp.h"
 #include "core/netns-watch.h"
 #include "core/network.h"
 #include "core/operation.h"
@@ -54,6 +55,11 @@ static int on_shaping(ShapingRow *row, void *userdata) {
         return attachment_load_shaping(l->manager, row, l->error);
 }
 
+static int on_lease(LeaseRow *row, void *userdata) {
+        Loader *l = userdata;
+        return dhcp_load_lease(l->manager, row, l->error);
+}
+
 static int on_cursor(CursorRow *row, void *userdata) {
         Loader *l = userdata;
         return ipam_load_cursor(l->manager->ipam, row->network, row->set_index, &row->address) < 0
@@ -75,6 +81,8 @@ static int load_all(Manager *m, Store *store, Error *e) {
                 r = store_load_ports(store, on_port, &l, e);
         if (r >= 0)
                 r = store_load_shapings(store, on_shaping, &l, e);
+        if (r >= 0)
+                r = store_load_leases(store, on_lease, &l, e);
         if (r >= 0)
                 r = store_load_cursors(store, on_cursor, &l, e);
         if (r >= 0)

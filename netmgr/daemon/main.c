@@ -25,7 +25,8 @@
 #include "core/manager.h"
 
 typedef struct Options {
-        const char *bus_address, *state_dir, *runtime_dir, *config_dir, *spool_dir, *nsd_socket;
+        const char *bus_address, *state_dir, *runtime_dir, *config_dir, *spool_dir, *nsd_socket,
+                        *dhcp_socket;
 } Options;
 
 static void usage(FILE *f) {
@@ -38,6 +39,7 @@ static void usage(FILE *f) {
                 "  --config-dir=DIR       netmgr.conf and networks.d (default /etc/netmgr)\n"
                 "  --spool-dir=DIR        spooled requests (default /var/lib/netmgr-spool)\n"
                 "  --nsd-socket=PATH      socket of netmgr-nsd (default /run/netmgr-nsd/nsd.sock)\n"
+                "  --dhcp-socket=PATH     socket of netmgr-dhcp (default /run/netmgr-dhcp/dhcp.sock)\n"
                 "  --version, --help\n");
 }
 
@@ -50,6 +52,7 @@ static int parse_options(int argc, char **argv, Options *o) {
                 { "config-dir", required_argument, NULL, 'c' },
                 { "spool-dir", required_argument, NULL, 'p' },
                 { "nsd-socket", required_argument, NULL, 'n' },
+                { "dhcp-socket", required_argument, NULL, 'd' },
                 { "version", no_argument, NULL, 'V' },
                 { "help", no_argument, NULL, 'h' },
                 { 0 },
@@ -75,6 +78,9 @@ static int parse_options(int argc, char **argv, Options *o) {
                         break;
                 case 'n':
                         o->nsd_socket = optarg;
+                        break;
+                case 'd':
+                        o->dhcp_socket = optarg;
                         break;
                 case 'V':
                         version_print("netmgrd", 0);
@@ -154,6 +160,7 @@ static int run(const Options *o, Error *e) {
                                        .config_dir = o->config_dir,
                                        .spool_dir = o->spool_dir,
                                        .nsd_socket = o->nsd_socket,
+                                       .dhcp_socket = o->dhcp_socket,
                                        .kernel = &kernel_real };
         BusParams bus_params = { .address = o->bus_address,
                                  .runtime_dir = o->runtime_dir,
@@ -191,6 +198,7 @@ int main(int argc, char **argv) {
                 .config_dir = "/etc/netmgr",
                 .spool_dir = "/var/lib/netmgr-spool",
                 .nsd_socket = "/run/netmgr-nsd/nsd.sock",
+                .dhcp_socket = "/run/netmgr-dhcp/dhcp.sock",
         };
         _cleanup_error_ Error error = ERROR_NULL;
         sigset_t mask;
