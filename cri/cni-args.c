@@ -9,7 +9,7 @@
 
 #include "base/limits.h"
 #include "base/parse.h"
-#include "cri/netconf.h"
+#include "cri/netconf-internal.h"
 
 typedef struct ArgsReader {
         CniArgs args;
@@ -30,15 +30,25 @@ void cni_args_clear(CniArgs *a) {
         *a = (CniArgs) { 0 };
 }
 
+/* Go's readers of both lists cut off the space around an item. */
+static char *trim(char *s) {
+        s += strspn(s, " ");
+        for (size_t n = strlen(s); n > 0 && s[n - 1] == ' '; n--)
+                s[n - 1] = 0;
+        return s;
+}
+
 static int read_ips(char *value, CniArgs *ret, Error *e) {
         char *rest = value, *item;
 
         if (isempty(value))
                 return 0;
         ret->n_ips = 0; /* of several IP= the last one counts */
+        ret->bare_ips = 0;
         while ((item = strsep(&rest, ","))) {
                 InPrefix p;
 
+                item = trim(item);
                 if (in_prefix_parse_auto(item, &p) < 0)
                         return error_setf(e, ERROR_BAD_ENVIRONMENT,
                                           "CNI_ARGS: IP: \"%.64s\" is not an address, with or "
@@ -48,9 +58,45 @@ static int read_ips(char *value, CniArgs *ret, Error *e) {
                         return error_setf(e, ERROR_BAD_ENVIRONMENT,
                                           "CNI_ARGS: IP: more than %zu addresses are requested",
                                           ELEMENTSOF(ret->ips));
+                if (!strchr(item, '/'))
+                        ret->bare_ips |= 1U << ret->n_ips;
                 ret->ips[ret->n_ips++] = p;
         }
         return 0;
+}
+
+static int read_gateways(char *value, CniArgs *ret, Error *e) {
+        char *rest = value, *item;
+
+        if (isempty(value))
+                return 0;
+        ret->n_gateways = 0;
+        while ((item = strsep(&rest, ","))) {
+                InAddr a;
+
+                item = trim(item);
+                if (in_addr_parse(item, &a) < 0 || in_addr_is_multicast(&a))
+                        return error_setf(e, ERROR_BAD_ENVIRONMENT,
+                                          "CNI_ARGS: GATEWAY: \"%.64s\" is not the address of a "
+                                          "gateway",
+                                          item);
+                if (ret->n_gateways >= ELEMENTSOF(ret->gateways))
+                        return error_setf(e, ERROR_BAD_ENVIRONMENT,
+                                          "CNI_ARGS: GATEWAY: more than %zu addresses",
+                                          ELEMENTSOF(ret->gateways));
+                ret->gateways[ret->n_gateways++] = a;
+        }
+        return 0;
+}
+
+static int read_mac(const char *value, CniArgs *ret, Error *e) {
+        if (isempty(value) || mac_addr_parse(value, &ret->mac) >= 0)
+                return 0;
+        return error_setf(
+                        e, ERROR_BAD_ENVIRONMENT,
+                        "CNI_ARGS: MAC: \"%.64s\" is not the MAC address of one interface; wanted is "
+                        "such as 02:11:22:33:44:55",
+                        value);
 }
 
 static int replace(char **target, const char *value, Error *e) {
@@ -74,6 +120,10 @@ static int read_pair(char *pair, ArgsReader *a, Error *e) {
 
         if (streq(pair, "IP"))
                 return read_ips(value, &a->args, e);
+        if (streq(pair, "GATEWAY"))
+                return read_gateways(value, &a->args, e);
+        if (streq(pair, "MAC"))
+                return read_mac(value, &a->args, e);
         if (streq(pair, "IgnoreUnknown")) {
                 a->ignore_unknown = streq(value, "1") || strcasecmp(value, "true") == 0;
                 return 0;

@@ -75,7 +75,7 @@ static int value_read(json_object *value, const char *path, void *target, Error 
 }
 
 static JsonUnknown unknown_keys(const NetConf *c) {
-        return c->plugin == NET_PLUGIN_NETMGR ? JSON_UNKNOWN_REFUSE : JSON_UNKNOWN_IGNORE;
+        return netconf_is_drop_in(c) ? JSON_UNKNOWN_IGNORE : JSON_UNKNOWN_REFUSE;
 }
 
 /* What belongs to the exchange itself, or to the form of a message. */

@@ -4,13 +4,8 @@
 
 #include "base/limits.h"
 #include "base/parse.h"
+#include "base/strv.h"
 #include "cri/netconf-internal.h"
-
-static void strv_free(char **l) {
-        for (char **p = l; p && *p; p++)
-                free(*p);
-        free(l);
-}
 
 void net_dns_clear(NetDns *dns) {
         strv_free(dns->nameservers);
@@ -20,16 +15,16 @@ void net_dns_clear(NetDns *dns) {
         *dns = (NetDns) { 0 };
 }
 
-/* These texts end up in a resolv.conf, one word each: white space would make two of one. */
-static int word_read(json_object *value, const char *path, void *target, Error *e) {
+/* These texts end up in a resolv.conf, one word each: white space would make two of one, which only where
+ * the reference plugins let it pass is let pass. A new line would make it something else. */
+static int text_read(json_object *value, const char *path, bool spaces, char **ret, Error *e) {
         _cleanup_free_ char *s = NULL;
-        char **ret = target;
         int r;
 
         r = json_read_string(value, path, &s, e);
         if (r < 0)
                 return r;
-        if (strchr(s, ' ') || !text_is_clean(s, strlen(s)))
+        if ((!spaces && strchr(s, ' ')) || !text_is_clean(s, strlen(s)))
                 return error_setf(e, ERROR_INVALID_ARGUMENT,
                                   "\"%s\": %s contains white space or control characters", path,
                                   JSON_SHORT(value));
@@ -38,25 +33,33 @@ static int word_read(json_object *value, const char *path, void *target, Error *
         return 0;
 }
 
+static int word_read(json_object *value, const char *path, void *target, Error *e) {
+        return text_read(value, path, false, target, e);
+}
+
+static int line_read(json_object *value, const char *path, void *target, Error *e) {
+        return text_read(value, path, true, target, e);
+}
+
 typedef struct Words {
         char **items; /* owned, NULL-terminated */
         size_t n_items;
+        bool spaces;
 } Words;
 
 static int word_read_element(json_object *value, const char *path, void *target, Error *e) {
         Words *w = target;
         int r;
 
-        r = word_read(value, path, &w->items[w->n_items], e);
+        r = text_read(value, path, w->spaces, &w->items[w->n_items], e);
         if (r < 0)
                 return r;
         w->n_items++;
         return 0;
 }
 
-static int words_read(json_object *value, const char *path, void *target, Error *e) {
-        char ***ret = target;
-        Words w = { .items = new0(char *, DNS_ENTRIES_MAX + 1) };
+static int texts_read(json_object *value, const char *path, bool spaces, char ***ret, Error *e) {
+        Words w = { .items = new0(char *, DNS_ENTRIES_MAX + 1), .spaces = spaces };
         int r;
 
         if (!w.items)
@@ -74,6 +77,14 @@ static int words_read(json_object *value, const char *path, void *target, Error 
         return 0;
 }
 
+static int words_read(json_object *value, const char *path, void *target, Error *e) {
+        return texts_read(value, path, false, target, e);
+}
+
+static int lines_read(json_object *value, const char *path, void *target, Error *e) {
+        return texts_read(value, path, true, target, e);
+}
+
 static const JsonField dns_fields[] = {
         { "nameservers", words_read, offsetof(NetDns, nameservers), 0 },
         { "domain", word_read, offsetof(NetDns, domain), 0 },
@@ -82,6 +93,30 @@ static const JsonField dns_fields[] = {
         {},
 };
 
+static const JsonField lenient_dns_fields[] = {
+        { "nameservers", lines_read, offsetof(NetDns, nameservers), 0 },
+        { "domain", line_read, offsetof(NetDns, domain), 0 },
+        { "search", lines_read, offsetof(NetDns, search), 0 },
+        { "options", lines_read, offsetof(NetDns, options), 0 },
+        {},
+};
+
+/* What the capability "dns" sends: servers and searches, without a domain. */
+static const JsonField runtime_dns_fields[] = {
+        { "servers", lines_read, offsetof(NetDns, nameservers), 0 },
+        { "searches", lines_read, offsetof(NetDns, search), 0 },
+        { "options", lines_read, offsetof(NetDns, options), 0 },
+        {},
+};
+
 int net_dns_read(json_object *value, const char *path, void *target, Error *e) {
         return json_read_object(value, path, dns_fields, JSON_UNKNOWN_REFUSE, target, e);
+}
+
+int net_dns_read_lenient(json_object *value, const char *path, void *target, Error *e) {
+        return json_read_object(value, path, lenient_dns_fields, JSON_UNKNOWN_IGNORE, target, e);
+}
+
+int runtime_dns_read(json_object *value, const char *path, void *target, Error *e) {
+        return json_read_object(value, path, runtime_dns_fields, JSON_UNKNOWN_IGNORE, target, e);
 }

@@ -88,10 +88,78 @@ static void put_dhcp(FILE *f, const NetDhcp *d) {
         put_number(f, "priority", d->priority, 0);
 }
 
+static void put_mac(FILE *f, const char *field, const MacAddr *mac) {
+        if (!mac_is_zero(mac))
+                put_text(f, field, MAC_STR(mac));
+}
+
+static void put_addr(FILE *f, const char *field, const InAddr *a) {
+        if (in_addr_is_set(a))
+                put_text(f, field, IN_ADDR_STR(a));
+}
+
+static void put_name(FILE *f, const char *field, const char *name) {
+        put_text(f, field, name[0] ? name : NULL);
+}
+
+static void put_link(FILE *f, const NetConf *c) {
+        const NetLinkConf *l = &c->link;
+
+        put_name(f, "master", l->master);
+        put_number(f, "linkInContainer", l->link_in_container, 0);
+        put_number(f, "mode", l->mode, 0);
+        put_number(f, "bcqueuelen", l->has_bcqueuelen ? (int64_t) l->bcqueuelen : -1, -1);
+        put_number(f, "vlanId", l->vlan_id, 0);
+        put_number(f, "vlan", l->vlan, 0);
+        for (size_t i = 0; i < l->n_trunks; i++)
+                fprintf(f, "vlanTrunk=%u-%u\n", l->trunks[i].first, l->trunks[i].last);
+        put_number(f, "preserveDefaultVlan", l->preserve_default_vlan, 0);
+        put_number(f, "portIsolation", l->port_isolation, 0);
+        /* Of type netmgr it makes no difference. */
+        put_number(f, "macspoofchk", netconf_is_drop_in(c) && l->mac_spoof_check, 0);
+        put_number(f, "enabledad", l->enable_dad, 0);
+        put_number(f, "disableContainerInterface", l->no_container_interface, 0);
+        put_number(f, "multiQueue", l->multi_queue, 0);
+        put_number(f, "owner", l->owner, UINT32_MAX);
+        put_number(f, "group", l->group, UINT32_MAX);
+        put_name(f, "selinuxContext", l->selinux_context);
+        put_name(f, "tapBridge", l->tap_bridge);
+        put_number(f, "vni", l->vni, 0);
+        put_number(f, "port", l->port, 0);
+        put_addr(f, "remote", &l->remote);
+        put_addr(f, "local", &l->local);
+        put_number(f, "ttl", l->ttl, 0);
+        put_number(f, "learning", l->learning, 0);
+        put_name(f, "device", c->device.name);
+        put_mac(f, "hwaddr", &c->device.mac);
+        put_text(f, "kernelpath", c->device.kernel_path);
+        put_text(f, "pciBusID", c->device.by_runtime ? NULL : c->device.pci_bus_id);
+        put_mac(f, "mac", &c->conf_mac);
+}
+
+static void put_chain(FILE *f, const NetConf *c) {
+        put_mac(f, "tuningMac", &c->tuning.mac);
+        put_number(f, "tuningMtu", c->tuning.mtu, 0);
+        put_number(f, "promisc", c->tuning.promisc, -1);
+        put_number(f, "allmulti", c->tuning.allmulti, -1);
+        put_number(f, "txQLen", c->tuning.tx_queue_len, -1);
+        put_number(f, "sbrTable", c->sbr.table, -1);
+        put_addr(f, "sbrGateway4", &c->sbr.gateway4);
+        put_addr(f, "sbrGateway6", &c->sbr.gateway6);
+        put_number(f, "addSourceHints", c->sbr.add_source_hints, 0);
+        put_name(f, "vrfname", c->vrf.name);
+        put_number(f, "vrfTable", c->vrf.table, 0);
+        put_number(f, "ingressPolicy", c->ingress_policy, NET_INGRESS_OPEN);
+}
+
 static void put_network(FILE *f, const NetConf *c) {
         put_text(f, "network", c->network);
         if (c->network)
                 return;
+        /* What an interface of a reference plugin is like differs from that of type netmgr. loopback has
+         * no such difference, and was here before there were names. */
+        if (netconf_is_drop_in(c) && c->plugin != NET_PLUGIN_LOOPBACK)
+                put_text(f, "plugin", net_plugin_to_string(c->plugin));
         put_text(f, "kind", net_kind_to_string(c->kind));
         put_number(f, "mtu", c->mtu, 0);
         put_text(f, "bridge", c->bridge);
@@ -100,9 +168,17 @@ static void put_network(FILE *f, const NetConf *c) {
         put_number(f, "hairpinMode", c->hairpin, 0);
         put_number(f, "promiscMode", c->promisc, 0);
         put_number(f, "forceAddress", c->force_address, 0);
+        put_link(f, c);
         put_firewall(f, c);
+        put_chain(f, c);
         put_text(f, "ipam", c->ipam_type);
         put_dhcp(f, &c->dhcp);
+        for (size_t i = 0; i < c->n_addresses; i++) {
+                put_text(f, "address", IN_PREFIX_STR(&c->addresses[i].address));
+                put_addr(f, "gateway", &c->addresses[i].gateway);
+        }
+        put_text(f, "dataDir", c->data_dir);
+        put_text(f, "resolvConf", c->resolv_conf);
         for (size_t i = 0; i < c->n_sets; i++) {
                 fputs("set\n", f);
                 for (size_t j = 0; j < c->sets[i].n_ranges; j++)

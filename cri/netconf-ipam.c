@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The `ipam` object. "local" reads the keys of the reference plugin host-local, so that a
- * configuration moves over by changing one word; the addresses themselves live in netmgrd's ledger,
- * which is why host-local's dataDir has no counterpart.
+ * The `ipam` object. "host-local" and "local" read the keys of the reference plugin host-local; the
+ * addresses themselves live in netmgrd's ledger. dataDir and resolvConf of "host-local" are files that
+ * only the plugin can read: the one says where the reference plugin kept what it has given out, the
+ * other where the DNS settings are. "local" has neither.
  */
 
 #include "base/limits.h"
+#include "base/parse.h"
 #include "cri/netconf-internal.h"
 
 /* ---- routes ---------------------------------------------------------------------------------- */
@@ -68,17 +70,12 @@ static const JsonField route_fields[] = {
         {},
 };
 
-typedef struct Routes {
-        NetRoute *items; /* owned */
-        size_t n_items, allocated;
-} Routes;
-
 static int route_read_element(json_object *value, const char *path, void *target, Error *e) {
-        Routes *routes = target;
+        NetRoutes *routes = target;
         NetRoute route = { .table = -1, .scope = -1 };
         int r;
 
-        r = json_read_object(value, path, route_fields, JSON_UNKNOWN_REFUSE, &route, e);
+        r = json_read_object(value, path, route_fields, routes->unknown, &route, e);
         if (r < 0)
                 return r;
         if (in_addr_is_set(&route.gw) && route.gw.family != route.dst.address.family)
@@ -96,31 +93,25 @@ static int route_read_element(json_object *value, const char *path, void *target
         return 0;
 }
 
-static int routes_read(json_object *value, const char *path, void *target, Error *e) {
+int routes_read(json_object *value, const char *path, void *target, Error *e) {
         return json_read_array(value, path, ROUTES_MAX, route_read_element, target, e);
 }
 
-/* ---- the object ------------------------------------------------------------------------------ */
+/* ---- local and host-local ----------------------------------------------------------------------- */
 
 typedef struct IpamInput {
         RangeSets ranges;
         Prefixes excludes;
-        Routes routes;
+        NetRoutes routes;
+        char *data_dir, *resolv_conf; /* owned */
 } IpamInput;
 
 static void ipam_input_clear(IpamInput *in) {
         range_sets_clear(&in->ranges);
         prefixes_clear(&in->excludes);
         free(in->routes.items);
-}
-
-static int unavailable_read(json_object *value, const char *path, void *target, Error *e) {
-        if (json_object_is_type(value, json_type_string) && json_object_get_string_len(value) == 0)
-                return 0;
-        return error_setf(e, ERROR_NOT_SUPPORTED,
-                          "\"%s\": %s is not available: \"type\": \"local\" keeps its addresses in "
-                          "the ledger of netmgrd and takes DNS settings from \"dns\"",
-                          path, JSON_SHORT(value));
+        free(in->data_dir);
+        free(in->resolv_conf);
 }
 
 static const JsonField ipam_fields[] = {
@@ -132,42 +123,10 @@ static const JsonField ipam_fields[] = {
         { "ranges", range_sets_read, offsetof(IpamInput, ranges), 0 },
         { "exclude", prefixes_read, offsetof(IpamInput, excludes), 0 },
         { "routes", routes_read, offsetof(IpamInput, routes), 0 },
-        { "dataDir", unavailable_read, 0, 0 },
-        { "resolvConf", unavailable_read, 0, 0 },
+        { "dataDir", path_read, offsetof(IpamInput, data_dir), 0 },
+        { "resolvConf", path_read, offsetof(IpamInput, resolv_conf), 0 },
         {},
 };
-
-/* The type decides what the other keys mean, so it is read before them. */
-static int ipam_read_type(json_object *ipam, NetConf *c, Error *e) {
-        json_object *value = json_get(ipam, "type");
-        _cleanup_free_ char *type = NULL;
-        int r;
-
-        if (value) {
-                r = json_read_string(value, "ipam.type", &type, e);
-                if (r < 0)
-                        return r;
-        }
-        if (isempty(type)) {
-                if (json_object_object_length(ipam) == (value ? 1 : 0))
-                        return 0; /* {}: no addresses, as in the reference plugins */
-                return error_setf(e, ERROR_INVALID_ARGUMENT,
-                                  "\"ipam\": %s has no \"type\"; wanted is \"type\": \"local\"",
-                                  JSON_SHORT(ipam));
-        }
-        if (streq(type, "host-local"))
-                return error_setf(e, ERROR_NOT_SUPPORTED,
-                                  "\"ipam.type\": \"host-local\" is not available for type netmgr; "
-                                  "\"type\": \"local\" reads the same keys");
-        if (!streq(type, "local") && !streq(type, "dhcp"))
-                return error_setf(e, ERROR_NOT_SUPPORTED,
-                                  "\"ipam.type\": %s is not available in this version of netmgr; "
-                                  "there are \"local\" and \"dhcp\"",
-                                  JSON_SHORT(value));
-        c->ipam = streq(type, "dhcp") ? NET_IPAM_DHCP : NET_IPAM_LOCAL;
-        c->ipam_type = TAKE_PTR(type);
-        return 0;
-}
 
 /* The excludes of one range of the configuration, or of runtimeConfig, are checked when it is read;
  * those of the network may name addresses that no range of it has at the moment. */
@@ -183,37 +142,50 @@ static int ipam_apply_excludes(const Prefixes *excludes, NetRangeSet *sets, size
         return 0;
 }
 
-int netconf_read_ipam(json_object *ipam, NetConf *c, Error *e) {
-        _cleanup_(ipam_input_clear) IpamInput in = { .ranges.unknown = JSON_UNKNOWN_REFUSE };
+static int ipam_read_input(json_object *ipam, const NetConf *c, IpamInput *in, Error *e) {
         int r;
 
-        if (!json_object_is_type(ipam, json_type_object))
-                return error_setf(e, ERROR_INVALID_ARGUMENT, "\"ipam\": %s is not an object",
-                                  JSON_SHORT(ipam));
-        r = ipam_read_type(ipam, c, e);
-        if (r < 0 || !c->ipam_type)
-                return r;
-        if (c->ipam == NET_IPAM_DHCP)
-                return netconf_read_dhcp(ipam, c, e);
-
-        r = range_sets_read_single(ipam, "ipam", &in.ranges, e);
+        r = range_sets_read_single(ipam, "ipam", &in->ranges, e);
         if (r < 0)
                 return r;
-        r = json_read_object(ipam, "ipam", ipam_fields, JSON_UNKNOWN_REFUSE, &in, e);
+        r = json_read_object(ipam, "ipam", ipam_fields, in->ranges.unknown, in, e);
         if (r < 0)
                 return r;
-        if (in.ranges.n_sets > RANGE_SETS_MAX)
+        if (in->ranges.n_sets > RANGE_SETS_MAX)
                 return error_setf(
                                 e, ERROR_INVALID_ARGUMENT,
                                 "\"ipam.ranges\": %zu range sets together with \"ipam.subnet\", at "
                                 "most %u are possible",
-                                in.ranges.n_sets, RANGE_SETS_MAX);
-        if (in.ranges.n_sets + c->n_runtime_sets == 0)
+                                in->ranges.n_sets, RANGE_SETS_MAX);
+        if (in->ranges.n_sets + c->n_runtime_sets == 0)
                 return error_setf(e, ERROR_INVALID_ARGUMENT,
                                   "\"ipam\": %s names no address range; wanted is \"subnet\" or "
                                   "\"ranges\", and netmgr has no default",
                                   JSON_SHORT(ipam));
+        if (streq(c->ipam_type, "local") && (in->data_dir || in->resolv_conf))
+                return error_setf(
+                                e, ERROR_NOT_SUPPORTED,
+                                "\"ipam.%s\": \"%.64s\" is not available: \"type\": \"local\" keeps "
+                                "its addresses in the ledger of netmgrd and takes DNS settings from "
+                                "\"dns\"",
+                                in->data_dir ? "dataDir" : "resolvConf",
+                                in->data_dir ? in->data_dir : in->resolv_conf);
+        return 0;
+}
 
+/* "exclude" is ours. The reference plugin would give these addresses out, so a configuration of its name
+ * that has the key says what it wants, and is served. */
+static int netconf_read_local(json_object *ipam, NetConf *c, Error *e) {
+        JsonUnknown unknown = netconf_is_drop_in(c) ? JSON_UNKNOWN_IGNORE : JSON_UNKNOWN_REFUSE;
+        _cleanup_(ipam_input_clear) IpamInput in = {
+                .ranges = { .unknown = unknown, .lenient = netconf_is_drop_in(c) },
+                .routes.unknown = unknown,
+        };
+        int r;
+
+        r = ipam_read_input(ipam, c, &in, e);
+        if (r < 0)
+                return r;
         r = range_sets_check_overlap2(in.ranges.sets, in.ranges.n_sets, c->runtime_sets,
                                       c->n_runtime_sets, "ipam.ranges", e);
         if (r < 0)
@@ -230,5 +202,91 @@ int netconf_read_ipam(json_object *ipam, NetConf *c, Error *e) {
         in.ranges.n_sets = 0;
         c->routes = TAKE_PTR(in.routes.items);
         c->n_routes = in.routes.n_items;
+        c->data_dir = TAKE_PTR(in.data_dir);
+        c->resolv_conf = TAKE_PTR(in.resolv_conf);
         return 0;
+}
+
+/* ---- the type --------------------------------------------------------------------------------- */
+
+/* The readers of the types that are ours. */
+static const struct {
+        const char *type;
+        NetIpam ipam;
+        int (*read)(json_object *ipam, NetConf *c, Error *e);
+} ipam_types[] = {
+        { "local", NET_IPAM_LOCAL, netconf_read_local },
+        { "host-local", NET_IPAM_LOCAL, netconf_read_local },
+        { "static", NET_IPAM_STATIC, netconf_read_static },
+        { "dhcp", NET_IPAM_DHCP, netconf_read_dhcp },
+};
+
+/* The name of a program in CNI_PATH, without a way out of its directories. */
+static int check_foreign_type(const char *type, Error *e) {
+        if (cni_id_is_valid(type, IPAM_TYPE_MAX))
+                return 0;
+        return error_setf(
+                        e, ERROR_INVALID_ARGUMENT,
+                        "\"ipam.type\": \"%.64s\" is not the name of a plugin (a letter or digit, "
+                        "then letters, digits, '_', '.' or '-')",
+                        type);
+}
+
+/* A program that is an IPAM plugin does its own work, whatever "type" says. */
+static int ipam_type_read(json_object *ipam, const NetConf *c, char **ret, Error *e) {
+        json_object *value = json_get(ipam, "type");
+
+        if (net_plugin_is_ipam(c->plugin)) {
+                *ret = strdup(net_plugin_to_string(c->plugin));
+                return *ret ? 0 : error_oom(e);
+        }
+        return value ? json_read_string(value, "ipam.type", ret, e) : 0;
+}
+
+int netconf_read_ipam_type(json_object *top, NetConf *c, Error *e) {
+        json_object *ipam = json_get(top, "ipam");
+        _cleanup_free_ char *type = NULL;
+        int r;
+
+        if (!ipam && net_plugin_is_ipam(c->plugin))
+                return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                  "\"ipam\" is missing: %s finds its configuration there",
+                                  net_plugin_to_string(c->plugin));
+        if (!ipam)
+                return 0;
+        if (!json_object_is_type(ipam, json_type_object))
+                return error_setf(e, ERROR_INVALID_ARGUMENT, "\"ipam\": %s is not an object",
+                                  JSON_SHORT(ipam));
+        r = ipam_type_read(ipam, c, &type, e);
+        if (r < 0)
+                return r;
+        if (isempty(type)) {
+                /* {}: no addresses; the reference plugins look at nothing else then */
+                if (netconf_is_drop_in(c) ||
+                    json_object_object_length(ipam) == (json_has(ipam, "type", NULL) ? 1 : 0))
+                        return 0;
+                return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                  "\"ipam\": %s has no \"type\"; wanted is \"type\": \"local\"",
+                                  JSON_SHORT(ipam));
+        }
+        c->ipam = NET_IPAM_FOREIGN;
+        for (size_t i = 0; i < ELEMENTSOF(ipam_types); i++)
+                if (streq(ipam_types[i].type, type))
+                        c->ipam = ipam_types[i].ipam;
+        if (c->ipam == NET_IPAM_FOREIGN) {
+                r = check_foreign_type(type, e);
+                if (r < 0)
+                        return r;
+        }
+        c->ipam_type = TAKE_PTR(type);
+        return 0;
+}
+
+int netconf_read_ipam(json_object *top, NetConf *c, Error *e) {
+        json_object *ipam = json_get(top, "ipam");
+
+        for (size_t i = 0; c->ipam_type && i < ELEMENTSOF(ipam_types); i++)
+                if (streq(ipam_types[i].type, c->ipam_type))
+                        return ipam_types[i].read(ipam, c, e);
+        return 0; /* none, or a foreign plugin's own business */
 }

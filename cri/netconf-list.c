@@ -118,6 +118,9 @@ static int list_read_plugin(ListInput *in, NetConf *c, Error *e) {
                                   "\"type\": %s cannot describe a network of netmgrd; wanted is "
                                   "\"netmgr\"",
                                   JSON_SHORT(type));
+        r = netconf_choose_plugin(_NET_PLUGIN_INVALID, c, e);
+        if (r < 0)
+                return r;
         r = netconf_read_body(in->plugin, c, e);
         if (r < 0)
                 return r;

@@ -364,3 +364,17 @@ int mark_bit_read(json_object *value, const char *path, void *target _unused_, E
                                      "\"%s\": %s is no bit of a packet mark; wanted is 0 to 31",
                                      path, JSON_SHORT(value));
 }
+
+/* The chain of iptables that somebody else gives the marks in: there is none of ours to call it, which
+ * in a configuration of type netmgr is a wish not granted. */
+int mark_chain_refuse(json_object *value, const char *path, void *target _unused_, Error *e) {
+        _cleanup_free_ char *s = NULL;
+
+        int r = json_read_string(value, path, &s, e);
+        if (r < 0 || isempty(s))
+                return r;
+        return error_setf(e, ERROR_NOT_SUPPORTED,
+                          "\"%s\": %s is not available: netmgr masquerades without iptables and "
+                          "without marks",
+                          path, JSON_SHORT(value));
+}

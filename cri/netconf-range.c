@@ -38,7 +38,7 @@ void range_sets_free(NetRangeSet *sets, size_t n_sets) {
 
 void range_sets_clear(RangeSets *s) {
         range_sets_free(s->sets, s->n_sets);
-        *s = (RangeSets) { .unknown = s->unknown };
+        *s = (RangeSets) { .unknown = s->unknown, .lenient = s->lenient };
 }
 
 /* ---- prefixes -------------------------------------------------------------------------------- */
@@ -150,15 +150,16 @@ static const JsonField single_range_fields[] = {
         {},
 };
 
-static int check_member(const NetRange *range, const InAddr *a, const char *path, const char *key,
-                        Error *e) {
+static int check_member(const NetRange *range, const InAddr *a, bool lenient, const char *path,
+                        const char *key, Error *e) {
         InAddr first = in_prefix_first(&range->subnet), last = in_prefix_last(&range->subnet);
 
         if (!in_prefix_contains(&range->subnet, a))
                 return error_setf(e, ERROR_INVALID_ARGUMENT,
                                   "\"%s.%s\": %s is not in the subnet %s", path, key,
                                   IN_ADDR_STR(a), IN_PREFIX_STR(&range->subnet));
-        if (a->family == AF_INET && (in_addr_equal(a, &first) || in_addr_equal(a, &last)))
+        if (!lenient && a->family == AF_INET &&
+            (in_addr_equal(a, &first) || in_addr_equal(a, &last)))
                 return error_setf(e, ERROR_INVALID_ARGUMENT,
                                   "\"%s.%s\": %s is the %s address of the subnet %s, which no host "
                                   "can have",
@@ -168,8 +169,17 @@ static int check_member(const NetRange *range, const InAddr *a, const char *path
         return 0;
 }
 
+/* host-local takes a range that begins at the network address or ends at the broadcast address of its
+ * subnet, and gives these out. Here the range is taken, and they are not. */
+static void range_clamp(NetRange *range, const InAddr *first, const InAddr *last) {
+        if (in_addr_compare(&range->start, first) < 0)
+                range->start = *first;
+        if (in_addr_compare(&range->end, last) > 0)
+                range->end = *last;
+}
+
 /* Fills in the defaults and checks what was given. */
-static int range_complete(NetRange *range, const char *path, Error *e) {
+static int range_complete(NetRange *range, bool lenient, const char *path, Error *e) {
         InAddr first = in_prefix_first(&range->subnet), last = in_prefix_last(&range->subnet);
         int r;
 
@@ -180,17 +190,19 @@ static int range_complete(NetRange *range, const char *path, Error *e) {
 
         if (!in_addr_is_set(&range->start))
                 range->start = first;
-        else if ((r = check_member(range, &range->start, path, "rangeStart", e)) < 0)
+        else if ((r = check_member(range, &range->start, lenient, path, "rangeStart", e)) < 0)
                 return r;
         if (!in_addr_is_set(&range->end))
                 range->end = last;
-        else if ((r = check_member(range, &range->end, path, "rangeEnd", e)) < 0)
+        else if ((r = check_member(range, &range->end, lenient, path, "rangeEnd", e)) < 0)
                 return r;
         if (!in_addr_is_set(&range->gateway))
                 range->gateway = first;
-        else if ((r = check_member(range, &range->gateway, path, "gateway", e)) < 0)
+        else if ((r = check_member(range, &range->gateway, lenient, path, "gateway", e)) < 0)
                 return r;
 
+        if (range->subnet.address.family == AF_INET)
+                range_clamp(range, &first, &last);
         if (in_addr_compare(&range->start, &range->end) > 0)
                 return error_setf(e, ERROR_INVALID_ARGUMENT,
                                   "\"%s\": rangeStart %s is behind rangeEnd %s", path,
@@ -221,7 +233,7 @@ static int range_append(RangeInput *in, const char *path, RangeSets *s, Error *e
         NetRange *ranges;
         int r;
 
-        r = range_complete(&in->range, path, e);
+        r = range_complete(&in->range, s->lenient, path, e);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < in->excludes.n_items; i++) {
@@ -309,7 +321,7 @@ int range_sets_read_single(json_object *object, const char *path, RangeSets *s, 
                                   : in_addr_is_set(&in.range.end)     ? "rangeEnd"
                                   : in_addr_is_set(&in.range.gateway) ? "gateway"
                                                                       : NULL;
-                if (!key)
+                if (!key || s->lenient)
                         return 0;
                 return error_setf(e, ERROR_INVALID_ARGUMENT,
                                   "\"%s.%s\": %s needs \"%s.subnet\" beside it; a range inside "

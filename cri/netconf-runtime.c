@@ -49,79 +49,141 @@ static int requests_read(json_object *value, const char *path, void *target, Err
         return json_read_array(value, path, RANGE_SETS_MAX, request_read_element, target, e);
 }
 
-typedef struct RuntimeInput {
-        Requests requests; /* args.cni.ips and runtimeConfig.ips come to one list */
-        NetBandwidth bandwidth;
-        RangeSets ranges;
-} RuntimeInput;
+/* Type static has no ranges that could say how long a prefix is. */
+static int check_cidr(json_object *list, const char *path, Error *e) {
+        size_t n = list ? json_object_array_length(list) : 0;
 
-static void runtime_input_clear(RuntimeInput *in) {
-        free(in->requests.items);
-        range_sets_clear(&in->ranges);
+        for (size_t i = 0; i < n; i++) {
+                json_object *value = json_object_array_get_idx(list, i);
+
+                if (!strchr(json_object_get_string(value), '/'))
+                        return error_setf(
+                                        e, ERROR_INVALID_ARGUMENT,
+                                        "\"%s[%zu]\": %s has no prefix length, which ipam of type "
+                                        "static needs",
+                                        path, i, JSON_SHORT(value));
+        }
+        return 0;
 }
 
-static const JsonField args_cni_fields[] = {
-        { "ips", requests_read, offsetof(RuntimeInput, requests), 0 },
-        {},
-};
+/* args.cni.ips and runtimeConfig.ips come to one list of wishes, in this order as in host-local; of type
+ * static the later list replaces the earlier one. */
+static int read_ips(json_object *args, json_object *runtime, NetConf *c, Error *e) {
+        static const char *const paths[] = { "args.cni.ips", "runtimeConfig.ips" };
+        json_object *lists[] = { json_get(args, "ips"), json_get(runtime, "ips") };
+        Requests all = { 0 }, last = { 0 };
+        int r = 0;
 
-static int args_cni_read(json_object *value, const char *path, void *target, Error *e) {
-        return json_read_object(value, path, args_cni_fields, JSON_UNKNOWN_IGNORE, target, e);
+        for (size_t i = 0; i < ELEMENTSOF(lists) && r >= 0; i++) {
+                if (!lists[i])
+                        continue;
+                r = requests_read(lists[i], paths[i], &all, e);
+                if (r >= 0 && c->ipam == NET_IPAM_STATIC)
+                        r = check_cidr(lists[i], paths[i], e);
+                if (r < 0 || json_object_array_length(lists[i]) == 0)
+                        continue;
+                last.n_items = 0;
+                r = requests_read(lists[i], paths[i], &last, e);
+        }
+        c->requested = all.items;
+        c->n_requested = all.n_items;
+        c->overrides = last.items;
+        c->n_overrides = last.n_items;
+        return r;
 }
 
-static const JsonField args_fields[] = {
-        { "cni", args_cni_read, 0, 0 },
-        {},
-};
+static int read_mac(json_object *object, const char *path, NetConf *c, Error *e) {
+        json_object *value = json_get(object, "mac");
 
-static int args_read(json_object *value, const char *path, void *target, Error *e) {
-        return json_read_object(value, path, args_fields, JSON_UNKNOWN_IGNORE, target, e);
+        return value ? mac_addr_read(value, path, &c->mac, e) : 0;
 }
 
-static const JsonField runtime_config_fields[] = {
-        { "ips", requests_read, offsetof(RuntimeInput, requests), 0 },
-        { "ipRanges", range_sets_read, offsetof(RuntimeInput, ranges), 0 },
-        { "bandwidth", runtime_bandwidth_read, offsetof(RuntimeInput, bandwidth), 0 },
-        {},
-};
+/* The later one wins; tuning has it the other way round. */
+static int read_macs(json_object *args, json_object *runtime, NetConf *c, Error *e) {
+        int r = 0;
 
-static int runtime_config_read(json_object *value, const char *path, void *target, Error *e) {
-        return json_read_object(value, path, runtime_config_fields, JSON_UNKNOWN_IGNORE, target, e);
+        if (c->plugin == NET_PLUGIN_TUNING)
+                r = read_mac(runtime, "runtimeConfig.mac", c, e);
+        if (r >= 0)
+                r = read_mac(args, "args.cni.mac", c, e);
+        if (r >= 0 && c->plugin != NET_PLUGIN_TUNING)
+                r = read_mac(runtime, "runtimeConfig.mac", c, e);
+        return r;
 }
 
-int netconf_read_runtime(json_object *top, NetConf *c, Error *e) {
-        _cleanup_(runtime_input_clear) RuntimeInput in = { .ranges.unknown = JSON_UNKNOWN_IGNORE };
-        json_object *value;
+static int read_ranges(json_object *runtime, NetConf *c, Error *e) {
+        _cleanup_(range_sets_clear) RangeSets in = { .unknown = JSON_UNKNOWN_IGNORE,
+                                                     .lenient = netconf_is_drop_in(c) };
+        json_object *value = json_get(runtime, "ipRanges");
         int r;
 
-        /* The requests of args come before those of runtimeConfig, as in host-local. */
-        value = json_get(top, "args");
-        if (value) {
-                r = args_read(value, "args", &in, e);
-                if (r < 0)
-                        return r;
-        }
-        value = json_get(top, "runtimeConfig");
-        if (value) {
-                r = runtime_config_read(value, "runtimeConfig", &in, e);
-                if (r < 0)
-                        return r;
-                c->runtime_bandwidth = in.bandwidth;
-                value = json_get(value, "portMappings");
-                if (value)
-                        r = port_mappings_read(value, "runtimeConfig.portMappings", c, e);
-                if (r < 0)
-                        return r;
-        }
-        r = range_sets_check_overlap(in.ranges.sets, in.ranges.n_sets, "runtimeConfig.ipRanges", e);
+        if (!value)
+                return 0;
+        r = range_sets_read(value, "runtimeConfig.ipRanges", &in, e);
         if (r < 0)
                 return r;
+        r = range_sets_check_overlap(in.sets, in.n_sets, "runtimeConfig.ipRanges", e);
+        if (r < 0)
+                return r;
+        c->runtime_sets = TAKE_PTR(in.sets);
+        c->n_runtime_sets = in.n_sets;
+        in.n_sets = 0;
+        return 0;
+}
 
-        c->requested = TAKE_PTR(in.requests.items);
-        c->n_requested = in.requests.n_items;
-        c->runtime_sets = TAKE_PTR(in.ranges.sets);
-        c->n_runtime_sets = in.ranges.n_sets;
-        in.ranges.n_sets = 0;
+static int object_get(json_object *object, const char *key, const char *path, json_object **ret,
+                      Error *e) {
+        json_object *value = json_get(object, key);
+
+        if (value && !json_object_is_type(value, json_type_object))
+                return error_setf(e, ERROR_INVALID_ARGUMENT, "\"%s\": %s is not an object", path,
+                                  JSON_SHORT(value));
+        *ret = value;
+        return 0;
+}
+
+/* What one reader with a path of its own makes of a key of runtimeConfig. */
+static int read_part(json_object *runtime, const char *key, JsonReader read, void *target,
+                     Error *e) {
+        json_object *value = json_get(runtime, key);
+        _cleanup_free_ char *path = NULL;
+
+        if (!value)
+                return 0;
+        path = strf("runtimeConfig.%s", key);
+        return path ? read(value, path, target, e) : error_oom(e);
+}
+
+int netconf_read_runtime(json_object *top, RuntimeParts parts, NetConf *c, Error *e) {
+        json_object *args = NULL, *runtime = NULL;
+        int r;
+
+        if ((r = object_get(top, "args", "args", &args, e)) < 0 ||
+            (r = object_get(args, "cni", "args.cni", &args, e)) < 0 ||
+            (r = object_get(top, "runtimeConfig", "runtimeConfig", &runtime, e)) < 0)
+                return r;
+        if ((parts & RUNTIME_IPS) && (r = read_ips(args, runtime, c, e)) < 0)
+                return r;
+        if ((parts & RUNTIME_MAC) && (r = read_macs(args, runtime, c, e)) < 0)
+                return r;
+        if ((parts & RUNTIME_RANGES) && (r = read_ranges(runtime, c, e)) < 0)
+                return r;
+        if ((parts & RUNTIME_BANDWIDTH) &&
+            (r = read_part(runtime, "bandwidth", runtime_bandwidth_read, &c->runtime_bandwidth,
+                           e)) < 0)
+                return r;
+        if ((parts & RUNTIME_PORTS) &&
+            (r = read_part(runtime, "portMappings", port_mappings_read, c, e)) < 0)
+                return r;
+        if ((parts & RUNTIME_DNS) &&
+            (r = read_part(runtime, "dns", runtime_dns_read, &c->runtime_dns, e)) < 0)
+                return r;
+        if ((parts & RUNTIME_DEVICE) && json_get(runtime, "deviceID")) {
+                r = read_part(runtime, "deviceID", device_id_read, &c->device.pci_bus_id, e);
+                c->device.by_runtime =
+                                !isempty(json_object_get_string(json_get(runtime, "deviceID")));
+                return r;
+        }
         return 0;
 }
 

@@ -77,6 +77,44 @@ int runtime_bandwidth_read(json_object *value, const char *path, void *target, E
         return r;
 }
 
+/* What TBF can be told is a number of bytes of 32 bits. */
+static int burst_check_strict(uint64_t rate, uint64_t burst, const char *path,
+                              const char *direction, Error *e) {
+        const char *dot = path[0] ? "." : "";
+
+        if (rate > 0 && burst == 0)
+                return error_setf(
+                                e, ERROR_INVALID_ARGUMENT,
+                                "\"%s%s%sRate\": %llu without \"%s%s%sBurst\": give the burst too, "
+                                "or leave the rate out",
+                                path, dot, direction, (unsigned long long) rate, path, dot,
+                                direction);
+        if (burst / 8 >= UINT32_MAX)
+                return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                  "\"%s%s%sBurst\": %llu is too large; wanted are less than "
+                                  "34359738360 bits (4 GB)",
+                                  path, dot, direction, (unsigned long long) burst);
+        return burst_check(rate, burst, path, direction, e);
+}
+
+int net_bandwidth_read_strict(json_object *value, const char *path, void *target, Error *e) {
+        NetBandwidth *b = target;
+
+        int r = json_read_object(value, path, bandwidth_fields, JSON_UNKNOWN_IGNORE, b, e);
+        if (r >= 0)
+                r = burst_check_strict(b->ingress_rate, b->ingress_burst, path, "ingress", e);
+        if (r >= 0)
+                r = burst_check_strict(b->egress_rate, b->egress_burst, path, "egress", e);
+        /* What a runtime sends where nobody asked is no burst; what a configuration says counts. */
+        if (r >= 0 && path[0]) {
+                if (b->ingress_burst >= BURST_UNSET_BITS)
+                        b->ingress_burst = 0;
+                if (b->egress_burst >= BURST_UNSET_BITS)
+                        b->egress_burst = 0;
+        }
+        return r;
+}
+
 static int mode_read(json_object *value, const char *path, void *target, Error *e) {
         _cleanup_free_ char *s = NULL;
 

@@ -13,9 +13,6 @@
 #include "cri/netconf-internal.h"
 #include "cri/result.h"
 
-/* IPv4 cannot work below (RFC 791); the kernel's veth and bridge take no more. */
-#define MTU_MIN 68U
-#define MTU_MAX 65535U
 /* The kernel turns IPv6 off on an interface with less (RFC 8200). */
 #define MTU_MIN_IPV6 1280U
 
@@ -27,34 +24,6 @@ static const char *const net_kind_table[_NET_KIND_MAX] = {
         [NET_KIND_TAP] = "tap",           [NET_KIND_DUMMY] = "dummy",
         [NET_KIND_VXLAN] = "vxlan",       [NET_KIND_FOREIGN] = "foreign",
 };
-
-static const char *const net_plugin_table[_NET_PLUGIN_MAX] = {
-        [NET_PLUGIN_NETMGR] = "netmgr",     [NET_PLUGIN_LOOPBACK] = "loopback",
-        [NET_PLUGIN_BRIDGE] = "bridge",     [NET_PLUGIN_PTP] = "ptp",
-        [NET_PLUGIN_MACVLAN] = "macvlan",   [NET_PLUGIN_IPVLAN] = "ipvlan",
-        [NET_PLUGIN_VLAN] = "vlan",         [NET_PLUGIN_HOST_DEVICE] = "host-device",
-        [NET_PLUGIN_TAP] = "tap",           [NET_PLUGIN_DUMMY] = "dummy",
-        [NET_PLUGIN_VXLAN] = "vxlan",       [NET_PLUGIN_HOST_LOCAL] = "host-local",
-        [NET_PLUGIN_STATIC] = "static",     [NET_PLUGIN_DHCP] = "dhcp",
-        [NET_PLUGIN_PORTMAP] = "portmap",   [NET_PLUGIN_BANDWIDTH] = "bandwidth",
-        [NET_PLUGIN_FIREWALL] = "firewall", [NET_PLUGIN_TUNING] = "tuning",
-        [NET_PLUGIN_SBR] = "sbr",           [NET_PLUGIN_VRF] = "vrf",
-};
-
-const char *net_plugin_to_string(NetPlugin plugin) {
-        return plugin < 0 || plugin >= _NET_PLUGIN_MAX ? NULL : net_plugin_table[plugin];
-}
-
-NetPlugin net_plugin_from_string(const char *s) {
-        for (NetPlugin p = 0; s && p < _NET_PLUGIN_MAX; p++)
-                if (streq(net_plugin_table[p], s))
-                        return p;
-        return _NET_PLUGIN_INVALID;
-}
-
-void net_link_conf_init(NetLinkConf *l) {
-        *l = (NetLinkConf) { .owner = UINT32_MAX, .group = UINT32_MAX };
-}
 
 const char *net_kind_to_string(NetKind kind) {
         if (kind < 0 || kind >= _NET_KIND_MAX)
@@ -117,6 +86,8 @@ NetConf *netconf_free(NetConf *c) {
         free(c->sysctls);
         free(c->ports);
         free(c->requested);
+        free(c->overrides);
+        net_dns_clear(&c->runtime_dns);
         range_sets_free(c->runtime_sets, c->n_runtime_sets);
         json_object_put(c->prev_result);
         for (size_t i = 0; i < c->n_valid_attachments; i++) {
@@ -185,6 +156,7 @@ int netconf_read_envelope(json_object *top, NetConf *c, Error *e) {
 /* ---- body ------------------------------------------------------------------------------------ */
 
 static int kind_read(json_object *value, const char *path, void *target, Error *e) {
+        char text[NET_KINDS_TEXT_SIZE] = { 0 };
         NetKind *ret = target, kind;
         _cleanup_free_ char *s = NULL;
         int r;
@@ -193,11 +165,13 @@ static int kind_read(json_object *value, const char *path, void *target, Error *
         if (r < 0)
                 return r;
         kind = net_kind_from_string(s);
-        if (kind < 0 || kind > NET_KIND_LOOPBACK)
-                return error_setf(e, ERROR_NOT_SUPPORTED,
-                                  "\"%s\": %s is not a kind of this version of netmgr; there are "
-                                  "routed, bridge and loopback",
-                                  path, JSON_SHORT(value));
+        if (kind < 0 || kind == NET_KIND_FOREIGN)
+                return error_setf(
+                                e, ERROR_NOT_SUPPORTED,
+                                "\"%s\": %s is not a kind of this version of netmgr; there are %s",
+                                path, JSON_SHORT(value),
+                                net_kinds_to_text(KIND_BIT(NET_KIND_FOREIGN) - 1, text,
+                                                  sizeof(text)));
         *ret = kind;
         return 0;
 }
@@ -217,57 +191,6 @@ static int network_read(json_object *value, const char *path, void *target, Erro
         free(*ret);
         *ret = TAKE_PTR(s);
         return 0;
-}
-
-static int bridge_read(json_object *value, const char *path, void *target, Error *e) {
-        _cleanup_free_ char *s = NULL;
-        char **ret = target;
-        int r;
-
-        r = json_read_string(value, path, &s, e);
-        if (r < 0)
-                return r;
-        if (isempty(s))
-                return 0; /* the default, as in Go */
-        if (!ifname_is_valid(s))
-                return error_setf(e, ERROR_INVALID_ARGUMENT,
-                                  "\"%s\": %s is not an interface name (1 to %u bytes without '/', "
-                                  "':', '%%' and white space)",
-                                  path, JSON_SHORT(value), IFNAME_LEN_MAX);
-        free(*ret);
-        *ret = TAKE_PTR(s);
-        return 0;
-}
-
-static int mtu_read(json_object *value, const char *path, void *target, Error *e) {
-        uint32_t *ret = target, mtu;
-        int r;
-
-        r = json_read_u32(value, path, &mtu, e);
-        if (r < 0)
-                return r;
-        if (mtu != 0 && (mtu < MTU_MIN || mtu > MTU_MAX))
-                return error_setf(e, ERROR_INVALID_ARGUMENT,
-                                  "\"%s\": %s is not possible; wanted is %u to %u, or 0", path,
-                                  JSON_SHORT(value), MTU_MIN, MTU_MAX);
-        *ret = mtu;
-        return 0;
-}
-
-static int isolation_read(json_object *value, const char *path, void *target, Error *e) {
-        bool on;
-
-        int r = json_read_bool(value, path, &on, e);
-        if (r >= 0)
-                *(int *) target = on;
-        return r;
-}
-
-/* macspoofchk: a sandbox can never send with another's address, so that either value is served. */
-static int bool_ignore(json_object *value, const char *path, void *target _unused_, Error *e) {
-        bool on;
-
-        return json_read_bool(value, path, &on, e);
 }
 
 static int allow_read_element(json_object *value, const char *path, void *target, Error *e) {
@@ -327,7 +250,8 @@ static int read_firewall(json_object *top, NetConf *c, Error *e) {
                 r = netconf_read_conditions(top, c, e);
         if (r >= 0)
                 r = netconf_read_shaping(top, c, e);
-        return r < 0 ? r : netconf_read_sysctls(top, c, e);
+        json_object *sysctl = json_get(top, "sysctl");
+        return r < 0 || !sysctl ? r : netconf_read_sysctls(sysctl, "sysctl", false, c, e);
 }
 
 /* What decides which other keys are possible; read first. */
@@ -337,27 +261,7 @@ static const JsonField choice_fields[] = {
         {},
 };
 
-static const JsonField network_fields[] = {
-        { "mtu", mtu_read, offsetof(NetConf, mtu), 0 },
-        { "bridge", bridge_read, offsetof(NetConf, bridge), 0 },
-        { "isGateway", json_read_bool, offsetof(NetConf, is_gateway), 0 },
-        { "isDefaultGateway", json_read_bool, offsetof(NetConf, is_default_gateway), 0 },
-        { "hairpinMode", json_read_bool, offsetof(NetConf, hairpin), 0 },
-        { "promiscMode", json_read_bool, offsetof(NetConf, promisc), 0 },
-        { "forceAddress", json_read_bool, offsetof(NetConf, force_address), 0 },
-        { "dns", net_dns_read, offsetof(NetConf, dns), 0 },
-        { "ipMasq", json_read_bool, offsetof(NetConf, ip_masq), 0 },
-        { "ipMasqBackend", backend_read, 0, 0 },
-        { "isolation", isolation_read, offsetof(NetConf, isolation), 0 },
-        { "snat", json_read_bool, offsetof(NetConf, snat), 0 },
-        { "masqAll", json_read_bool, offsetof(NetConf, masq_all), 0 },
-        { "backend", backend_read, 0, 0 },
-        { "markMasqBit", mark_bit_read, 0, 0 },
-        { "macspoofchk", bool_ignore, 0, 0 },
-        {},
-};
-
-static int read_prev_result(json_object *top, NetConf *c, Error *e) {
+int netconf_read_prev_result(json_object *top, NetConf *c, Error *e) {
         json_object *value = json_get(top, "prevResult");
 
         if (!value)
@@ -367,6 +271,14 @@ static int read_prev_result(json_object *top, NetConf *c, Error *e) {
                                   JSON_SHORT(value));
         c->prev_result = json_object_get(value);
         return 0;
+}
+
+static size_t count_addresses(const NetConf *c, int family) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < c->n_addresses; i++)
+                n += c->addresses[i].address.address.family == family;
+        return n;
 }
 
 static size_t count_sets(const NetRangeSet *sets, size_t n_sets, int family) {
@@ -379,23 +291,25 @@ static size_t count_sets(const NetRangeSet *sets, size_t n_sets, int family) {
 
 static int check_families(const NetConf *c, Error *e) {
         size_t n4 = count_sets(c->sets, c->n_sets, AF_INET) +
-                    count_sets(c->runtime_sets, c->n_runtime_sets, AF_INET);
+                    count_sets(c->runtime_sets, c->n_runtime_sets, AF_INET) +
+                    count_addresses(c, AF_INET);
         size_t n6 = count_sets(c->sets, c->n_sets, AF_INET6) +
-                    count_sets(c->runtime_sets, c->n_runtime_sets, AF_INET6);
+                    count_sets(c->runtime_sets, c->n_runtime_sets, AF_INET6) +
+                    count_addresses(c, AF_INET6);
 
         if (c->mtu > 0 && c->mtu < MTU_MIN_IPV6 && n6 > 0)
-                return error_setf(e, ERROR_INVALID_ARGUMENT,
-                                  "\"mtu\": %u is too small for the IPv6 ranges of this network, "
-                                  "which need %u",
-                                  c->mtu, MTU_MIN_IPV6);
+                return error_setf(
+                                e, ERROR_INVALID_ARGUMENT,
+                                "\"mtu\": %u is too small for the IPv6 addresses of this network, "
+                                "which need %u",
+                                c->mtu, MTU_MIN_IPV6);
         /* Their results have room for one address of each family: the second would be in the
          * sandbox and nobody would know. */
         if (cni_version_compare(c->cni_version, "0.3.0") < 0 && (n4 > 1 || n6 > 1))
-                return error_setf(
-                                e, ERROR_INVALID_ARGUMENT,
-                                "\"ipam.ranges\": %zu IPv4 and %zu IPv6 range sets, but cniVersion "
-                                "%s allows one address of each family; use 0.3.0 or newer",
-                                n4, n6, c->cni_version);
+                return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                  "\"ipam\": %zu IPv4 and %zu IPv6 addresses, but cniVersion "
+                                  "%s allows one address of each family; use 0.3.0 or newer",
+                                  n4, n6, c->cni_version);
         return 0;
 }
 
@@ -420,55 +334,83 @@ static int check_dhcp(const NetConf *c, Error *e) {
         return 0;
 }
 
+/* Kinds that without addresses are of no use, or could not be told how to be used. */
+static bool kind_needs_ipam(const NetConf *c) {
+        switch (c->kind) {
+        case NET_KIND_ROUTED:
+        case NET_KIND_PTP:
+        case NET_KIND_VLAN:
+        case NET_KIND_DUMMY:
+                return true;
+        case NET_KIND_IPVLAN: /* in a chain the addresses are those of prevResult */
+                return !c->prev_result;
+        default:
+                return false;
+        }
+}
+
 /* What keys mean together. */
-static int check_network(NetConf *c, Error *e) {
+static int check_network(NetConf *c, json_object *top, Error *e) {
+        int r;
+
         if (c->is_default_gateway)
                 c->is_gateway = true;
-        if (c->hairpin && c->promisc)
+        r = netconf_check_link(c, top, e);
+        if (r < 0)
+                return r;
+        if (c->ipam == NET_IPAM_NONE && kind_needs_ipam(c))
                 return error_setf(e, ERROR_INVALID_ARGUMENT,
-                                  "\"hairpinMode\": true and \"promiscMode\": true exclude each "
-                                  "other: packets would come back twice");
-        if (c->kind == NET_KIND_ROUTED && !c->ipam_type)
-                return error_setf(e, ERROR_INVALID_ARGUMENT,
-                                  "\"ipam\" is missing: the kind routed needs addresses (or name a "
-                                  "network of netmgrd with \"network\")");
-        if (c->is_gateway && !c->ipam_type)
-                return error_setf(
-                                e, ERROR_INVALID_ARGUMENT,
-                                "\"%s\": true needs \"ipam\": a bridge without addresses cannot be "
-                                "a gateway",
-                                c->is_default_gateway ? "isDefaultGateway" : "isGateway");
-        if (c->ipam == NET_IPAM_DHCP) {
-                int r = check_dhcp(c, e);
-                if (r < 0)
-                        return r;
+                                  "\"ipam\" is missing: the kind %s needs addresses%s",
+                                  net_kind_to_string(c->kind),
+                                  netconf_is_drop_in(c) ? ""
+                                                        : " (or name a network of netmgrd with "
+                                                          "\"network\")");
+        if (c->is_gateway && c->ipam == NET_IPAM_NONE) {
+                if (!netconf_is_drop_in(c))
+                        return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                          "\"%s\": true needs \"ipam\": a bridge without addresses "
+                                          "cannot be a gateway",
+                                          c->is_default_gateway ? "isDefaultGateway" : "isGateway");
+                /* the reference plugin does not come to look at them */
+                c->is_gateway = c->is_default_gateway = false;
         }
+        if (c->ipam == NET_IPAM_DHCP && (r = check_dhcp(c, e)) < 0)
+                return r;
         return check_families(c, e);
 }
 
-int netconf_read_body(json_object *top, NetConf *c, Error *e) {
-        json_object *ipam;
+/* The reference plugin's name for what has none. */
+static int default_bridge(NetConf *c, Error *e) {
+        if (c->bridge || c->plugin != NET_PLUGIN_BRIDGE)
+                return 0;
+        c->bridge = strdup("cni0");
+        return c->bridge ? 0 : error_oom(e);
+}
+
+static int read_dns(json_object *top, NetConf *c, Error *e) {
+        json_object *value = json_get(top, "dns");
+
+        if (!value || !netconf_has_key(c, "dns"))
+                return 0;
+        return netconf_is_drop_in(c) ? net_dns_read_lenient(value, "dns", &c->dns, e)
+                                     : net_dns_read(value, "dns", &c->dns, e);
+}
+
+/* What describes the network, and what the runtime adds. The order matters: the type of ipam decides what
+ * a requested address has to look like, and deviceID goes before pciBusID. */
+static int read_network(json_object *top, RuntimeParts parts, NetConf *c, Error *e) {
         int r;
 
-        if (isempty(c->type))
-                return error_setf(e, ERROR_INVALID_ARGUMENT,
-                                  "\"type\" is missing; wanted is \"type\": \"netmgr\"");
-        r = read_prev_result(top, c, e);
-        if (r < 0)
+        netconf_link_defaults(c);
+        if ((r = netconf_read_ipam_type(top, c, e)) < 0 || (r = netconf_read_keys(top, c, e)) < 0 ||
+            (r = read_dns(top, c, e)) < 0 || (r = netconf_read_runtime(top, parts, c, e)) < 0 ||
+            (r = netconf_read_ipam(top, c, e)) < 0 || (r = default_bridge(c, e)) < 0)
                 return r;
-        r = netconf_read_valid_attachments(top, c, e);
-        if (r < 0)
-                return r;
-        if (streq(c->type,
-                  "loopback")) { /* the reference plugin's: no keys, unknown ones ignored */
-                c->kind = NET_KIND_LOOPBACK;
-                return netconf_hash(c, &c->hash) < 0 ? error_oom(e) : 0;
-        }
-        if (!streq(c->type, "netmgr"))
-                return error_setf(e, ERROR_NOT_SUPPORTED,
-                                  "\"type\": \"%.64s\" is not served by this version of netmgr; "
-                                  "there are netmgr and loopback",
-                                  c->type);
+        return 0;
+}
+
+int netconf_read_netmgr(json_object *top, NetConf *c, Error *e) {
+        int r;
 
         r = json_read_object(top, "", choice_fields, JSON_UNKNOWN_IGNORE, c, e);
         if (r < 0)
@@ -476,32 +418,39 @@ int netconf_read_body(json_object *top, NetConf *c, Error *e) {
         r = netconf_check_keys(top, c, e);
         if (r < 0)
                 return r;
-        r = netconf_read_runtime(top, c, e);
+        if (c->network)
+                return netconf_read_runtime(top, RUNTIME_ALL, c, e);
+        r = read_network(top, RUNTIME_ALL, c, e);
         if (r < 0)
                 return r;
-        if (!c->network) {
-                r = json_read_object(top, "", network_fields, JSON_UNKNOWN_IGNORE, c, e);
-                if (r < 0)
-                        return r;
-                r = read_firewall(top, c, e);
-                if (r < 0)
-                        return r;
-                ipam = json_get(top, "ipam");
-                if (ipam) {
-                        r = netconf_read_ipam(ipam, c, e);
-                        if (r < 0)
-                                return r;
-                }
-                r = check_network(c, e);
-                if (r < 0)
-                        return r;
-        }
-        return netconf_hash(c, &c->hash) < 0 ? error_oom(e) : 0;
+        r = read_firewall(top, c, e);
+        return r < 0 ? r : check_network(c, top, e);
+}
+
+int netconf_read_interface(json_object *top, NetConf *c, Error *e) {
+        RuntimeParts parts = RUNTIME_MAC;
+        int r;
+
+        if (c->kind == NET_KIND_LOOPBACK) /* no keys; those that stand there are ignored */
+                return 0;
+        if (c->kind == NET_KIND_HOST_DEVICE)
+                parts |= RUNTIME_DEVICE;
+        r = netconf_read_ipam_type(top, c, e);
+        if (r < 0)
+                return r;
+        if (c->ipam == NET_IPAM_LOCAL)
+                parts |= RUNTIME_IPS | RUNTIME_RANGES;
+        if (c->ipam == NET_IPAM_STATIC)
+                parts |= RUNTIME_IPS;
+        r = read_network(top, parts, c, e);
+        return r < 0 ? r : check_network(c, top, e);
 }
 
 /* ---- entry ----------------------------------------------------------------------------------- */
 
-int netconf_parse(const char *text, size_t size, NetConf **ret, Error *e) {
+/* The envelope, and with full = true all that the plugin reads. */
+static int parse(NetPlugin plugin, const char *text, size_t size, bool full, NetConf **ret,
+                 Error *e) {
         _cleanup_(netconf_freep) NetConf *c = NULL;
         _cleanup_json_ json_object *top = NULL;
         int r;
@@ -515,33 +464,41 @@ int netconf_parse(const char *text, size_t size, NetConf **ret, Error *e) {
         r = netconf_read_envelope(top, c, e);
         if (r < 0)
                 return r;
-        r = netconf_read_body(top, c, e);
+        r = netconf_choose_plugin(plugin, c, full ? e : NULL);
+        if (r == -ENOMEM)
+                return error_oom(e);
+        if (r < 0 && full)
+                return r;
+        if (full && (c->plugin == NET_PLUGIN_NETMGR || c->plugin == NET_PLUGIN_TUNING)) {
+                r = netconf_check_duplicate_sysctls(text, size, e);
+                if (r < 0)
+                        return r;
+        }
+        if (full)
+                r = netconf_read_body(top, c, e);
+        else {
+                (void) netconf_read_prev_result(top, c, NULL);
+                r = netconf_read_valid_attachments(top, c, e);
+        }
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(c);
         return 0;
 }
 
-int netconf_parse_envelope(const char *text, size_t size, NetConf **ret, Error *e) {
-        _cleanup_(netconf_freep) NetConf *c = NULL;
-        _cleanup_json_ json_object *top = NULL;
-        int r;
+int netconf_parse_as(NetPlugin plugin, const char *text, size_t size, NetConf **ret, Error *e) {
+        return parse(plugin, text, size, true, ret, e);
+}
 
-        r = json_parse(text, size, "network configuration", &top, e);
-        if (r < 0)
-                return r;
-        c = netconf_new();
-        if (!c)
-                return error_oom(e);
-        r = netconf_read_envelope(top, c, e);
-        if (r < 0)
-                return r;
-        if (streq_ptr(c->type, "loopback"))
-                c->kind = NET_KIND_LOOPBACK;
-        (void) read_prev_result(top, c, NULL);
-        r = netconf_read_valid_attachments(top, c, e);
-        if (r < 0)
-                return r;
-        *ret = TAKE_PTR(c);
-        return 0;
+int netconf_parse(const char *text, size_t size, NetConf **ret, Error *e) {
+        return parse(_NET_PLUGIN_INVALID, text, size, true, ret, e);
+}
+
+int netconf_parse_envelope_as(NetPlugin plugin, const char *text, size_t size, NetConf **ret,
+                              Error *e) {
+        return parse(plugin, text, size, false, ret, e);
+}
+
+int netconf_parse_envelope(const char *text, size_t size, NetConf **ret, Error *e) {
+        return parse(_NET_PLUGIN_INVALID, text, size, false, ret, e);
 }

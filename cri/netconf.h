@@ -48,8 +48,6 @@ typedef enum NetPlugin {
 
 const char *net_plugin_to_string(NetPlugin plugin);
 NetPlugin net_plugin_from_string(const char *s);
-/* The oldest version of the specification that the plugin has under that name. */
-const char *net_plugin_min_version(NetPlugin plugin);
 bool net_plugin_has_version(NetPlugin plugin, const char *version);
 static inline bool net_plugin_makes_interface(NetPlugin p) {
         return p <= NET_PLUGIN_VXLAN;
@@ -60,6 +58,8 @@ static inline bool net_plugin_is_ipam(NetPlugin p) {
 static inline bool net_plugin_is_chained(NetPlugin p) {
         return p >= NET_PLUGIN_PORTMAP;
 }
+/* The oldest version of the specification whose configurations the plugin takes; "0.1.0" for most. */
+const char *net_plugin_min_version(NetPlugin plugin);
 
 typedef enum NetKind {
         NET_KIND_ROUTED, /* default */
@@ -80,6 +80,9 @@ typedef enum NetKind {
 
 const char *net_kind_to_string(NetKind kind);
 NetKind net_kind_from_string(const char *s);
+/* The kind of interface that a configuration of the plugin describes; FOREIGN for the plugins that make
+ * none; ROUTED for netmgr, whose "kind" says it. */
+NetKind net_plugin_kind(NetPlugin plugin);
 
 typedef struct NetRange {
         InPrefix subnet;   /* no host bits */
@@ -212,6 +215,7 @@ typedef struct NetDevice {
         MacAddr mac;       /* "hwaddr"; zero: unset */
         char *kernel_path; /* below /sys/devices; owned */
         char *pci_bus_id; /* "0000:3b:00.1", or runtimeConfig.deviceID, which may be auxiliary; owned */
+        bool by_runtime; /* pci_bus_id is runtimeConfig.deviceID: of the attachment, not of the network */
 } NetDevice;
 
 /* One of ipam.addresses of type static. */
@@ -327,6 +331,9 @@ typedef struct NetConf {
         NetBandwidth runtime_bandwidth; /* runtimeConfig.bandwidth */
         InPrefix *requested; /* args.cni.ips, then runtimeConfig.ips; CNI_ARGS IP is not in here */
         size_t n_requested;
+        InPrefix *overrides; /* runtimeConfig.ips, else args.cni.ips: instead of `addresses` */
+        size_t n_overrides;
+        NetDns runtime_dns;        /* runtimeConfig.dns; of type netmgr only */
         NetRangeSet *runtime_sets; /* runtimeConfig.ipRanges: they come before `sets` */
         size_t n_runtime_sets;
         json_object *prev_result; /* owned; NULL when absent */
@@ -346,6 +353,11 @@ typedef struct NetConf {
 NetConf *netconf_free(NetConf *c); /* accepts NULL, returns NULL */
 DEFINE_CLEANUP(NetConf *, netconf_free)
 
+/* Of a reference plugin's name: what is not said here is as that plugin does it. */
+static inline bool netconf_is_drop_in(const NetConf *c) {
+        return c->plugin != NET_PLUGIN_NETMGR;
+}
+
 /*
  * Reads one plugin object (stdin of the plugin, or the object inside a conflist merged with the
  * list's name and cniVersion). Checks everything that can be checked without a host: version known,
@@ -354,14 +366,20 @@ DEFINE_CLEANUP(NetConf *, netconf_free)
  * ERROR_NOT_SUPPORTED, ERROR_NO_MEMORY.
  */
 int netconf_parse(const char *text, size_t size, NetConf **ret, Error *e);
+/* The same for the program of that name: the configuration that an IPAM plugin gets has the "type" of
+ * the plugin that calls it. _NET_PLUGIN_INVALID: by "type". */
+int netconf_parse_as(NetPlugin plugin, const char *text, size_t size, NetConf **ret, Error *e);
 
 /*
  * What DEL and GC need of an object, and no more: cniVersion, name, type (any; "loopback" sets kind),
  * prevResult, cni.dev/valid-attachments. They have to succeed with a configuration that has changed
  * since ADD or that a newer version of netmgr no longer accepts, so the rest is not looked at and a
- * prevResult that is not an object counts as absent. hash stays 0.
+ * prevResult that is not an object counts as absent. hash stays 0. plugin and kind are those of the
+ * program, else of "type", else NET_PLUGIN_NETMGR.
  */
 int netconf_parse_envelope(const char *text, size_t size, NetConf **ret, Error *e);
+int netconf_parse_envelope_as(NetPlugin plugin, const char *text, size_t size, NetConf **ret,
+                              Error *e);
 
 /* The same as netconf_parse() for a whole conflist file that must hold exactly one plugin of type netmgr. expected_name:
  * the name that the file's name promises; NULL: any. */
@@ -373,7 +391,8 @@ int range_sets_check_overlap(const NetRangeSet *sets, size_t n_sets, const char 
 
 /* CNI_ARGS, "K=V;K=V", keys with case. What we understand; the rest needs IgnoreUnknown=1. */
 typedef struct CniArgs {
-        InPrefix ips[16]; /* IP=addr[/len],... */
+        InPrefix ips[16];  /* IP=addr[/len],... */
+        uint32_t bare_ips; /* bit i: ips[i] was written without a length, and has the full one */
         size_t n_ips;
         MacAddr mac;         /* MAC=; zero: unset */
         InAddr gateways[16]; /* GATEWAY=addr,... (static) */
@@ -385,3 +404,16 @@ void cni_args_clear(CniArgs *a);
 /* The value of any key of a string that cni_args_parse() took, the last one of several; owned by the
  * caller. *ret is NULL when there is none. */
 int cni_args_find(const char *s, const char *key, char **ret);
+
+/* The MAC address that the sandbox's interface is to have: "mac" of `network`, CNI_ARGS, then what the
+ * runtime says in `request`, the later one winning. Zero: any. */
+MacAddr netconf_choose_mac(const NetConf *network, const NetConf *request, const CniArgs *args);
+
+/*
+ * The addresses of an attachment to a network with ipam of type static: those of the network and of
+ * CNI_ARGS IP, with CNI_ARGS GATEWAY in the subnets that contain it; or, instead of all these, those
+ * that the runtime asks for in `request`. The array is the caller's. ERROR_INVALID_ARGUMENT,
+ * ERROR_BAD_ENVIRONMENT.
+ */
+int netconf_static_addresses(const NetConf *network, const NetConf *request, const CniArgs *args,
+                             NetStaticAddress **ret, size_t *ret_n, Error *e);

@@ -9,9 +9,6 @@
 #include "cri/netconf-internal.h"
 #include "cri/result.h"
 
-/* A chain adds a few of each; this bounds what a hostile one can make us hold. */
-#define PREV_RESULT_ELEMENTS_MAX 256U
-
 void cni_prev_result_clear(CniPrevResult *r) {
         for (size_t i = 0; i < r->n_interfaces; i++) {
                 free(r->interfaces[i].name);
@@ -58,7 +55,7 @@ static int ip_read_element(json_object *value, const char *path, void *target, E
 }
 
 static int ips_read(json_object *value, const char *path, void *target, Error *e) {
-        return json_read_array(value, path, PREV_RESULT_ELEMENTS_MAX, ip_read_element, target, e);
+        return json_read_array(value, path, RESULT_ELEMENTS_MAX, ip_read_element, target, e);
 }
 
 static int legacy_ip_read(json_object *value, const char *path, void *target, Error *e) {
@@ -106,8 +103,7 @@ static int interface_read_element(json_object *value, const char *path, void *ta
 }
 
 static int interfaces_read(json_object *value, const char *path, void *target, Error *e) {
-        return json_read_array(value, path, PREV_RESULT_ELEMENTS_MAX, interface_read_element,
-                               target, e);
+        return json_read_array(value, path, RESULT_ELEMENTS_MAX, interface_read_element, target, e);
 }
 
 static const JsonField modern_fields[] = {

@@ -6,7 +6,7 @@
  *   0.1.0, 0.2.0   ip4 and ip6 objects: the first address of each family, with the family's routes
  *                  cut down to dst and gw; no interfaces
  *   0.3.0 - 0.4.0  interfaces (name, mac, sandbox), ips with their "version", routes
- *   1.0.0, 1.1.0   interfaces with mtu, ips without "version"
+ *   1.0.0, 1.1.0   interfaces with mtu, socketPath and pciID, ips without "version"
  *
  * libcni's 1.0.0 carries mtu and the extra fields of routes too, because its types are shared with
  * 1.1.0; so does ours. Empty lists and an empty dns are left out.
@@ -136,7 +136,14 @@ static int add_routes(json_object *object, const CniResult *result, int family, 
 
 /* ---- 0.3.0 and newer ------------------------------------------------------------------------- */
 
-static int add_interfaces(json_object *object, const CniResult *result, bool with_mtu) {
+/* NULL: unknown. */
+static const char *interface_mac(const CniInterface *itf, char buf[static MAC_STR_MAX]) {
+        if (itf->mac_text)
+                return itf->mac_text;
+        return itf->has_mac ? mac_format(&itf->mac, buf) : NULL;
+}
+
+static int add_interfaces(json_object *object, const CniResult *result, bool newest) {
         _cleanup_json_ json_object *array = json_object_new_array();
 
         if (!array)
@@ -144,14 +151,17 @@ static int add_interfaces(json_object *object, const CniResult *result, bool wit
         for (size_t i = 0; i < result->n_interfaces; i++) {
                 const CniInterface *itf = &result->interfaces[i];
                 _cleanup_json_ json_object *o = json_object_new_object();
+                char mac[MAC_STR_MAX];
                 int r;
 
                 if (!o)
                         return -ENOMEM;
                 if ((r = json_add_string(o, "name", itf->name)) < 0 ||
-                    (r = itf->has_mac ? json_add_string(o, "mac", MAC_STR(&itf->mac)) : 0) < 0 ||
-                    (r = with_mtu ? add_u32(o, "mtu", itf->mtu) : 0) < 0 ||
+                    (r = json_add_string(o, "mac", interface_mac(itf, mac))) < 0 ||
+                    (r = newest ? add_u32(o, "mtu", itf->mtu) : 0) < 0 ||
                     (r = json_add_string(o, "sandbox", itf->sandbox)) < 0 ||
+                    (r = newest ? json_add_string(o, "socketPath", itf->socket_path) : 0) < 0 ||
+                    (r = newest ? json_add_string(o, "pciID", itf->pci_id) : 0) < 0 ||
                     (r = json_append(array, TAKE_PTR(o))) < 0)
                         return r;
         }

@@ -26,6 +26,9 @@ typedef struct CniInterface {
         uint32_t mtu;        /* 0: unknown */
         const char *sandbox; /* CNI_NETNS verbatim; NULL on the host's side */
         bool has_mac;
+        const char *mac_text; /* instead of mac: of links whose addresses have other sizes; or NULL */
+        const char *socket_path; /* vhost-user; NULL: none */
+        const char *pci_id;      /* NULL: none */
 } CniInterface;
 
 typedef struct CniIp {
@@ -49,6 +52,34 @@ typedef struct CniResult {
  * it (0.1.0 and 0.2.0 without any address).
  */
 int cni_result_to_json(const CniResult *result, const char *version, char **ret, Error *e);
+
+/* A result of others, in the shape that all versions come to. */
+typedef struct CniOwnedResult {
+        CniInterface *interfaces; /* owned, as all that follows; their texts are in `texts` */
+        size_t n_interfaces;
+        CniIp *ips;
+        size_t n_ips;
+        NetRoute *routes; /* dst may have host bits: it is passed on as it came */
+        size_t n_routes;
+        NetDns dns;
+        char **texts;
+        size_t n_texts;
+} CniOwnedResult;
+void cni_owned_result_clear(CniOwnedResult *r);
+
+/*
+ * A result of any version (prevResult, or what a delegate has answered) brought up to the newest one:
+ * ip4 goes before ip6 and their routes likewise. `version` is the configuration's and counts where the
+ * result names none; o may be NULL (JSON's null), which is an empty result. Keys that no version has are
+ * dropped, as libcni does. path: how sentences call it ("prevResult"). ERROR_INVALID_ARGUMENT,
+ * ERROR_INCOMPATIBLE_VERSION.
+ */
+int cni_result_parse(json_object *o, const char *path, const char *version, CniOwnedResult *ret,
+                     Error *e);
+/* The same as a CniResult, for cni_result_to_json(); borrows from r. */
+CniResult cni_owned_result_view(const CniOwnedResult *r);
+/* Appends an interface; the texts of *itf are copied. Its index is then n_interfaces - 1. */
+int cni_owned_result_add_interface(CniOwnedResult *r, const CniInterface *itf, Error *e);
 
 /* What CHECK needs from prevResult (any version; `version` is the configuration's): its addresses
  * and the interface names with a sandbox. Owned arrays. */

@@ -13,10 +13,12 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "base/strv.h"
 
 /* A file of ours is small; the size of a network configuration bounds it as well. */
-#define CONF_SIZE_MAX   CONFIG_SIZE_MAX
-#define ALLOW_USERS_MAX 32
+#define CONF_SIZE_MAX            CONFIG_SIZE_MAX
+#define ALLOW_USERS_MAX          32
+#define PROTECTED_INTERFACES_MAX 64
 
 void conf_init(Conf *c) {
         *c = (Conf) {
@@ -31,9 +33,8 @@ void conf_init(Conf *c) {
 }
 
 void conf_clear(Conf *c) {
-        for (char **u = c->allow_users; u && *u; u++)
-                free(*u);
-        free(c->allow_users);
+        strv_free(c->allow_users);
+        strv_free(c->protected_interfaces);
         *c = (Conf) { 0 };
 }
 
@@ -53,30 +54,16 @@ static int number(const char *value, uint32_t min, uint32_t max, uint32_t *ret, 
         return 0;
 }
 
-static int read_users(const char *value, Conf *c, Error *e) {
-        _cleanup_free_ char *copy = strdup(value);
-        char **users = new0(char *, ALLOW_USERS_MAX + 1);
-        char *save, *word;
-        size_t n = 0;
+static int read_words(const char *value, size_t max, char ***target, const char *key, Error *e) {
+        char **words;
 
-        if (!copy || !users) {
-                free(users);
+        int r = strv_split(value, max, &words);
+        if (r == -E2BIG)
+                return error_setf(e, ERROR_INVALID_ARGUMENT, "%s=: more than %zu words", key, max);
+        if (r < 0)
                 return error_oom(e);
-        }
-        for (word = strtok_r(copy, " \t", &save); word; word = strtok_r(NULL, " \t", &save)) {
-                if (n == ALLOW_USERS_MAX || !(users[n] = strdup(word))) {
-                        for (size_t i = 0; i < n; i++)
-                                free(users[i]);
-                        free(users);
-                        return error_setf(e, ERROR_INVALID_ARGUMENT,
-                                          "AllowUsers=: more than %d users", ALLOW_USERS_MAX);
-                }
-                n++;
-        }
-        for (char **u = c->allow_users; u && *u; u++)
-                free(*u);
-        free(c->allow_users);
-        c->allow_users = users;
+        strv_free(*target);
+        *target = words;
         return 0;
 }
 
@@ -134,7 +121,7 @@ static int read_key(Conf *c, const char *section, const char *key, const char *v
                 return 0;
         }
         if (streq(section, "Runtime") && streq(key, "AllowUsers"))
-                return read_users(value, c, e);
+                return read_words(value, ALLOW_USERS_MAX, &c->allow_users, key, e);
         if (streq(section, "Runtime") && streq(key, "AddTimeoutSec"))
                 return number(value, 1, 600, &c->add_timeout_sec, key, e);
         if (streq(section, "Addresses") && streq(key, "CooldownSec"))
@@ -145,6 +132,9 @@ static int read_key(Conf *c, const char *section, const char *key, const char *v
                 return boolean(value, &c->nftables_owner, key, e);
         if (streq(section, "Host") && streq(key, "NodeAddress"))
                 return read_node_address(value, c, e);
+        if (streq(section, "Host") && streq(key, "ProtectedInterfaces"))
+                return read_words(value, PROTECTED_INTERFACES_MAX, &c->protected_interfaces, key,
+                                  e);
         return error_setf(e, ERROR_UNKNOWN_OPTION,
                           "[%.64s] %.64s=: unknown key, with value \"%.64s\"", section, key, value);
 }

@@ -24,6 +24,8 @@ typedef struct Conf {
         bool nftables_owner;  /* [Nftables] Owner= yes: nobody else can change our tables */
         InAddr node_address4; /* [Host] NodeAddress= one or two addresses, white space between */
         InAddr node_address6;
+        char **protected_interfaces; /* [Host] ProtectedInterfaces= patterns as of fnmatch(3): never lent
+                                        to a sandbox; owned; NULL: none */
 } Conf;
 
 /* Fills in the defaults. */

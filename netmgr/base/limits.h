@@ -43,6 +43,12 @@
 #define RANGES_PER_SET_MAX 64U
 #define EXCLUDES_MAX       256U
 
+/* The name of an IPAM plugin of others: a file name in CNI_PATH. */
+#define IPAM_TYPE_MAX 64U
+
+/* Addresses of one network with ipam of type static: all of one interface. */
+#define STATIC_ADDRESSES_MAX 32U
+
 /* Routes of one network. */
 #define ROUTES_MAX 128U
 
@@ -63,6 +69,9 @@
 #define SYSCTLS_MAX      64U
 #define SYSCTL_NAME_MAX  95U
 #define SYSCTL_VALUE_MAX 256U
+
+/* Interfaces, addresses and routes in a result that comes from outside: a chain adds a few of each. */
+#define RESULT_ELEMENTS_MAX 256U
 
 /* Networks known at once (files, D-Bus and inline ones together). */
 #define NETWORKS_MAX 1024U

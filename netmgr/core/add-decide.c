@@ -22,7 +22,8 @@ int add_parse(AddOp *op, Error *e) {
         /* A thousand may wait: what has served its purpose goes. */
         op->request.host_netns_fd = safe_close(op->request.host_netns_fd);
         if (r >= 0)
-                r = netconf_parse(q->config, q->config_size, &op->conf, e);
+                r = netconf_parse_as(net_plugin_from_string(q->type), q->config, q->config_size,
+                                     &op->conf, e);
         if (r >= 0)
                 r = cni_args_parse(q->args, &op->args, e);
         if (r < 0)
@@ -54,7 +55,8 @@ static int find_network(AddOp *op, Network **ret, Error *e) {
                 *ret = n;
                 return 0;
         }
-        int r = netconf_parse(op->request.config, op->request.config_size, &own, e);
+        int r = netconf_parse_as(net_plugin_from_string(op->request.type), op->request.config,
+                                 op->request.config_size, &own, e);
         if (r < 0)
                 return r;
         r = network_set(op->manager, name, NETWORK_CONFIG, op->request.config, own, ret, e);

@@ -2,6 +2,10 @@
 
 /* The link of an ADD: what it stands on (asked for on a worker), its MTU and its MAC addresses. */
 
+#include <net/if.h>
+
+#include "base/strv.h"
+#include "core/nic.h"
 #include "core/op-add.h"
 
 /* The link that the default route leaves by. */
@@ -14,7 +18,7 @@ static int find_default_link(NlSocket *s, NlLink *ret, Error *e) {
         for (size_t i = 0; i < ELEMENTSOF(far); i++)
                 if (in_addr_parse(far[i], &dst) >= 0 &&
                     kernel_get_route(s, &dst, &ifindex, &source) >= 0 &&
-                    kernel_get_link_by_index(s, ifindex, ret) >= 0)
+                    kernel_get_link_by_index(s, ifindex, ret) >= 0 && !(ret->flags & IFF_LOOPBACK))
                         return 0;
         return error_setf(e, ERROR_INVALID_ARGUMENT,
                           "master: there is no default route whose link could be taken; name one");
@@ -37,9 +41,41 @@ int add_find_master(AddOp *op, WorkerContext *w, Error *e) {
                      : 0;
 }
 
+int add_list_devices(AddOp *op) {
+        const NetConf *net = op->attachment->network->conf;
+        /* runtimeConfig.deviceID is the call's own, "device" and the like the network's. */
+        const NetDevice *d = op->conf->device.pci_bus_id ? &op->conf->device : &net->device;
+
+        if (op->kind != NET_KIND_HOST_DEVICE)
+                return 0;
+        op->device = *d;
+        op->device.kernel_path = d->kernel_path ? strdup(d->kernel_path) : NULL;
+        op->device.pci_bus_id = d->pci_bus_id ? strdup(d->pci_bus_id) : NULL;
+        if ((d->kernel_path && !op->device.kernel_path) ||
+            (d->pci_bus_id && !op->device.pci_bus_id))
+                return -ENOMEM;
+        return op->manager->conf.protected_interfaces
+                               ? strv_copy(op->manager->conf.protected_interfaces, &op->keep)
+                               : 0;
+}
+
 /* What the kernel gives a link that nobody has chosen an MTU for. The reference plugins leave it at that;
  * ours take the way out as the measure. */
 #define MTU_OF_LINKS 1500
+
+/* Until the move its name and place are free for another ADD: the object decides. */
+static int take_nic(AddOp *op, Error *e) {
+        Attachment *a = op->attachment, *other;
+
+        MAP_FOREACH (other, op->manager->attachments)
+                if (other != a && op->nic && other->spec.nic &&
+                    nic_state_is_same(other->spec.nic, op->nic))
+                        return error_setf(e, ERROR_IN_USE,
+                                          "device: %s is lent to sandbox %s already, as %s",
+                                          op->nic->name, other->sandbox->id, other->spec.ifname);
+        a->spec.nic = TAKE_PTR(op->nic);
+        return 0;
+}
 
 static int decide_mtu(AddOp *op, Error *e) {
         AttachmentSpec *s = &op->attachment->spec;
@@ -47,6 +83,8 @@ static int decide_mtu(AddOp *op, Error *e) {
         const NetConf *c = n->conf;
 
         s->mtu = c->mtu;
+        if (s->nic && s->mtu == 0)
+                s->mtu = s->nic->mtu;
         if (!kind_has_master(s->kind)) {
                 if (s->mtu == 0)
                         s->mtu = c->plugin == NET_PLUGIN_NETMGR ? n->mtu : MTU_OF_LINKS;
@@ -109,7 +147,9 @@ static int decide_macs(AddOp *op, Error *e) {
                 return error_setf(e, ERROR_INVALID_ARGUMENT,
                                   "mac: %s is a group address; wanted is that of one interface",
                                   MAC_STR(wanted));
-        if (mac_is_zero(wanted))
+        if (mac_is_zero(wanted) && s->nic)
+                s->mac = s->nic->mac;
+        else if (mac_is_zero(wanted))
                 r = mac_random(&s->mac);
         else
                 s->mac = *wanted;
@@ -119,7 +159,9 @@ static int decide_macs(AddOp *op, Error *e) {
 }
 
 int add_decide_link(AddOp *op, Error *e) {
-        int r = decide_mtu(op, e);
+        int r = take_nic(op, e);
+        if (r >= 0)
+                r = decide_mtu(op, e);
         if (r >= 0)
                 r = copy_link(op, e);
         return r < 0 ? r : decide_macs(op, e);

@@ -4,14 +4,17 @@
 
 #include "core/attachment.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/fd.h"
 #include "base/hash.h"
 #include "base/limits.h"
 #include "base/parse.h"
 #include "core/dhcp.h"
 #include "core/netns-watch.h"
+#include "core/nic.h"
 #include "core/ports.h"
 
 static const char *const state_names[_ATTACHMENT_STATE_MAX] = {
@@ -75,6 +78,7 @@ int attachment_new(Manager *m, Network *n, Sandbox *s, const char *ifname, Attac
                 return -ENOMEM;
 
         a->manager = m;
+        a->netns_pin = -EBADF;
         list_init(&a->waiters);
         a->state = ATTACHMENT_PLANNED;
         a->spec.id = ++m->last_id;
@@ -113,6 +117,21 @@ static void wake_waiters(Attachment *a) {
         }
 }
 
+void attachment_pin(Attachment *a, int netns_fd) {
+        if (!a->spec.nic) {
+                safe_close(netns_fd);
+                return;
+        }
+        safe_close(a->netns_pin);
+        a->netns_pin = netns_fd;
+}
+
+void attachment_pin_path(Attachment *a) {
+        if (a->spec.nic && a->netns_pin < 0)
+                a->netns_pin = open(a->sandbox->netns_path,
+                                    O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+}
+
 void attachment_set_idle(Attachment *a) {
         a->busy = false;
         a->settled_usec = now_monotonic();
@@ -146,6 +165,7 @@ Attachment *attachment_free(Attachment *a) {
         a->network = NULL;
         wake_waiters(a);
 
+        safe_close(a->netns_pin);
         spec_clear(&a->spec);
         free(a->leases);
         free(a->request);
@@ -245,6 +265,7 @@ int attachment_load(Manager *m, AttachmentRow *row, Error *e) {
         if (!a)
                 return error_oom(e);
         a->manager = m;
+        a->netns_pin = -EBADF;
         list_init(&a->waiters);
         int r = load_spec(a, row, e);
         if (r >= 0)

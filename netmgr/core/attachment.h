@@ -39,6 +39,9 @@ struct Attachment {
         uint64_t created_boot_usec; /* CLOCK_BOOTTIME of the sandbox's boot; 0: not noted */
         uint64_t settled_usec;      /* CLOCK_MONOTONIC: when the last operation ended */
         uint32_t host_ifindex;
+        /* Of a lent NIC: its sandbox's namespace, kept so that the NIC can be brought home from it even if
+         * nothing else leads there any more. Closed with the attachment. -EBADF: none. */
+        int netns_pin;
         bool lost;      /* the host end vanished: the sandbox died, or somebody deleted it */
         bool lost_told; /* the journal has it that somebody deleted it */
         bool unsure; /* its inside was left unfinished or differed at last: every look goes there */
@@ -70,6 +73,10 @@ DEFINE_CLEANUP(Attachment *, attachment_free)
 void attachment_set_state(Attachment *a, AttachmentState state);
 /* As the kernel numbered its host end; 0: none. */
 void attachment_set_host_ifindex(Attachment *a, uint32_t ifindex);
+/* Takes the descriptor over where the attachment needs one, and closes it where not. */
+void attachment_pin(Attachment *a, int netns_fd);
+/* The same by the recorded path, which a look has just seen to lead there. */
+void attachment_pin_path(Attachment *a);
 /* Ends an operation: wakes who waits. */
 void attachment_set_idle(Attachment *a);
 

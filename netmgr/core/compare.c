@@ -192,7 +192,7 @@ void compare_pod(const AttachmentSpec *s, const Plan *p, const NlDump *d, Differ
         const char *name = loopback ? "lo" : s->ifname;
         const NlLink *l = compare_find_link(d, name);
 
-        if (s->kind == NET_KIND_FOREIGN)
+        if (s->kind == NET_KIND_FOREIGN || !spec_has_link(s))
                 return; /* it belongs to somebody else */
         if ((s->link && s->link->no_container_interface) || s->lease_over) {
                 if (!l)

@@ -24,8 +24,10 @@
 #define EXCHANGE_MS 10000U
 /* RFC 2131, 4.4.5: not more often than every minute; leases that are shorter get by with less. */
 #define RETRY_MAX_USEC (60 * USEC_PER_SEC)
-/* Without a lease: after so long, twice as long each time, up to five minutes. */
-#define ACQUIRE_MIN_USEC (5 * USEC_PER_SEC)
+/* Without a lease: the first time at once, then after so long, twice as long each time, up to five minutes.
+ * While it asks the interface is up. */
+#define ACQUIRE_MS       5000U
+#define ACQUIRE_MIN_USEC (10 * USEC_PER_SEC)
 #define ACQUIRE_MAX_USEC (300 * USEC_PER_SEC)
 
 /* --- life -------------------------------------------------------------------------------------- */
@@ -281,7 +283,7 @@ static void exchange(DhcpBinding *b, DhcpOperation operation, uint64_t end) {
         dhcp_row_request(&b->row, operation, &w->request);
         /* Of a lease of seconds, the next phase comes before that. */
         uint64_t now = now_boottime();
-        w->request.deadline_ms = EXCHANGE_MS;
+        w->request.deadline_ms = operation == DHCP_ACQUIRE ? ACQUIRE_MS : EXCHANGE_MS;
         if (end > now && end - now < EXCHANGE_MS * 1000ULL)
                 w->request.deadline_ms = (uint32_t) MAX_OF((end - now) / 1000U, (uint64_t) 500);
         w->job.run = open_run;
@@ -341,9 +343,16 @@ int dhcp_load_lease(Manager *m, LeaseRow *row, Error *e) {
         return 0;
 }
 
+static int on_nothing(sd_event_source *s _unused_, uint64_t usec _unused_, void *u _unused_) {
+        return 0;
+}
+
 void dhcp_start(Manager *m) {
         Attachment *a;
 
+        /* The loop's clock for these timers is a descriptor of its own, from the first one on: it is made
+         * now, and not when descriptors are short. */
+        (void) sd_event_add_time(m->event, NULL, CLOCK_BOOTTIME, 0, 0, on_nothing, NULL);
         MAP_FOREACH (a, m->attachments)
                 if (a->dhcp && a->state == ATTACHMENT_UP)
                         dhcp_binding_start(a->dhcp);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "base/fd.h"
+#include "core/nic.h"
 #include "core/wire.h"
 
 /* 0, -ESTALE, or what netmgr-nsd said. */
@@ -54,8 +55,14 @@ static int inside_delete(Job *job, WorkerContext *w, Error *e) {
         int r = inside_open(w, j->netns_fd, j->path, j->cookie, NULL, &pod, e);
         /* It pins the namespace. */
         j->netns_fd = safe_close(j->netns_fd);
+        if (r == -ESTALE && j->spec) {
+                error_clear(e); /* the kernel may have brought it home */
+                return nic_return(w, j->spec, NULL, e);
+        }
         if (r < 0)
                 return r;
+        if (j->spec)
+                return nic_return(w, j->spec, pod, e);
         r = kernel_get_link(pod, j->ifname, &link);
         /* The sandbox may have put something of its own in its place. */
         if (r == -ENODEV || (r >= 0 && !streq(link.kind, kind_in_kernel(j->kind))))
@@ -78,6 +85,16 @@ int inside_job_init(InsideJob *j, const Attachment *a, int *netns_fd) {
         j->path = strdup(a->sandbox->netns_path);
         if (!j->path)
                 return -ENOMEM;
+        if (a->spec.nic) {
+                j->spec = new0(AttachmentSpec, 1);
+                if (!j->spec || spec_copy(&a->spec, j->spec) < 0)
+                        return -ENOMEM;
+                /* Whatever has become of the path, this leads to the NIC. */
+                if (a->netns_pin >= 0) {
+                        safe_close(*netns_fd);
+                        *netns_fd = fd_dup(a->netns_pin);
+                }
+        }
         j->netns_fd = TAKE_FD(*netns_fd);
         j->cookie = a->sandbox->netns_cookie;
         j->kind = a->spec.kind;
@@ -89,4 +106,7 @@ int inside_job_init(InsideJob *j, const Attachment *a, int *netns_fd) {
 void inside_job_clear(InsideJob *j) {
         j->netns_fd = safe_close(j->netns_fd);
         free(TAKE_PTR(j->path));
+        if (j->spec)
+                spec_clear(j->spec);
+        free(TAKE_PTR(j->spec));
 }

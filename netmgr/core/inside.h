@@ -3,7 +3,7 @@
 
 /*
  * The end of an interface that only its sandbox knows (macvlan, ipvlan, vlan, tap, dummy): deleted by a
- * socket that netmgr-nsd opens there. Which namespace that is, is told by its cookie: the caller's
+ * socket that netmgr-nsd opens there; and a NIC of the host that is brought home. Which namespace that is, is told by its cookie: the caller's
  * descriptor first, then the recorded path.
  */
 
@@ -17,6 +17,7 @@ typedef struct InsideJob {
         uint64_t cookie;
         NetKind kind;
         char ifname[16];
+        AttachmentSpec *spec; /* owned copy: host-device, which goes home instead; else NULL */
 } InsideJob;
 
 /* For every kind: one that has nothing inside costs nothing. Takes *netns_fd over where it is of use, and

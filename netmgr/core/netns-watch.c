@@ -202,9 +202,12 @@ static void judge(NetnsWatch *w, Sandbox *s, const NetnsView *v) {
                 arm_release(w);
                 return;
         case FATE_LIVE:
-                LIST_FOREACH (a, &s->attachments, Attachment, by_sandbox)
+                LIST_FOREACH (a, &s->attachments, Attachment, by_sandbox) {
                         if (a->lost)
                                 attachment_link_lost(a);
+                        if (a->state == ATTACHMENT_UP)
+                                attachment_pin_path(a);
+                }
                 return;
         default:
                 log_debug("sandbox %s: %s", s->id, netns_view_reason(v));

@@ -13,9 +13,11 @@
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/strv.h"
 #include "core/dhcp.h"
 #include "core/netns-look.h"
 #include "core/netns-watch.h"
+#include "core/nic.h"
 #include "core/op-add.h"
 #include "core/ports.h"
 
@@ -55,6 +57,10 @@ static void add_free(AddOp *op) {
                 lease_free(op->rested[i]);
         policy_attachment_free(op->policy);
         free(op->wanted_ports);
+        free(op->device.kernel_path);
+        free(op->device.pci_bus_id);
+        strv_free(op->keep);
+        nic_state_free(op->nic);
         free(op->address_rows);
         free(op->cursor_rows);
         free(op->port_rows);
@@ -266,6 +272,7 @@ static void up_written(Task *task) {
                 return;
         }
         a->result = TAKE_PTR(op->result);
+        attachment_pin(a, TAKE_FD(op->request.netns_fd));
         attachment_set_host_ifindex(a, op->applied.host_ifindex);
         op->attachment = NULL;
         attachment_set_state(a, ATTACHMENT_UP);
@@ -317,7 +324,8 @@ static int wire_run(Job *job, WorkerContext *w, Error *e) {
                 wire_announce(w, op->bridge_ifindex, op->spec);
         /* Neither the socket nor the descriptor may outlive their use: they pin the namespace. */
         op->pod = kernel_socket_free(op->pod);
-        op->request.netns_fd = safe_close(op->request.netns_fd);
+        if (!op->spec->nic)
+                op->request.netns_fd = safe_close(op->request.netns_fd);
         return r;
 }
 
@@ -468,6 +476,8 @@ static int inspect_run(Job *job, WorkerContext *w, Error *e) {
                 r = ports_check_listeners(op->wanted_ports, op->n_wanted_ports, e);
         if (r >= 0 && kind_has_master(op->kind))
                 r = add_find_master(op, w, e);
+        if (r >= 0 && op->kind == NET_KIND_HOST_DEVICE)
+                r = nic_find(w, &op->device, op->keep, &op->nic, e);
         if (r < 0 || op->loopback)
                 return r;
         r = kernel_get_link(op->pod, op->request.ifname, &link);
@@ -574,7 +584,7 @@ void add_start(AddOp *op) {
                 return;
         }
         op->attachment->busy = true;
-        if (add_list_ports(op) < 0) {
+        if (add_list_ports(op) < 0 || add_list_devices(op) < 0) {
                 add_fail(op, error_oom(&error), &error);
                 return;
         }

@@ -40,6 +40,10 @@ typedef struct AddOp {
         NetLinkConf below; /* a copy of the network's, for the worker that looks for the master */
         NetKind kind;
         NlLink master; /* as found, for kinds that have one */
+        /* host-device: which one, which ones never (owned copies for the worker), and what was found */
+        NetDevice device;
+        char **keep;
+        NicState *nic;
 
         SpecPort *wanted_ports; /* owned: what the worker asks the host about */
         size_t n_wanted_ports;
@@ -94,6 +98,8 @@ int add_list_ports(AddOp *op);
 bool add_range_is_nearly_full(const AddOp *op);
 /* add-link.c. On a worker: the link that ours will stand on. */
 int add_find_master(AddOp *op, WorkerContext *w, Error *e);
+/* For the worker: which device of the host is wanted. */
+int add_list_devices(AddOp *op);
 /* MTU, MACs and what else makes the link. */
 int add_decide_link(AddOp *op, Error *e);
 /* add-addresses.c. Leases, and the rows for them. */

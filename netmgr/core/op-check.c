@@ -212,7 +212,8 @@ static int check_parse(CheckOp *op, Error *e) {
         if (r >= 0)
                 r = request_check_netns(op->manager, q, e);
         if (r >= 0)
-                r = netconf_parse(q->config, q->config_size, &op->conf, e);
+                r = netconf_parse_as(net_plugin_from_string(q->type), q->config, q->config_size,
+                                     &op->conf, e);
         if (r < 0)
                 return r;
         if (!op->conf->name || !op->conf->prev_result)

@@ -353,7 +353,8 @@ static void del_start(DelOp *op) {
 static int del_parse(DelOp *op, Error *e) {
         _cleanup_(netconf_freep) NetConf *conf = NULL;
 
-        int r = netconf_parse_envelope(op->request.config, op->request.config_size, &conf, e);
+        int r = netconf_parse_envelope_as(net_plugin_from_string(op->request.type),
+                                          op->request.config, op->request.config_size, &conf, e);
         if (r < 0)
                 return r;
         if (!conf->name)

@@ -196,8 +196,9 @@ void operation_gc(Manager *m, Request *q, RequestDone done, void *userdata) {
 
         op->r = request_check_host(m, &op->request, &op->first);
         if (op->r >= 0)
-                op->r = netconf_parse_envelope(op->request.config, op->request.config_size,
-                                               &op->conf, &op->first);
+                op->r = netconf_parse_envelope_as(net_plugin_from_string(op->request.type),
+                                                  op->request.config, op->request.config_size,
+                                                  &op->conf, &op->first);
         if (op->r >= 0 && !op->conf->name)
                 op->r = error_setf(&op->first, ERROR_INVALID_ARGUMENT,
                                    "name: wanted the network's name, found nothing");
@@ -269,7 +270,8 @@ static int status_check(Manager *m, const Request *q, Error *e) {
 
         int r = request_check_host(m, q, e);
         if (r >= 0)
-                r = netconf_parse(q->config, q->config_size, &conf, e);
+                r = netconf_parse_as(net_plugin_from_string(q->type), q->config, q->config_size,
+                                     &conf, e);
         if (r < 0)
                 return r;
         if (!conf->name)

@@ -259,7 +259,7 @@ static void plan_pod(const AttachmentSpec *s, Plan *p) {
         bool wants_ipv6 = spec_has_family(s, AF_INET6);
 
         link_set(p->pod, &p->n_pod, "lo", NL_LINK_UP, "raise lo");
-        if (s->kind == NET_KIND_LOOPBACK || s->kind == NET_KIND_FOREIGN)
+        if (s->kind == NET_KIND_LOOPBACK || s->kind == NET_KIND_FOREIGN || !spec_has_link(s))
                 return;
 
         /* A routed sandbox without IPv6 has only the host at the other end, which sends no router

@@ -8,24 +8,9 @@
 #include <stdio.h>
 
 #include "base/limits.h"
+#include "base/strv.h"
+#include "core/nic.h"
 #include "core/spec-link.h"
-
-static int strv_copy(char **from, char ***ret) {
-        size_t n = 0;
-
-        if (!from)
-                return 0;
-        while (from[n])
-                n++;
-        char **copy = new0(char *, n + 1);
-        if (!copy)
-                return -ENOMEM;
-        *ret = copy;
-        for (size_t i = 0; i < n; i++)
-                if (!(copy[i] = strdup(from[i])))
-                        return -ENOMEM;
-        return 0;
-}
 
 bool kind_has_host_end(NetKind kind) {
         return kind == NET_KIND_ROUTED || kind == NET_KIND_PTP || kind_has_bridge(kind);
@@ -44,7 +29,8 @@ bool kind_has_master(NetKind kind) {
 }
 
 bool kind_is_inside(NetKind kind) {
-        return kind_has_master(kind) || kind == NET_KIND_TAP || kind == NET_KIND_DUMMY;
+        return kind_has_master(kind) || kind == NET_KIND_TAP || kind == NET_KIND_DUMMY ||
+               kind == NET_KIND_HOST_DEVICE;
 }
 
 const char *kind_in_kernel(NetKind kind) {
@@ -81,6 +67,7 @@ void spec_clear(AttachmentSpec *s) {
         free(s->sysctls);
         free(s->cni_name);
         free(s->link);
+        nic_state_free(s->nic);
         net_dns_clear(&s->dns);
         *s = (AttachmentSpec) { 0 };
 }
@@ -105,8 +92,9 @@ int spec_copy(const AttachmentSpec *from, AttachmentSpec *ret) {
         s.sysctls = new0(NetSysctl, from->n_sysctls + 1);
         s.cni_name = from->cni_name ? strdup(from->cni_name) : NULL;
         s.link = from->link ? array_copy(from->link, 1, sizeof(*s.link)) : NULL;
-        if ((from->link && !s.link) || !s.addresses || !s.routes || !s.ports || !s.sysctls ||
-            (from->cni_name && !s.cni_name))
+        s.nic = from->nic ? nic_state_copy(from->nic) : NULL;
+        if ((from->link && !s.link) || (from->nic && !s.nic) || !s.addresses || !s.routes ||
+            !s.ports || !s.sysctls || (from->cni_name && !s.cni_name))
                 r = -ENOMEM;
         for (; r >= 0 && s.n_sysctls < from->n_sysctls; s.n_sysctls++) {
                 const NetSysctl *y = &from->sysctls[s.n_sysctls];
@@ -145,6 +133,10 @@ bool spec_needs_route_localnet(const AttachmentSpec *s) {
 
 bool spec_needs_hairpin(const AttachmentSpec *s) {
         return kind_has_bridge(s->kind) && (s->hairpin || (s->snat && s->n_ports > 0));
+}
+
+bool spec_has_link(const AttachmentSpec *s) {
+        return s->kind != NET_KIND_HOST_DEVICE || s->nic;
 }
 
 bool spec_has_family(const AttachmentSpec *s, int family) {
@@ -223,6 +215,8 @@ int spec_to_json(const AttachmentSpec *s, char **ret) {
         if (in_addr_is_set(&s->node6) && json_add_string(o, "node6", IN_ADDR_STR(&s->node6)) < 0)
                 return -ENOMEM;
         if (s->link && json_add(o, "link", spec_link_to_json(s->link)) < 0)
+                return -ENOMEM;
+        if (s->nic && json_add(o, "nic", nic_state_to_json(s->nic)) < 0)
                 return -ENOMEM;
         *ret = json_to_text(o);
         return *ret ? 0 : -ENOMEM;
@@ -325,6 +319,7 @@ int spec_from_json(const char *text, AttachmentSpec *s, Error *e) {
                 { "routes", NULL, 0, 0 },
                 { "dns", NULL, 0, 0 },
                 { "link", spec_link_read, offsetof(AttachmentSpec, link), 0 },
+                { "nic", nic_state_read, offsetof(AttachmentSpec, nic), 0 },
                 { 0 },
         };
         static const JsonField dns_fields[] = {
@@ -381,11 +376,12 @@ int spec_to_result(const AttachmentSpec *s, const char *netns_path, const char *
                 interfaces[n++] = (CniInterface) {
                         .name = s->host_ifname, .mac = s->host_mac, .has_mac = true, .mtu = s->mtu
                 };
-        interfaces[n++] = (CniInterface) { .name = s->ifname,
-                                           .mac = s->mac,
-                                           .has_mac = true,
-                                           .mtu = s->mtu,
-                                           .sandbox = netns_path };
+        if (spec_has_link(s))
+                interfaces[n++] = (CniInterface) { .name = s->ifname,
+                                                   .mac = s->mac,
+                                                   .has_mac = true,
+                                                   .mtu = s->mtu,
+                                                   .sandbox = netns_path };
 
         _cleanup_free_ CniIp *ips = new0(CniIp, s->n_addresses ? s->n_addresses : 1);
         if (!ips)

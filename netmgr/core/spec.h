@@ -24,6 +24,8 @@ typedef struct SpecPort {
         uint16_t host_port, container_port;
 } SpecPort;
 
+typedef struct NicState NicState; /* nic.h */
+
 typedef struct AttachmentSpec {
         uint64_t id;
         NetKind kind;
@@ -56,6 +58,7 @@ typedef struct AttachmentSpec {
         /* NULL: everything unset (always for routed and loopback); owned. The master is decided: never "",
          * where the kind has one. */
         NetLinkConf *link;
+        NicState *nic; /* kind host-device: what it was before; owned. NULL: user space drives it */
 } AttachmentSpec;
 
 /* A veth pair: its host end, nmg + id, is what rules, reconcile and DEL know the attachment by. Of the
@@ -98,6 +101,8 @@ bool spec_needs_route_localnet(const AttachmentSpec *s);
  * translates a host port's address before the host's routing would see the packet. */
 bool spec_needs_hairpin(const AttachmentSpec *s);
 
+/* False: a device that user space drives, which has no link. */
+bool spec_has_link(const AttachmentSpec *s);
 bool spec_has_family(const AttachmentSpec *s, int family);
 
 /* The next hop that a routed sandbox sees. Nobody holds these addresses: permanent neighbour entries

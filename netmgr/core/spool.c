@@ -248,7 +248,8 @@ static int item_check(SpoolItem *i, Error *e) {
                                   "its caller lives in network namespace %" PRIu64
                                   ", this netmgrd serves %" PRIu64,
                                   entry->host_netns.ino, (uint64_t) m->netns_ino);
-        int r = netconf_parse_envelope(entry->config, strlen(entry->config), &conf, e);
+        int r = netconf_parse_envelope_as(net_plugin_from_string(entry->type), entry->config,
+                                          strlen(entry->config), &conf, e);
         if (r < 0)
                 return r;
         if (!conf->name)

@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "core/nic.h"
 #include "nl/announce.h"
 
 int wire_open_netns(WorkerContext *w, int netns_fd, NlSocket **ret, uint64_t *ret_cookie,
@@ -152,7 +153,10 @@ static int wire_host(WorkerContext *w, Plan *p, int netns_fd, NlApplied *ret, Er
 }
 
 /* The interface where it cannot be born from the host. */
-static int wire_birth(Plan *p, NlSocket *pod, NlApplied *ret, Error *e) {
+static int wire_birth(WorkerContext *w, Plan *p, int netns_fd, NlSocket *pod,
+                      const AttachmentSpec *s, NlApplied *ret, Error *e) {
+        if (s->nic)
+                return nic_lend(w, s, netns_fd, pod, &ret->pod_ifindex, e);
         for (size_t i = 0; i < p->n_birth && p->master; i++) {
                 int r = find_link(pod, p->master, "master", &p->birth[i].newlink.link_ifindex, e);
                 if (r < 0)
@@ -211,7 +215,9 @@ static bool unwire(WorkerContext *w, const Plan *p, NlSocket *pod, const Attachm
                         gone &= delete_link(w->host, s->host_ifname);
                 else if (p->host[i].type == NL_IFB_ADD)
                         gone &= delete_link(w->host, p->host[i].ifb.name);
-        if (kind_is_inside(s->kind) && applied->pod_ifindex)
+        if (s->nic)
+                gone &= nic_return(w, s, pod, NULL) >= 0;
+        else if (kind_is_inside(s->kind) && applied->pod_ifindex)
                 gone &= delete_link(pod, s->ifname);
         return gone;
 }
@@ -224,7 +230,7 @@ int wire_plan(WorkerContext *w, Plan *p, int netns_fd, NlSocket *pod, const Atta
         bool theirs = r == -EEXIST && applied.failed < p->n_host &&
                       p->host[applied.failed].type == NL_VETH_ADD;
         if (r >= 0)
-                r = wire_birth(p, pod, &applied, e);
+                r = wire_birth(w, p, netns_fd, pod, s, &applied, e);
         if (r >= 0)
                 r = wire_rest(w, p, netns_fd, pod, &applied, e);
         if (r < 0) {

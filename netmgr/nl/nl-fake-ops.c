@@ -1,32 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What each op does to the kernel in memory, and when it refuses. */
+/* What ops do to addresses, routes, rules and neighbours of the kernel in memory, and when they refuse.
+ * Links are nl-fake-link.c's. */
 
+#include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
-#include <stdio.h>
 #include <sys/stat.h>
 
 #include "nl/nl-fake-internal.h"
 
-#define MTU_DEFAULT          1500U
 #define IPV6_PRIORITY        1024U /* of routes that say none */
 #define IPV6_KERNEL_PRIORITY 256U
-
-#define REMOVE_AT(array, count, i)                                                                 \
-        do {                                                                                       \
-                (count)--;                                                                         \
-                memmove(&(array)[i], &(array)[(i) + 1], ((count) - (i)) * sizeof((array)[0]));     \
-        } while (false)
-/* Removes all `item` of the array for which the condition holds. */
-#define REMOVE_WHERE(array, count, item, condition)                                                \
-        do {                                                                                       \
-                for (size_t _i = (count); _i-- > 0;) {                                             \
-                        __typeof__((array)[0]) *item = &(array)[_i];                               \
-                        if (condition)                                                             \
-                                REMOVE_AT(array, count, _i);                                       \
-                }                                                                                  \
-        } while (false)
+#define RULE_PRIORITY        32765U /* of the first rule that says none */
 
 /* ---- looking things up --------------------------------------------------------------------------- */
 
@@ -85,96 +71,12 @@ NlAddr *fake_addr_find(FakeNetns *ns, uint32_t ifindex, const InAddr *a) {
         return NULL;
 }
 
-/* ---- links --------------------------------------------------------------------------------------- */
-
-int fake_link_new(FakeNetns *ns, const char *name, const char *kind, const MacAddr *mac,
-                  uint32_t mtu, uint32_t group, FakeLink **ret) {
-        FakeLink l = { .link = { .ifindex = ns->next_ifindex,
-                                 .mtu = mtu ? mtu : MTU_DEFAULT,
-                                 .group = group,
-                                 .flags = IFF_BROADCAST | IFF_MULTICAST,
-                                 .mac = *mac } };
-
-        int r = GREEDY_REALLOC(ns->links, ns->links_allocated, ns->n_links + 1);
-        if (r >= 0 && mac_is_zero(mac))
-                r = mac_random(&l.link.mac);
-        if (r < 0)
-                return r;
-        snprintf(l.link.name, sizeof(l.link.name), "%s", name);
-        snprintf(l.link.kind, sizeof(l.link.kind), "%s", kind);
-        ns->next_ifindex++;
-        ns->links[ns->n_links] = l;
-        *ret = &ns->links[ns->n_links++];
-        return 0;
-}
-
-static void link_forget(FakeNetns *ns, uint32_t ifindex) {
-        REMOVE_WHERE(ns->addrs, ns->n_addrs, a, a->ifindex == ifindex);
-        REMOVE_WHERE(ns->routes, ns->n_routes, r, r->ifindex == ifindex);
-        REMOVE_WHERE(ns->neighs, ns->n_neighs, n, n->ifindex == ifindex);
-        for (size_t i = 0; i < ns->n_links; i++)
-                if (ns->links[i].link.master == ifindex)
-                        ns->links[i].link.master = 0;
-        REMOVE_WHERE(ns->links, ns->n_links, l, l->link.ifindex == ifindex);
-}
-
-void fake_link_delete(FakeNetns *ns, uint32_t ifindex) {
-        FakeLink l = *fake_link_by_index(ns, ifindex);
-
-        link_forget(ns, ifindex);
-        if (l.peer_netns)
-                link_forget(l.peer_netns, l.peer_ifindex);
-}
-
-static int op_veth_add(FakeNetns *ns, const NlOp *op, NlApplied *ret) {
-        FakeNetns *there = fake_netns_by_fd(ns->fake, op->veth.peer_netns_fd);
-        FakeLink *host, *pod;
-
-        if (fake_link_by_name(ns, op->veth.name))
-                return -EEXIST;
-        if (!there)
-                return -EINVAL;
-        if (fake_link_by_name(there, op->veth.peer))
-                return -EEXIST;
-        if (op->veth.master_ifindex && !fake_link_by_index(ns, op->veth.master_ifindex))
-                return -EINVAL;
-        int r = fake_link_new(there, op->veth.peer, "veth", &op->veth.peer_mac, op->veth.mtu, 0,
-                              &pod);
-        if (r < 0)
-                return r;
-        uint32_t pod_ifindex = pod->link.ifindex;
-        r = fake_link_new(ns, op->veth.name, "veth", &op->veth.mac, op->veth.mtu, op->veth.group,
-                          &host);
-        if (r < 0) {
-                link_forget(there, pod_ifindex);
-                return r;
-        }
-        pod = fake_link_by_index(
-                        there,
-                        pod_ifindex); /* both may live in one netns, whose array may have moved */
-        host->peer_netns = there;
-        host->peer_ifindex = host->link.link = pod_ifindex;
-        host->link.master = op->veth.master_ifindex;
-        pod->peer_netns = ns;
-        pod->peer_ifindex = pod->link.link = host->link.ifindex;
-        ret->host_ifindex = host->link.ifindex;
-        ret->pod_ifindex = pod_ifindex;
-        return 0;
-}
-
-static int op_bridge_add(FakeNetns *ns, const NlOp *op, NlApplied *ret) {
-        FakeLink *l;
-
-        if (fake_link_by_name(ns, op->bridge.name))
-                return -EEXIST;
-        return fake_link_new(ns, op->bridge.name, "bridge", &op->bridge.mac, op->bridge.mtu,
-                             op->bridge.group, &l);
-}
+/* ---- addresses, routes, rules, neighbours --------------------------------------------------------- */
 
 static int route_put(FakeNetns *ns, const NlRoute *route);
 
 /* The kernel's own route to an address' network. */
-static int connect_addr(FakeNetns *ns, const NlAddr *a) {
+int fake_addr_connect(FakeNetns *ns, const NlAddr *a) {
         int family = a->address.address.family;
         NlRoute route = {
                 .ifindex = a->ifindex,
@@ -194,82 +96,6 @@ static int connect_addr(FakeNetns *ns, const NlAddr *a) {
         return route_put(ns, &route);
 }
 
-/* Down takes all routes, neighbours and IPv6 addresses with it; up brings the kernel's routes. */
-static int link_set_up(FakeNetns *ns, FakeLink *l, bool up) {
-        uint32_t ifindex = l->link.ifindex;
-
-        if (up == !!(l->link.flags & IFF_UP))
-                return 0;
-        if (!up) {
-                l->link.flags &= ~(uint32_t) IFF_UP;
-                REMOVE_WHERE(ns->routes, ns->n_routes, r, r->ifindex == ifindex);
-                REMOVE_WHERE(ns->neighs, ns->n_neighs, n, n->ifindex == ifindex);
-                REMOVE_WHERE(ns->addrs, ns->n_addrs, a,
-                             a->ifindex == ifindex && a->address.address.family == AF_INET6);
-                return 0;
-        }
-        l->link.flags |= IFF_UP;
-        for (size_t i = 0; i < ns->n_addrs; i++) {
-                int r = ns->addrs[i].ifindex == ifindex ? connect_addr(ns, &ns->addrs[i]) : 0;
-                if (r < 0)
-                        return r;
-        }
-        return 0;
-}
-
-static int op_link_set(FakeNetns *ns, const NlOp *op, NlApplied *ret) {
-        FakeLink *l = fake_link_by_name(ns, op->link.name);
-        NlLinkMask mask = op->link.mask;
-
-        if (!l)
-                return -ENODEV;
-        if ((mask & NL_LINK_MASTER) && op->link.master_ifindex &&
-            !fake_link_by_index(ns, op->link.master_ifindex))
-                return -EINVAL;
-        if ((mask & NL_LINK_HAIRPIN) && !l->link.master)
-                return -EOPNOTSUPP;
-        if (mask & NL_LINK_MTU)
-                l->link.mtu = op->link.mtu;
-        if (mask & NL_LINK_GROUP)
-                l->link.group = op->link.group;
-        if (mask & NL_LINK_MASTER)
-                l->link.master = op->link.master_ifindex;
-        if (mask & NL_LINK_HAIRPIN)
-                l->link.hairpin = op->link.hairpin;
-        if (mask & NL_LINK_PROMISC)
-                l->link.flags = op->link.promisc ? l->link.flags | IFF_PROMISC
-                                                 : l->link.flags & ~(uint32_t) IFF_PROMISC;
-        if (mask & NL_LINK_MAC)
-                l->link.mac = op->link.mac;
-        return mask & NL_LINK_UP ? link_set_up(ns, l, op->link.up) : 0;
-}
-
-static int op_link_del(FakeNetns *ns, const NlOp *op, NlApplied *ret) {
-        FakeLink *l = fake_link_by_name(ns, op->link.name);
-
-        if (!l)
-                return -ENODEV;
-        if (l->link.ifindex == LO_IFINDEX)
-                return -EOPNOTSUPP;
-        fake_link_delete(ns, l->link.ifindex);
-        return 0;
-}
-
-static int op_group_del(FakeNetns *ns, const NlOp *op, NlApplied *ret) {
-        int r = -ENODEV;
-
-        for (size_t i = 0; i < ns->n_links;)
-                if (ns->links[i].link.group == op->group) {
-                        fake_link_delete(ns, ns->links[i].link.ifindex);
-                        r = 0;
-                        i = 0; /* a peer may have been before it */
-                } else
-                        i++;
-        return r;
-}
-
-/* ---- addresses, routes, neighbours --------------------------------------------------------------- */
-
 static int op_addr_add(FakeNetns *ns, const NlOp *op, NlApplied *ret) {
         FakeLink *l = fake_link_by_index(ns, (uint32_t) op->addr.ifindex);
         NlAddr addr = {
@@ -277,7 +103,8 @@ static int op_addr_add(FakeNetns *ns, const NlOp *op, NlApplied *ret) {
                 .address = op->addr.address,
                 .scope = op->addr.scope,
                 .flags = IFA_F_PERMANENT | (op->addr.noprefixroute ? IFA_F_NOPREFIXROUTE : 0) |
-                         (op->addr.address.address.family == AF_INET6 ? IFA_F_NODAD : 0),
+                         (op->addr.address.address.family == AF_INET6 && !op->addr.dad ? IFA_F_NODAD
+                                                                                       : 0),
         };
 
         if (!l)
@@ -288,7 +115,7 @@ static int op_addr_add(FakeNetns *ns, const NlOp *op, NlApplied *ret) {
         if (r < 0)
                 return r;
         ns->addrs[ns->n_addrs++] = addr;
-        return l->link.flags & IFF_UP ? connect_addr(ns, &addr) : 0;
+        return l->link.flags & IFF_UP ? fake_addr_connect(ns, &addr) : 0;
 }
 
 /* With a link's last IPv4 address go all its IPv4 routes. */
@@ -319,11 +146,13 @@ static int op_addr_del(FakeNetns *ns, const NlOp *op, NlApplied *ret) {
         return 0;
 }
 
-static NlRoute *route_same(FakeNetns *ns, const NlRoute *route) {
+/* With `hop` only the one by the same next hop: others may stand beside it. */
+static NlRoute *route_same(FakeNetns *ns, const NlRoute *route, bool hop) {
         for (size_t i = 0; i < ns->n_routes; i++) {
                 NlRoute *r = &ns->routes[i];
                 if (r->table == route->table && r->priority == route->priority &&
-                    prefix_equal(&r->dst, &route->dst))
+                    prefix_equal(&r->dst, &route->dst) &&
+                    (!hop || (r->ifindex == route->ifindex && in_addr_equal(&r->gw, &route->gw))))
                         return r;
         }
         return NULL;
@@ -350,6 +179,10 @@ static int check_gateway(FakeNetns *ns, const NlOp *op, uint32_t *ifindex) {
         return 0;
 }
 
+static bool goes_nowhere(const NlRoute *r) {
+        return r->type != RTN_UNICAST;
+}
+
 static NlRoute route_from_op(const NlOp *op) {
         NlRoute route = {
                 .ifindex = (uint32_t) op->route.ifindex,
@@ -362,18 +195,21 @@ static NlRoute route_from_op(const NlOp *op) {
                 .advmss = op->route.advmss,
                 .scope = op->route.dst.address.family == AF_INET ? op->route.scope
                                                                  : RT_SCOPE_UNIVERSE,
-                .type = RTN_UNICAST,
+                .type = op->route.type ? op->route.type : RTN_UNICAST,
                 .protocol = RTPROT_STATIC,
         };
         if (!route.priority && route.dst.address.family == AF_INET6)
                 route.priority = IPV6_PRIORITY;
+        /* So IPv6 tells of them: what is refused is refused by lo. */
+        if (goes_nowhere(&route) && route.dst.address.family == AF_INET6)
+                route.ifindex = LO_IFINDEX;
         return route;
 }
 
 static int op_route_add(FakeNetns *ns, const NlOp *op, NlApplied *ret) {
         NlRoute route = route_from_op(op);
 
-        if (route.ifindex) {
+        if (route.ifindex && !goes_nowhere(&route)) {
                 FakeLink *l = fake_link_by_index(ns, route.ifindex);
                 if (!l)
                         return -ENODEV;
@@ -387,11 +223,11 @@ static int op_route_add(FakeNetns *ns, const NlOp *op, NlApplied *ret) {
                 if (r < 0)
                         return r;
         }
-        if (!route.ifindex)
+        if (!route.ifindex && !goes_nowhere(&route))
                 return -ENODEV;
         if (in_addr_is_set(&route.prefsrc) && !fake_addr_find(ns, 0, &route.prefsrc))
                 return -EINVAL;
-        NlRoute *same = route_same(ns, &route);
+        NlRoute *same = route_same(ns, &route, op->route.append);
         if (!same)
                 return route_put(ns, &route);
         if (!op->route.replace)
@@ -408,12 +244,76 @@ static int op_route_del(FakeNetns *ns, const NlOp *op, NlApplied *ret) {
                 if (r->table != route.table || !prefix_equal(&r->dst, &route.dst) ||
                     (route.ifindex && r->ifindex != route.ifindex) ||
                     (in_addr_is_set(&route.gw) && !in_addr_equal(&r->gw, &route.gw)) ||
-                    (op->route.priority && r->priority != op->route.priority))
+                    (op->route.priority && r->priority != op->route.priority) ||
+                    (r->dst.address.family == AF_INET && r->type != route.type))
                         continue;
                 REMOVE_AT(ns->routes, ns->n_routes, i);
                 return 0;
         }
         return -ESRCH;
+}
+
+static NlRule rule_from_op(const NlOp *op) {
+        NlRule rule = {
+                .family = op->rule.family,
+                .dst = op->rule.dst,
+                .has_src = op->rule.has_src && op->rule.src.length > 0,
+                .table = op->rule.table,
+                .priority = op->rule.priority,
+                .action = FR_ACT_TO_TBL,
+        };
+
+        if (rule.has_src)
+                rule.src = op->rule.src;
+        memcpy(rule.iif, op->rule.iif, sizeof(rule.iif));
+        memcpy(rule.oif, op->rule.oif, sizeof(rule.oif));
+        return rule;
+}
+
+/* Priority 0 of the one that is looked for: any. */
+static NlRule *rule_find(FakeNetns *ns, const NlRule *wanted) {
+        for (size_t i = 0; i < ns->n_rules; i++) {
+                NlRule *r = &ns->rules[i];
+                if (r->family == wanted->family && r->table == wanted->table &&
+                    r->has_src == wanted->has_src && prefix_equal(&r->src, &wanted->src) &&
+                    prefix_equal(&r->dst, &wanted->dst) &&
+                    (!wanted->priority || r->priority == wanted->priority) &&
+                    streq(r->iif, wanted->iif) && streq(r->oif, wanted->oif))
+                        return r;
+        }
+        return NULL;
+}
+
+static int op_rule_add(FakeNetns *ns, const NlOp *op, NlApplied *ret) {
+        NlRule rule = rule_from_op(op);
+
+        if ((rule.has_src && in_prefix_has_host_bits(&rule.src)) ||
+            (in_addr_is_set(&rule.dst.address) && in_prefix_has_host_bits(&rule.dst)))
+                return -EINVAL;
+        /* Before all others but the kernel's first. */
+        if (rule.priority == 0) {
+                rule.priority = RULE_PRIORITY;
+                for (size_t i = 0; i < ns->n_rules; i++)
+                        if (ns->rules[i].family == rule.family)
+                                rule.priority = MIN_OF(rule.priority, ns->rules[i].priority - 1);
+        }
+        if (rule_find(ns, &rule))
+                return -EEXIST;
+        int r = GREEDY_REALLOC(ns->rules, ns->rules_allocated, ns->n_rules + 1);
+        if (r < 0)
+                return r;
+        ns->rules[ns->n_rules++] = rule;
+        return 0;
+}
+
+static int op_rule_del(FakeNetns *ns, const NlOp *op, NlApplied *ret) {
+        NlRule rule = rule_from_op(op);
+        NlRule *same = rule_find(ns, &rule);
+
+        if (!same)
+                return -ENOENT;
+        REMOVE_AT(ns->rules, ns->n_rules, (size_t) (same - ns->rules));
+        return 0;
 }
 
 static NlNeigh *neigh_find(FakeNetns *ns, const NlOp *op) {
@@ -457,12 +357,22 @@ static int op_neigh_del(FakeNetns *ns, const NlOp *op, NlApplied *ret) {
 
 int fake_op_apply(FakeNetns *ns, const NlOp *op, NlApplied *ret) {
         static int (*const ops[_NL_OP_MAX])(FakeNetns *, const NlOp *, NlApplied *) = {
-                [NL_VETH_ADD] = op_veth_add,   [NL_BRIDGE_ADD] = op_bridge_add,
-                [NL_LINK_SET] = op_link_set,   [NL_LINK_DEL] = op_link_del,
-                [NL_GROUP_DEL] = op_group_del, [NL_ADDR_ADD] = op_addr_add,
-                [NL_ADDR_DEL] = op_addr_del,   [NL_ROUTE_ADD] = op_route_add,
-                [NL_ROUTE_DEL] = op_route_del, [NL_NEIGH_ADD] = op_neigh_add,
+                [NL_VETH_ADD] = fake_op_veth_add,
+                [NL_BRIDGE_ADD] = fake_op_bridge_add,
+                [NL_LINK_SET] = fake_op_link_set,
+                [NL_LINK_DEL] = fake_op_link_del,
+                [NL_GROUP_DEL] = fake_op_group_del,
+                [NL_ADDR_ADD] = op_addr_add,
+                [NL_ADDR_DEL] = op_addr_del,
+                [NL_ROUTE_ADD] = op_route_add,
+                [NL_ROUTE_DEL] = op_route_del,
+                [NL_NEIGH_ADD] = op_neigh_add,
                 [NL_NEIGH_DEL] = op_neigh_del,
+                [NL_LINK_ADD] = fake_op_link_add,
+                [NL_BRIDGE_VLAN_ADD] = fake_op_bridge_vlan_add,
+                [NL_BRIDGE_VLAN_DEL] = fake_op_bridge_vlan_del,
+                [NL_RULE_ADD] = op_rule_add,
+                [NL_RULE_DEL] = op_rule_del,
         };
         FakeKernel *f = ns->fake;
 
@@ -471,5 +381,5 @@ int fake_op_apply(FakeNetns *ns, const NlOp *op, NlApplied *ret) {
                 f->fail_error = 0;
                 return r;
         }
-        return ops[op->type](ns, op, ret);
+        return ops[op->type] ? ops[op->type](ns, op, ret) : -EOPNOTSUPP; /* traffic control */
 }

@@ -66,18 +66,26 @@ static int dump_locked(const FakeNetns *ns, NlDumpMask mask, NlDump *d) {
         d->addrs = new0(NlAddr, ns->n_addrs + 1);
         d->routes = new0(NlRoute, ns->n_routes + 1);
         d->neighs = new0(NlNeigh, ns->n_neighs + 1);
-        if (!d->links || !d->addrs || !d->routes || !d->neighs)
+        d->rules = new0(NlRule, ns->n_rules + 1);
+        if (!d->links || !d->addrs || !d->routes || !d->neighs || !d->rules)
                 return -ENOMEM;
-        for (size_t i = 0; (mask & NL_DUMP_LINKS) && i < ns->n_links; i++)
-                d->links[d->n_links++] = ns->links[i].link;
+        for (size_t i = 0; (mask & NL_DUMP_LINKS) && i < ns->n_links; i++) {
+                NlLink *l = &d->links[d->n_links++];
+                *l = ns->links[i].link;
+                if (l->alias && !(l->alias = strdup(l->alias)))
+                        return -ENOMEM;
+        }
         for (size_t i = 0; (mask & NL_DUMP_ADDRS) && i < ns->n_addrs; i++)
                 d->addrs[d->n_addrs++] = ns->addrs[i];
         for (size_t i = 0; (mask & NL_DUMP_ROUTES) && i < ns->n_routes; i++)
-                if ((mask & NL_DUMP_ALL_TABLES) || ns->routes[i].table == RT_TABLE_MAIN)
+                if ((mask & NL_DUMP_ALL_TABLES) ||
+                    (ns->routes[i].table == RT_TABLE_MAIN && ns->routes[i].type == RTN_UNICAST))
                         d->routes[d->n_routes++] = ns->routes[i];
         for (size_t i = 0; (mask & NL_DUMP_NEIGHS) && i < ns->n_neighs; i++)
                 d->neighs[d->n_neighs++] = ns->neighs[i];
-        return 0;
+        for (size_t i = 0; (mask & NL_DUMP_RULES) && i < ns->n_rules; i++)
+                d->rules[d->n_rules++] = ns->rules[i];
+        return mask & NL_DUMP_BRIDGE_VLANS ? fake_bridge_vlans_dump(ns, d) : 0;
 }
 
 static int fake_dump(NlSocket *base, NlDumpMask mask, NlDump *ret) {
@@ -124,6 +132,10 @@ static int get_route_locked(FakeNetns *ns, const InAddr *dst, uint32_t *ret_ifin
         const NlRoute *route = fake_route_lookup(ns, dst);
         if (!route)
                 return -ENETUNREACH;
+        if (route->type != RTN_UNICAST)
+                return route->type == RTN_PROHIBIT      ? -EACCES
+                       : route->type == RTN_UNREACHABLE ? -EHOSTUNREACH
+                                                        : -EINVAL;
         if (in_addr_is_set(&route->prefsrc))
                 source = route->prefsrc;
         for (size_t i = 0; !in_addr_is_set(&source) && i < ns->n_addrs; i++)
@@ -171,10 +183,14 @@ int fake_kernel_new(FakeKernel **ret) {
 static FakeNetns *netns_free(FakeNetns *ns) {
         list_unlink(&ns->list);
         safe_close(ns->fd);
+        for (size_t i = 0; i < ns->n_links; i++)
+                free(ns->links[i].link.alias);
         free(ns->links);
         free(ns->addrs);
         free(ns->routes);
         free(ns->neighs);
+        free(ns->rules);
+        free(ns->bridge_vlans);
         free(ns);
         return NULL;
 }

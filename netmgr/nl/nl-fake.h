@@ -3,11 +3,12 @@
 
 /*
  * A kernel in memory with the table of the real one, for tests of what plans and undoes: links,
- * addresses, routes and neighbours of any number of netns, the preconditions that plans can run
+ * addresses, routes, rules and neighbours of any number of netns, the preconditions that plans can run
  * into, with the errno of the real kernel, and faults on demand. tests/unit/test-nl.c holds both
  * kernels to the same scenario.
  *
- * Not in it: packets, routing rules, table local, link-local addresses that nobody asked for.
+ * Not in it: packets, traffic control, table local, link-local addresses that nobody asked for; rules are
+ * kept, but no lookup heeds them.
  *
  * A netns is a memfd, so its descriptor can be duplicated, passed and closed like a real one; the
  * same descriptor serves as a netns (peer_netns_fd) and as an rtnetlink socket inside it. Any thread

@@ -29,9 +29,11 @@ static void parse_kind(struct nlattr *nest, NlLink *ret) {
                 ret->mode = get_u16(data[IFLA_IPVLAN_MODE]);
         else if (streq(ret->kind, "vlan"))
                 ret->vlan_id = get_u16(data[IFLA_VLAN_ID]);
-        else if (streq(ret->kind, "vxlan"))
+        else if (streq(ret->kind, "vxlan")) {
                 ret->vni = nl_get_u32(data[IFLA_VXLAN_ID]);
-        else if (streq(ret->kind, "vrf"))
+                /* What IFLA_LINK says of it is its own index. */
+                ret->link = nl_get_u32(data[IFLA_VXLAN_LINK]);
+        } else if (streq(ret->kind, "vrf"))
                 ret->table = nl_get_u32(data[IFLA_VRF_TABLE]);
         else if (streq(ret->kind, "bridge")) {
                 ret->has_vlan_filtering = data[IFLA_BR_VLAN_FILTERING];
@@ -85,7 +87,8 @@ int nl_parse_link_alias(struct nlmsghdr *h, NlLink *ret, char **ret_alias) {
         nl_get_name(tb[IFLA_PARENT_DEV_BUS_NAME], ret->parent_bus, sizeof(ret->parent_bus));
         parse_linkinfo(tb[IFLA_LINKINFO], ret);
         if (ret_alias && tb[IFLA_IFALIAS]) {
-                char *alias = nla_strdup(tb[IFLA_IFALIAS]);
+                char *alias = strndup(nla_data(tb[IFLA_IFALIAS]),
+                                      (size_t) nla_len(tb[IFLA_IFALIAS]));
                 if (!alias)
                         return -ENOMEM;
                 *ret_alias = alias;

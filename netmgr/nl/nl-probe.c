@@ -2,6 +2,7 @@
 
 /* What this kernel has, found by trying it; nothing of a trial stays. */
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 
@@ -59,10 +60,10 @@ int kernel_probe_tc(NlSocket *s, NlTcFeatures *ret) {
 static int try_kind(NlSocket *s, const NlOp *op, bool *ret) {
         int r = kernel_apply(s, op, 1, &(NlApplied) { 0 });
 
-        *ret = r != -EOPNOTSUPP && r != -EPERM;
+        *ret = r >= 0 || r == -EINVAL || r == -ERANGE || r == -EADDRNOTAVAIL;
         if (r >= 0)
                 end_trial(s, op->newlink.name); /* a kind that takes anything */
-        return r == -EPERM ? r : 0;
+        return *ret || r == -EOPNOTSUPP ? 0 : r;
 }
 
 static int try_vlan_filtering(NlSocket *s, bool *ret) {
@@ -82,10 +83,10 @@ static int try_vlan_filtering(NlSocket *s, bool *ret) {
         return r;
 }
 
-/* A module may be loaded by this; tun says nothing of use by rtnetlink. */
+/* Opening it loads the module. It is netmgr-nsd that needs the permission to. */
 static bool has_tun(void) {
         _cleanup_close_ int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NOCTTY);
-        return fd >= 0;
+        return fd >= 0 || errno == EACCES || errno == EPERM;
 }
 
 int kernel_probe_links(NlSocket *s, NlLinkFeatures *ret) {

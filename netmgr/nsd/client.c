@@ -4,7 +4,9 @@
 
 #include "nsd/client.h"
 
+#include <linux/if_tun.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -106,11 +108,8 @@ static int receive_reply(int fd, int *ret_error, int *ret_fd) {
         return 0;
 }
 
-int nsd_client_open(NsdClient *c, int netns_fd, NsdOp op, const char *name, int *ret_fd) {
-        NsdRequest q;
-        int r = nsd_request_init(&q, op, name);
-        if (r < 0)
-                return r;
+static int client_ask(NsdClient *c, int netns_fd, const NsdRequest *q, int *ret_fd) {
+        int r;
 
         /* netmgr-nsd may have been restarted since the last call: one more try on a new connection. */
         for (bool fresh = false;; fresh = true) {
@@ -123,7 +122,7 @@ int nsd_client_open(NsdClient *c, int netns_fd, NsdOp op, const char *name, int 
                 int error = 0;
                 r = failpoint("nsd-ask");
                 if (r >= 0)
-                        r = send_request(c->fd, &q, netns_fd);
+                        r = send_request(c->fd, q, netns_fd);
                 if (r >= 0)
                         r = failpoint("nsd-asked");
                 if (r >= 0)
@@ -135,6 +134,28 @@ int nsd_client_open(NsdClient *c, int netns_fd, NsdOp op, const char *name, int 
                 if (fresh || (r != -EPIPE && r != -ECONNRESET && r != -ENOTCONN))
                         return r;
         }
+}
+
+int nsd_client_open(NsdClient *c, int netns_fd, NsdOp op, const char *name, int *ret_fd) {
+        NsdRequest q;
+        int r = nsd_request_init(&q, op, name);
+        return r < 0 ? r : client_ask(c, netns_fd, &q, ret_fd);
+}
+
+int nsd_client_make_tap(NsdClient *c, int netns_fd, const NsdTap *tap) {
+        _cleanup_close_ int fd = -EBADF;
+        NsdRequest q;
+
+        int r = nsd_request_init_tap(&q, tap);
+        if (r >= 0)
+                r = client_ask(c, netns_fd, &q, &fd);
+        if (r >= 0)
+                r = failpoint("nsd-tap-opened");
+        if (r < 0)
+                return r;
+        /* Only now: whoever dies before leaves nothing, and a question that is asked again finds the name
+         * free. */
+        return ioctl(fd, TUNSETPERSIST, 1) < 0 ? -errno : 0;
 }
 
 int nsd_client_write_sysctl(NsdClient *c, int netns_fd, const char *name, const char *value) {

@@ -21,5 +21,8 @@ void nsd_client_close(NsdClient *c);
 int nsd_client_open(NsdClient *c, int netns_fd, NsdOp op, const char *name, int *ret_fd);
 /* Convenience: opens the sysctl and writes the value. */
 int nsd_client_write_sysctl(NsdClient *c, int netns_fd, const char *name, const char *value);
+/* Makes a TAP interface that lasts, down. -EEXIST when the name is taken, -ENODEV when this kernel has no
+ * tun, -EOPNOTSUPP for a context where there is no SELinux. */
+int nsd_client_make_tap(NsdClient *c, int netns_fd, const NsdTap *tap);
 /* SO_NETNS_COOKIE of a socket. */
 int socket_netns_cookie(int fd, uint64_t *ret);

@@ -31,6 +31,7 @@
 #include "base/parse.h"
 #include "base/version.h"
 #include "nsd/protocol.h"
+#include "nsd/tap.h"
 
 /* netmgrd has one connection per worker (WORKERS_MAX) and makes new ones after a restart. */
 #define CONNECTIONS_MAX 64
@@ -72,6 +73,8 @@ static int open_thing(const NsdRequest *q) {
                 return open_socket(AF_PACKET, 0);
         case NSD_OPEN_SYSCTL:
                 return open_sysctl(q->name);
+        case NSD_OPEN_TAP:
+                return tap_open(q);
         default:
                 return -EBADMSG;
         }
@@ -86,8 +89,10 @@ static int open_in(const Nsd *n, int netns_fd, const NsdRequest *q) {
         int r = fd_is_netns(netns_fd, &dev, &ino);
         if (r < 0)
                 return r;
-        /* netmgrd writes the host's own sysctls itself, without more privilege than it has. */
-        if (q->op == NSD_OPEN_SYSCTL && dev == n->own_dev && ino == n->own_ino)
+        /* netmgrd writes the host's own sysctls itself, without more privilege than it has; and no TAP of
+         * ours is the host's. */
+        if ((q->op == NSD_OPEN_SYSCTL || q->op == NSD_OPEN_TAP) && dev == n->own_dev &&
+            ino == n->own_ino)
                 return -EPERM;
         if (setns(netns_fd, CLONE_NEWNET) < 0)
                 return -errno;

@@ -31,10 +31,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 return 0;
         require(memcmp(&q, data, sizeof(q)) == 0);
         require(memchr(q.name, '\0', sizeof(q.name)));
-        require((q.op == NSD_OPEN_SYSCTL) == (q.name[0] != '\0'));
+        require(memchr(q.context, '\0', sizeof(q.context)));
+        require((q.op == NSD_OPEN_SYSCTL || q.op == NSD_OPEN_TAP) == (q.name[0] != '\0'));
         if (q.op == NSD_OPEN_SYSCTL)
                 require_name(q.name);
-        require(nsd_request_init(&again, (NsdOp) q.op, q.name) >= 0);
+        if (q.op == NSD_OPEN_TAP) {
+                require(strlen(q.name) < 16 && !strpbrk(q.name, "/: %\n\t"));
+                NsdTap tap = { q.name, (NsdTapFlags) q.flags, q.owner, q.group, q.context };
+                require(nsd_request_init_tap(&again, &tap) >= 0);
+        } else {
+                require(!q.flags && !q.owner && !q.group && !q.context[0]);
+                require(nsd_request_init(&again, (NsdOp) q.op, q.name) >= 0);
+        }
         require(memcmp(&q, &again, sizeof(q)) == 0);
         return 0;
 }

@@ -28,6 +28,7 @@ import sqlite3
 import subprocess
 import tempfile
 
+import features
 from host_daemon import LIB, LIMIT, Daemon, settle
 from host_pods import Attachment, Pod, Reply
 
@@ -75,12 +76,15 @@ def bridge(name="br1", *subnets, **keys):
 
 
 class Host:
-    def __init__(self, polkit=False, conf=None, netmgrd_options=()):
-        """conf: text of netmgr.conf, otherwise only the node's address is set."""
+    def __init__(self, polkit=False, conf=None, netmgrd_options=(), initial_netns=False):
+        """conf: text of netmgr.conf, otherwise only the node's address is set.
+        initial_netns: not in a network namespace of its own; in a virtual machine only (features.py)"""
         self.dir = tempfile.mkdtemp(prefix="netmgr-test.")
         os.chmod(self.dir, 0o755)
         self.build = build_dir()
         self.polkit = polkit
+        self.initial_netns = initial_netns
+        self.leave = contextlib.ExitStack()
         self.holder = None
         self.baseline = None
         self.pods, self.attachments = [], []
@@ -112,7 +116,10 @@ class Host:
 
     def hold(self):
         """Namespaces and directories only, no daemon."""
-        self.holder = subprocess.Popen([f"{LIB}/host-ns", f"{LIB}/part", "hold"], env=self.env,
+        if self.initial_netns:
+            self.leave.enter_context(features.initial_netns())
+        self.holder = subprocess.Popen([f"{LIB}/host-ns", f"{LIB}/part", "hold"],
+                                       env={**self.env, "NETMGR_TEST_NETNS": "initial" if self.initial_netns else ""},
                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                        stderr=subprocess.PIPE, text=True)
         words = self.holder.stdout.readline().split()
@@ -152,6 +159,7 @@ class Host:
             self.holder.wait(LIMIT)
             self.holder.stdout.close()
             self.holder.stderr.close()
+        self.leave.close()
         shutil.rmtree(self.dir, ignore_errors=True)
         return problems
 

@@ -91,7 +91,7 @@ static void test_macspoofchk(void **state) {
 static void test_pointer(void **state) {
         _cleanup_(netconf_freep) NetConf *c = parse_ok(CONF(",\"network\":\"lab\"" RUNTIME(
                         "\"PortMappings\":[{\"hostPort\":8080,\"containerPort\":80}],"
-                        "\"bandwidth\":{\"egressRate\":1000},\"mac\":\"x\"")));
+                        "\"bandwidth\":{\"egressRate\":1000},\"mac\":\"02:00:00:00:00:01\"")));
 
         assert_string_equal(c->network, "lab");
         assert_int_equal(c->n_ports, 1);

@@ -324,8 +324,8 @@ static void test_list(void **state) {
                 { LIST("", "{\"ipam\":{}}"), "pods", ERROR_INVALID_ARGUMENT, "type" },
                 { LIST("", "{\"type\":\"netmgr\",\"network\":\"lab\"}"), "pods",
                   ERROR_INVALID_ARGUMENT, "network|lab" },
-                { LIST("", "{\"type\":\"netmgr\",\"vlan\":3,\"kind\":\"bridge\"}"), "pods",
-                  ERROR_NOT_SUPPORTED, "plugins[0]|vlan" },
+                { LIST("", "{\"type\":\"netmgr\",\"vlan\":4095,\"kind\":\"bridge\"}"), "pods",
+                  ERROR_INVALID_ARGUMENT, "plugins[0]|vlan|4095" },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(good); i++) {

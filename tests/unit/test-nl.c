@@ -1,196 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/*
- * One source of scenarios, two kernels: what plans rely on must hold in the kernel in memory and in
- * the real one. Each scenario runs in a child process with a fresh host and a fresh pod netns; a
- * child that may not have namespaces reports a skip with its reason.
- */
+/* Veth pairs, bridges, addresses, routes and neighbours, in both kernels; see nl-world.h. */
 
 #include <fcntl.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
-#include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <cmocka.h>
+#include "nl-world.h"
 
 #include "base/fd.h"
 #include "nl/monitor.h"
-#include "nl/nl-fake.h"
-#include "nl/nl-internal.h"
-
-#define EXIT_SKIP 77
-
-/* In the child there is no cmocka: the first surprise ends it. */
-#define EXPECT_INT(found, wanted)                                                                  \
-        do {                                                                                       \
-                long long _f = (long long) (found), _w = (long long) (wanted);                     \
-                if (_f != _w) {                                                                    \
-                        fprintf(stderr, "%s:%d: %s is %lld, not %lld\n", __FILE__, __LINE__,       \
-                                #found, _f, _w);                                                   \
-                        _exit(1);                                                                  \
-                }                                                                                  \
-        } while (false)
-#define EXPECT(condition) EXPECT_INT(!!(condition), 1)
-
-typedef struct World {
-        FakeKernel *fake; /* NULL: the real one */
-        FakeNetns *fake_pod;
-        NlSocket *host, *pod;
-        int pod_netns;
-} World;
-
-static const MacAddr host_mac = { { 2, 0, 0, 0, 0, 1 } }, pod_mac = { { 2, 0, 0, 0, 0, 2 } };
-
-static InAddr address(const char *s) {
-        InAddr a;
-        EXPECT_INT(in_addr_parse(s, &a), 0);
-        return a;
-}
-
-static InPrefix prefix(const char *s) {
-        InPrefix p;
-        EXPECT_INT(in_prefix_parse(s, &p), 0);
-        return p;
-}
-
-/* ---- ops ----------------------------------------------------------------------------------------- */
-
-static NlOp veth(const World *w, const char *name, const char *peer) {
-        NlOp op = { .type = NL_VETH_ADD, .what = "create the veth pair" };
-
-        snprintf(op.veth.name, sizeof(op.veth.name), "%s", name);
-        snprintf(op.veth.peer, sizeof(op.veth.peer), "%s", peer);
-        op.veth.mac = host_mac;
-        op.veth.peer_mac = pod_mac;
-        op.veth.mtu = 1400;
-        op.veth.group = 7;
-        op.veth.peer_netns_fd = w->pod_netns;
-        return op;
-}
-
-static NlOp bridge(const char *name) {
-        NlOp op = { .type = NL_BRIDGE_ADD, .what = "create the bridge" };
-
-        snprintf(op.bridge.name, sizeof(op.bridge.name), "%s", name);
-        op.bridge.mac = host_mac;
-        return op;
-}
-
-static NlOp set(const char *name, NlLinkMask mask) {
-        NlOp op = { .type = NL_LINK_SET, .what = "set the link" };
-
-        snprintf(op.link.name, sizeof(op.link.name), "%s", name);
-        op.link.mask = mask;
-        op.link.up = op.link.hairpin = true;
-        op.link.rp_filter = 1;
-        return op;
-}
-
-static NlOp del(const char *name) {
-        NlOp op = { .type = NL_LINK_DEL, .what = "delete the link" };
-
-        snprintf(op.link.name, sizeof(op.link.name), "%s", name);
-        return op;
-}
-
-static NlOp addr(NlOpType type, int32_t ifindex, const char *cidr) {
-        NlOp op = { .type = type, .what = "an address" };
-
-        op.addr.ifindex = ifindex;
-        op.addr.address = prefix(cidr);
-        if (in_addr_is_link_local(&op.addr.address.address))
-                op.addr.scope = RT_SCOPE_LINK;
-        return op;
-}
-
-static NlOp route(NlOpType type, int32_t ifindex, const char *dst, const char *gw, bool onlink) {
-        NlOp op = { .type = type, .what = "a route" };
-
-        op.route.ifindex = ifindex;
-        op.route.dst = prefix(dst);
-        if (gw)
-                op.route.gw = address(gw);
-        else if (op.route.dst.address.family == AF_INET)
-                op.route.scope = RT_SCOPE_LINK;
-        op.route.onlink = onlink;
-        return op;
-}
-
-static NlOp neigh(NlOpType type, int32_t ifindex, const char *a) {
-        NlOp op = { .type = type, .what = "a neighbour" };
-
-        op.neigh.ifindex = ifindex;
-        op.neigh.address = address(a);
-        op.neigh.mac = host_mac;
-        return op;
-}
-
-static int apply_one(NlSocket *s, NlOp op) {
-        NlApplied applied;
-        return kernel_apply(s, &op, 1, &applied);
-}
-
-/* ---- what is there ------------------------------------------------------------------------------- */
-
-static const NlRoute *find_route(const NlDump *d, const char *dst) {
-        InPrefix p = prefix(dst);
-
-        for (size_t i = 0; i < d->n_routes; i++)
-                if (d->routes[i].dst.length == p.length &&
-                    in_addr_equal(&d->routes[i].dst.address, &p.address))
-                        return &d->routes[i];
-        return NULL;
-}
-
-static const NlAddr *find_addr(const NlDump *d, uint32_t ifindex, const char *cidr) {
-        InPrefix p = prefix(cidr);
-
-        for (size_t i = 0; i < d->n_addrs; i++)
-                if (d->addrs[i].ifindex == ifindex && d->addrs[i].address.length == p.length &&
-                    in_addr_equal(&d->addrs[i].address.address, &p.address))
-                        return &d->addrs[i];
-        return NULL;
-}
-
-static const NlNeigh *find_neigh(const NlDump *d, const char *a) {
-        InAddr wanted = address(a);
-
-        for (size_t i = 0; i < d->n_neighs; i++)
-                if (in_addr_equal(&d->neighs[i].address, &wanted))
-                        return &d->neighs[i];
-        return NULL;
-}
-
-static NlDump dump(NlSocket *s) {
-        NlDump d = { 0 };
-        EXPECT_INT(kernel_dump(s, NL_DUMP_LINKS | NL_DUMP_ADDRS | NL_DUMP_ROUTES | NL_DUMP_NEIGHS,
-                               &d),
-                   0);
-        return d;
-}
-
-static NlLink link_of(NlSocket *s, const char *name) {
-        NlLink l = { 0 };
-        EXPECT_INT(kernel_get_link(s, name, &l), 0);
-        return l;
-}
 
 /* ---- scenarios ----------------------------------------------------------------------------------- */
-
-static NlApplied attach(World *w) {
-        NlOp ops[] = { veth(w, "nmg1", "eth0"),
-                       set("nmg1", NL_LINK_ADDRGEN_NONE | NL_LINK_IPV4_CONF) };
-        NlApplied applied;
-
-        EXPECT_INT(kernel_apply(w->host, ops, ELEMENTSOF(ops), &applied), 0);
-        EXPECT(applied.host_ifindex > 0 && applied.pod_ifindex > 0);
-        return applied;
-}
 
 static void finish_routed(World *w, NlApplied at) {
         NlOp pod[] = {
@@ -626,63 +447,6 @@ static void scenario_monitor(World *w) {
 
 /* ---- running them -------------------------------------------------------------------------------- */
 
-static void fake_world(World *w) {
-        FakeNetns *host;
-
-        EXPECT_INT(fake_kernel_new(&w->fake), 0);
-        EXPECT_INT(fake_netns_new(w->fake, &host), 0);
-        EXPECT_INT(fake_netns_new(w->fake, &w->fake_pod), 0);
-        Kernel *k = fake_kernel_kernel(w->fake);
-        EXPECT_INT(kernel_socket_from_fd(k, fake_netns_open(host), &w->host), 0);
-        EXPECT_INT(kernel_socket_from_fd(k, fake_netns_open(w->fake_pod), &w->pod), 0);
-        w->pod_netns = fake_netns_open(w->fake_pod);
-}
-
-static int enter_fresh_netns(NlSocket **ret) {
-        if (unshare(CLONE_NEWNET) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
-                return -errno;
-        EXPECT_INT(kernel_socket_from_fd(&kernel_real, kernel_open_fd(), ret), 0);
-        return 0;
-}
-
-static void real_world(World *w) {
-        int r = enter_fresh_netns(&w->pod);
-        if (r < 0) {
-                fprintf(stderr, "skipped: no network namespace for this test: %s\n", strerror(-r));
-                _exit(EXIT_SKIP);
-        }
-        w->pod_netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-        EXPECT_INT(enter_fresh_netns(&w->host), 0);
-}
-
-static void run(void (*scenario)(World *w), bool real) {
-        int status;
-        pid_t pid = fork();
-
-        assert_true(pid >= 0);
-        if (pid == 0) {
-                World w = { 0 };
-                (real ? real_world : fake_world)(&w);
-                scenario(&w);
-                kernel_socket_free(w.host);
-                kernel_socket_free(w.pod);
-                safe_close(w.pod_netns);
-                fake_kernel_free(w.fake);
-                _exit(0);
-        }
-        assert_int_equal(waitpid(pid, &status, 0), pid);
-        if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SKIP)
-                skip();
-        assert_int_equal(status, 0);
-}
-
-#define BOTH(name)                                                                                 \
-        static void test_fake_##name(void **state) {                                               \
-                run(scenario_##name, false);                                                       \
-        }                                                                                          \
-        static void test_real_##name(void **state) {                                               \
-                run(scenario_##name, true);                                                        \
-        }
 BOTH(routed)
 BOTH(links_refused)
 BOTH(addresses)
@@ -701,56 +465,6 @@ static void test_real_conf(void **state) {
 
 static void test_real_monitor(void **state) {
         run(scenario_monitor, true);
-}
-
-/* Whatever a reply holds, its readers stay inside it. */
-static void test_hostile_replies(void **state) {
-        NlOp op = {
-                .type = NL_BRIDGE_ADD, .what = "", .bridge.name = "nmb-lab", .bridge.mtu = 1500
-        };
-        _cleanup_nl_msg_ struct nl_msg *m = NULL;
-        NlLink l;
-        NlAddr a;
-        NlRoute r;
-        NlNeigh n;
-
-        assert_int_equal(nl_encode_op(&op, &m), 0);
-        size_t size = nlmsg_hdr(m)->nlmsg_len;
-        for (size_t cut = sizeof(struct nlmsghdr); cut <= size; cut++) {
-                /* An exact copy, so that a sanitizer sees a read beyond it. */
-                _cleanup_free_ struct nlmsghdr *h = malloc(cut);
-                assert_non_null(h);
-                memcpy(h, nlmsg_hdr(m), cut);
-                h->nlmsg_len = (uint32_t) cut;
-                const uint16_t types[] = { RTM_NEWLINK, RTM_NEWADDR, RTM_NEWROUTE, RTM_NEWNEIGH };
-                for (size_t i = 0; i < ELEMENTSOF(types); i++) {
-                        h->nlmsg_type = types[i];
-                        int link = nl_parse_link(h, &l);
-                        if (types[i] == RTM_NEWLINK && cut == size)
-                                assert_int_equal(link, 0);
-                        if (types[i] == RTM_NEWLINK && cut < NLMSG_LENGTH(sizeof(struct ifinfomsg)))
-                                assert_int_equal(link, -EBADMSG);
-                        (void) nl_parse_addr(h, &a);
-                        (void) nl_parse_route(h, &r);
-                        (void) nl_parse_neigh(h, &n);
-                }
-        }
-        assert_int_equal(nl_parse_link(nlmsg_hdr(m), &l), 0);
-        assert_string_equal(l.name, "nmb-lab");
-        assert_string_equal(l.kind, "bridge");
-}
-
-static void test_words(void **state) {
-        NlOp op = { .type = NL_VETH_ADD,
-                    .what = "create the veth pair",
-                    .veth = { .name = "nmg1", .peer = "eth0" } };
-        _cleanup_free_ char *a = nl_op_describe(&op), *b = NULL;
-
-        assert_string_equal(a, "create the veth pair nmg1 - eth0");
-        op = (NlOp) { .type = NL_NEIGH_ADD, .what = "add the entry" };
-        op.neigh.address = address("10.97.0.2");
-        b = nl_op_describe(&op);
-        assert_string_equal(b, "add the entry 10.97.0.2");
 }
 
 int main(void) {
@@ -772,8 +486,6 @@ int main(void) {
                 cmocka_unit_test(test_fake_faults),
                 cmocka_unit_test(test_real_conf),
                 cmocka_unit_test(test_real_monitor),
-                cmocka_unit_test(test_hostile_replies),
-                cmocka_unit_test(test_words),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

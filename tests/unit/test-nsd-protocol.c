@@ -23,7 +23,7 @@ static NsdRequest request(NsdOp op, const char *name) {
 static void test_requests(void **state) {
         NsdRequest q = { 0 }, seen = { 0 };
 
-        for (NsdOp op = NSD_OPEN_ROUTE; op < _NSD_OP_MAX; op++) {
+        for (NsdOp op = NSD_OPEN_ROUTE; op < NSD_OPEN_TAP; op++) {
                 q = request(op, op == NSD_OPEN_SYSCTL ? "ipv6/conf/eth0/accept_ra" : NULL);
                 assert_int_equal(nsd_request_validate(&q, sizeof(q), &seen), 0);
                 assert_memory_equal(&q, &seen, sizeof(q));
@@ -85,6 +85,60 @@ static void test_names(void **state) {
         assert_int_equal(nsd_request_init(&q, NSD_OPEN_SYSCTL, longest), 0);
         longest[NSD_NAME_MAX - 1] = 'a';
         assert_int_equal(nsd_request_init(&q, NSD_OPEN_SYSCTL, longest), -EINVAL);
+}
+
+static int init_tap(const char *name, NsdTapFlags flags, const char *context) {
+        NsdTap tap = {
+                .name = name, .flags = flags, .owner = UINT32_MAX, .group = 7, .context = context
+        };
+        NsdRequest q, seen;
+
+        int r = nsd_request_init_tap(&q, &tap);
+        if (r < 0)
+                return r;
+        assert_int_equal(nsd_request_validate(&q, sizeof(q), &seen), 0);
+        assert_string_equal(seen.name, name);
+        assert_string_equal(seen.context, context ? context : "");
+        assert_true(seen.flags == flags && seen.owner == UINT32_MAX && seen.group == 7);
+        return 0;
+}
+
+static void test_taps(void **state) {
+        static const char *const bad[] = { "",      "a/b", "../x", ".",   "..",
+                                           "tap%d", "a:b", "a b",  "a\n", "abcdefghijklmnop" };
+        char longest[NSD_NAME_MAX + 1];
+        NsdRequest q, seen;
+
+        assert_int_equal(init_tap("tap0", 0, NULL), 0);
+        assert_int_equal(init_tap("abcdefghijklmno", _NSD_TAP_ALL, "u:r:t_t:s0:c1.c5,c7"), 0);
+        assert_int_equal(init_tap("tap0", _NSD_TAP_ALL + 1, NULL), -EINVAL);
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++)
+                assert_int_equal(init_tap(bad[i], 0, NULL), -EINVAL);
+        assert_int_equal(init_tap("tap0", 0, "a b"), -EINVAL);
+        assert_int_equal(init_tap("tap0", 0, "a/b"), -EINVAL);
+        assert_int_equal(init_tap("tap0", 0, "a\nb"), -EINVAL);
+        memset(longest, 'a', sizeof(longest));
+        longest[NSD_NAME_MAX - 1] = '\0';
+        assert_int_equal(init_tap("tap0", 0, longest), 0);
+        longest[NSD_NAME_MAX - 1] = 'a';
+        longest[NSD_NAME_MAX] = '\0';
+        assert_int_equal(init_tap("tap0", 0, longest), -EINVAL);
+        assert_int_equal(init_tap(longest, 0, NULL), -EINVAL);
+
+        /* What only a TAP has, in other requests; and a context that goes on behind its end. */
+        q = request(NSD_OPEN_ROUTE, NULL);
+        q.owner = 1;
+        assert_int_equal(nsd_request_validate(&q, sizeof(q), &seen), -EBADMSG);
+        q = request(NSD_OPEN_SYSCTL, "a");
+        q.flags = NSD_TAP_MULTI_QUEUE;
+        assert_int_equal(nsd_request_validate(&q, sizeof(q), &seen), -EBADMSG);
+        q = request(NSD_OPEN_SYSCTL, "a");
+        q.context[0] = 'a';
+        assert_int_equal(nsd_request_validate(&q, sizeof(q), &seen), -EBADMSG);
+        assert_int_equal(nsd_request_init_tap(&q, &(NsdTap) { .name = "tap0" }), 0);
+        q.context[5] = 'a';
+        assert_int_equal(nsd_request_validate(&q, sizeof(q), &seen), -EBADMSG);
+        assert_int_equal(nsd_request_init(&q, NSD_OPEN_TAP, NULL), -EINVAL);
 }
 
 /* ---- the client, against a peer that says what the test wants ------------------------------------ */
@@ -176,11 +230,9 @@ static void test_client_nobody_there(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_requests),
-                cmocka_unit_test(test_padding),
-                cmocka_unit_test(test_names),
-                cmocka_unit_test(test_client),
-                cmocka_unit_test(test_client_nobody_there),
+                cmocka_unit_test(test_requests), cmocka_unit_test(test_padding),
+                cmocka_unit_test(test_names),    cmocka_unit_test(test_taps),
+                cmocka_unit_test(test_client),   cmocka_unit_test(test_client_nobody_there),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

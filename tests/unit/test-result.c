@@ -8,6 +8,7 @@
 /* after the four headers that it needs */
 #include <cmocka.h>
 
+#include "base/limits.h"
 #include "base/parse.h"
 #include "cri/result.h"
 
@@ -291,11 +292,215 @@ static void test_prev_result_bad(void **state) {
         }
 }
 
+/* ---- results of others, passed on ------------------------------------------------------------- */
+
+static CniOwnedResult result_ok(const char *text, const char *version) {
+        _cleanup_json_ json_object *o = json(text);
+        _cleanup_error_ Error e = ERROR_NULL;
+        CniOwnedResult r = { 0 };
+
+        if (cni_result_parse(o, "prevResult", version, &r, &e) < 0)
+                fail_msg("%s (%s): %s", text, version, error_message(&e));
+        return r;
+}
+
+/* Everything that the version can say comes back as it went in. */
+static void test_round_trip(void **state) {
+#define ALL_ROUTES                                                                                     \
+        "\"routes\":[{\"dst\":\"0.0.0.0/0\",\"gw\":\"10.97.0.1\"},{\"dst\":\"fd00::/8\",\"mtu\":1400," \
+        "\"advmss\":1340,\"priority\":5,\"table\":0,\"scope\":253}]"
+#define ALL_DNS                                                                                          \
+        "\"dns\":{\"nameservers\":[\"10.97.0.53\"],\"domain\":\"lab.example\",\"search\":[\"a\",\"b\"]," \
+        "\"options\":[\"ndots:5 timeout:1\"]}"
+        static const char legacy[] =
+                        ",\"ip4\":{\"ip\":\"10.97.0.5/24\",\"gateway\":\"10.97.0.1\",\"routes\":[{\"dst\":"
+                        "\"0.0.0.0/0\"},{\"dst\":\"10.0.0.0/8\",\"gw\":\"10.97.0.7\"}]},\"ip6\":{\"ip\":"
+                        "\"fd97::5/64\",\"routes\":[{\"dst\":\"::/0\"}]}," ALL_DNS;
+        static const char middle[] =
+                        ",\"interfaces\":[{\"name\":\"br0\",\"mac\":\"02:00:00:00:00:01\"},{\"name\":\"ib0\","
+                        "\"mac\":\"80:00:02:08:fe:80:00:00:00:00:00:00:00:02:c9:03:00:4e:2b:1f\"},{\"name\":"
+                        "\"eth0\",\"sandbox\":\"" NETNS
+                        "\"}],\"ips\":[{\"version\":\"4\",\"interface\":2,\"address\":\"10.97.0.5/24\","
+                        "\"gateway\":\"10.97.0.1\"},{\"version\":\"6\",\"address\":\"fd97::5/64\"}]," ALL_ROUTES
+                        "," ALL_DNS;
+        static const char newest[] =
+                        ",\"interfaces\":[{\"name\":\"vhost0\",\"mac\":\"02:00:00:00:00:01\",\"mtu\":1400,"
+                        "\"socketPath\":\"/run/vhost/0\"},{\"name\":\"eth0\",\"sandbox\":\"" NETNS
+                        "\",\"pciID\":\"0000:3b:00.1\"}],\"ips\":[{\"interface\":1,\"address\":"
+                        "\"10.97.0.5/24\"}]," ALL_ROUTES "," ALL_DNS;
+
+        for (const char *const *v = cni_versions; *v; v++) {
+                const char *body = cni_version_compare(*v, "0.3.0") < 0   ? legacy
+                                   : cni_version_compare(*v, "1.0.0") < 0 ? middle
+                                                                          : newest;
+                _cleanup_free_ char *text = strf("{\"cniVersion\":\"%s\"%s}", *v, body),
+                                    *silent = strf("{%s}", body + 1);
+                _cleanup_(cni_owned_result_clear) CniOwnedResult r = result_ok(text, *v),
+                                                                 s = result_ok(silent, *v);
+                CniResult view = cni_owned_result_view(&r), same = cni_owned_result_view(&s);
+
+                assert_result(&view, *v, body);
+                assert_result(&same, *v,
+                              body); /* a result without a version has the configuration's */
+        }
+}
+
+static void test_up_and_down(void **state) {
+        static const char old[] =
+                        "{\"ip6\":{\"ip\":\"fd97::5/64\",\"gateway\":\"fd97::1\",\"routes\":[{\"dst\":"
+                        "\"::/0\"}]},\"ip4\":{\"ip\":\"10.97.0.5/24\",\"routes\":[{\"dst\":\"0.0.0.0/0\"}]}}";
+        static const char new[] =
+                        "{\"cniVersion\":\"1.1.0\",\"interfaces\":[{\"name\":\"eth0\",\"mtu\":1400,\"sandbox\":"
+                        "\"/n\"}],\"ips\":[{\"interface\":0,\"address\":\"fd97::5/64\"},{\"address\":"
+                        "\"10.97.0.5/24\"},{\"address\":\"10.97.0.6/24\"}],\"routes\":[{\"dst\":\"::/0\",\"mtu\":"
+                        "1300}]}";
+        _cleanup_(cni_owned_result_clear) CniOwnedResult up = result_ok(old, "0.2.0"),
+                                                         down = result_ok(new, "0.1.0");
+        CniResult view = cni_owned_result_view(&up);
+
+        assert_result(&view, "1.1.0",
+                      ",\"ips\":[{\"address\":\"10.97.0.5/24\"},{\"address\":\"fd97::5/64\",\"gateway\":"
+                      "\"fd97::1\"}],\"routes\":[{\"dst\":\"0.0.0.0/0\"},{\"dst\":\"::/0\"}]");
+        view = cni_owned_result_view(&down);
+        assert_result(&view, "0.4.0",
+                      ",\"interfaces\":[{\"name\":\"eth0\",\"sandbox\":\"/n\"}],\"ips\":[{\"version\":\"6\","
+                      "\"interface\":0,\"address\":\"fd97::5/64\"},{\"version\":\"4\",\"address\":"
+                      "\"10.97.0.5/24\"},{\"version\":\"4\",\"address\":\"10.97.0.6/24\"}],\"routes\":[{\"dst\":"
+                      "\"::/0\",\"mtu\":1300}]");
+        assert_result(&view, "0.1.0",
+                      ",\"ip4\":{\"ip\":\"10.97.0.5/24\"},\"ip6\":{\"ip\":\"fd97::5/64\",\"routes\":[{\"dst\":"
+                      "\"::/0\"}]}");
+}
+
+/* What Go's decoder makes of nothing. */
+static void test_result_empty(void **state) {
+        static const char *const texts[] = {
+                "{}",
+                "{\"interfaces\":null,\"ips\":null,\"routes\":null,\"dns\":null,\"other\":1}",
+                "{\"ips\":[],\"dns\":{}}",
+        };
+        _cleanup_(cni_owned_result_clear) CniOwnedResult null = { 0 };
+        _cleanup_error_ Error e = ERROR_NULL;
+
+        for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
+                _cleanup_(cni_owned_result_clear) CniOwnedResult r = result_ok(texts[i], "1.0.0");
+                CniResult view = cni_owned_result_view(&r);
+
+                assert_result(&view, "1.0.0", "");
+        }
+        assert_return_code(cni_result_parse(NULL, "prevResult", "0.1.0", &null, &e), 0);
+        assert_int_equal(null.n_ips + null.n_interfaces + null.n_routes, 0);
+}
+
+static void test_result_add(void **state) {
+        _cleanup_(cni_owned_result_clear) CniOwnedResult r =
+                        result_ok("{\"interfaces\":[{\"name\":\"a\"}]}", "1.0.0");
+        _cleanup_error_ Error e = ERROR_NULL;
+        char name[] = "bwp0";
+        CniInterface itf = { .name = name, .mac = mac("02:00:00:00:00:07"), .has_mac = true };
+        CniResult view;
+
+        assert_return_code(cni_owned_result_add_interface(&r, &itf, &e), 0);
+        name[0] = 'x'; /* a copy is kept */
+        view = cni_owned_result_view(&r);
+        assert_result(&view, "1.0.0",
+                      ",\"interfaces\":[{\"name\":\"a\"},{\"name\":\"bwp0\",\"mac\":"
+                      "\"02:00:00:00:00:07\"}]");
+        while (r.n_interfaces < RESULT_ELEMENTS_MAX)
+                assert_return_code(cni_owned_result_add_interface(&r, &itf, &e), 0);
+        assert_true(cni_owned_result_add_interface(&r, &itf, &e) < 0);
+        assert_int_equal(e.kind, ERROR_INVALID_ARGUMENT);
+}
+
+static void test_result_bad(void **state) {
+        static const struct {
+                const char *text, *version;
+                ErrorKind kind;
+                const char *word;
+        } table[] = {
+                { "[]", "1.0.0", ERROR_INVALID_ARGUMENT, "\"prevResult\": []" },
+                { "{\"cniVersion\":\"7.0.0\"}", "1.0.0", ERROR_INCOMPATIBLE_VERSION, "7.0.0" },
+                { "{}", "7.0.0", ERROR_INCOMPATIBLE_VERSION, "7.0.0" },
+                { "{\"cniVersion\":1}", "1.0.0", ERROR_INVALID_ARGUMENT, "prevResult.cniVersion" },
+                { "{\"ips\":[{\"address\":\"10.0.0.1/8\",\"interface\":0}]}", "1.0.0",
+                  ERROR_INVALID_ARGUMENT, "prevResult.ips[0].interface\": 0, but there are 0" },
+                { "{\"interfaces\":[{\"name\":\"a\"}],\"ips\":[{\"address\":\"10.0.0.1/8\","
+                  "\"interface\":1}]}",
+                  "0.3.1", ERROR_INVALID_ARGUMENT, "prevResult.ips[0].interface\": 1" },
+                { "{\"ips\":[{\"address\":\"10.0.0.1/8\",\"interface\":-1}]}", "1.0.0",
+                  ERROR_INVALID_ARGUMENT, "prevResult.ips[0].interface" },
+                { "{\"ips\":[{\"address\":\"10.0.0.1\"}]}", "1.0.0", ERROR_INVALID_ARGUMENT,
+                  "prevResult.ips[0].address" },
+                { "{\"ips\":[{}]}", "1.1.0", ERROR_INVALID_ARGUMENT, "prevResult.ips[0].address" },
+                { "{\"routes\":[{\"dst\":\"x\"}]}", "1.0.0", ERROR_INVALID_ARGUMENT,
+                  "prevResult.routes[0].dst" },
+                { "{\"routes\":[{\"dst\":\"::/0\",\"scope\":256}]}", "1.0.0",
+                  ERROR_INVALID_ARGUMENT, "prevResult.routes[0].scope" },
+                { "{\"interfaces\":[{\"name\":5}]}", "1.0.0", ERROR_INVALID_ARGUMENT,
+                  "prevResult.interfaces[0].name" },
+                { "{\"interfaces\":[null]}", "1.0.0", ERROR_INVALID_ARGUMENT,
+                  "prevResult.interfaces[0]" },
+                { "{\"dns\":{\"search\":[\"a\\nb\"]}}", "1.0.0", ERROR_INVALID_ARGUMENT,
+                  "prevResult.dns.search[0]" },
+                { "{\"ip4\":{\"ip\":\"x\"}}", "0.1.0", ERROR_INVALID_ARGUMENT,
+                  "prevResult.ip4.ip" },
+                { "{\"ip4\":{\"ip\":\"10.0.0.1/8\",\"routes\":[{\"gw\":\"10.0.0.2\"}]}}", "0.2.0",
+                  ERROR_INVALID_ARGUMENT, "prevResult.ip4.routes[0].dst" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                _cleanup_json_ json_object *o = json(table[i].text);
+                _cleanup_error_ Error e = ERROR_NULL;
+                CniOwnedResult r = { .n_ips = 77 };
+
+                if (cni_result_parse(o, "prevResult", table[i].version, &r, &e) >= 0)
+                        fail_msg("accepted: %s", table[i].text);
+                assert_int_equal(e.kind, table[i].kind);
+                assert_int_equal(r.n_ips, 77); /* untouched */
+                if (!strstr(error_message(&e), table[i].word))
+                        fail_msg("%s: \"%s\" is missing in: %s", table[i].text, table[i].word,
+                                 error_message(&e));
+        }
+}
+
+/* One more than the limit of each list. */
+static void test_result_limits(void **state) {
+        static const struct {
+                const char *before, *element, *after;
+        } table[] = {
+                { "{\"ips\":[", "{\"address\":\"10.0.0.1/8\"}", "]}" },
+                { "{\"routes\":[", "{\"dst\":\"10.0.0.0/8\"}", "]}" },
+                { "{\"interfaces\":[", "{\"name\":\"a\"}", "]}" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++)
+                for (size_t more = 0; more < 2; more++) {
+                        _cleanup_free_ char *text = NULL;
+                        _cleanup_(cni_owned_result_clear) CniOwnedResult r = { 0 };
+                        _cleanup_error_ Error e = ERROR_NULL;
+                        size_t size;
+                        FILE *f = open_memstream(&text, &size);
+
+                        assert_non_null(f);
+                        fputs(table[i].before, f);
+                        for (size_t j = 0; j < RESULT_ELEMENTS_MAX + more; j++)
+                                fprintf(f, "%s%s", j > 0 ? "," : "", table[i].element);
+                        fputs(table[i].after, f);
+                        assert_int_equal(fclose(f), 0);
+                        _cleanup_json_ json_object *o = json(text);
+                        int q = cni_result_parse(o, "prevResult", "1.0.0", &r, &e);
+                        assert_true(more ? q < 0 : q >= 0);
+                }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_versions),    cmocka_unit_test(test_full),
-                cmocka_unit_test(test_sparse),      cmocka_unit_test(test_error),
-                cmocka_unit_test(test_prev_result), cmocka_unit_test(test_prev_result_bad),
+                cmocka_unit_test(test_versions),     cmocka_unit_test(test_full),
+                cmocka_unit_test(test_sparse),       cmocka_unit_test(test_error),
+                cmocka_unit_test(test_prev_result),  cmocka_unit_test(test_prev_result_bad),
+                cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_up_and_down),
+                cmocka_unit_test(test_result_empty), cmocka_unit_test(test_result_add),
+                cmocka_unit_test(test_result_bad),   cmocka_unit_test(test_result_limits),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
