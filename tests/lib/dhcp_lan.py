@@ -54,7 +54,7 @@ class Lan:
     def __enter__(self):
         # With an address of its own: else it changes with the ports, as no server's elsewhere would.
         self.host.run(["sh", "-c", f"ip link add lan0 address 02:00:00:00:09:01 type bridge && ip address add {SERVER}/24 dev lan0 && "
-                                   "ip link set lan0 addrgenmode none up"])
+                                   "echo 1 > /proc/sys/net/ipv6/conf/lan0/disable_ipv6 && ip link set lan0 up"])
         self.dhcp.start()
         return self
 
