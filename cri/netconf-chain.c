@@ -60,27 +60,21 @@ int netconf_read_bandwidth(json_object *top, NetConf *c, Error *e) {
 
 /* ---- firewall --------------------------------------------------------------------------------- */
 
-static const char *const ingress_policies[_NET_INGRESS_MAX] = {
-        [NET_INGRESS_OPEN] = "open",
-        [NET_INGRESS_SAME_BRIDGE] = "same-bridge",
-        [NET_INGRESS_ISOLATED] = "isolated",
-};
-
-static int ingress_policy_read(json_object *value, const char *path, void *target, Error *e) {
+int ingress_policy_read(json_object *value, const char *path, void *target, Error *e) {
         _cleanup_free_ char *s = NULL;
         int r;
 
         r = json_read_string(value, path, &s, e);
         if (r < 0 || isempty(s))
                 return r;
-        for (NetIngressPolicy p = 0; p < _NET_INGRESS_MAX; p++)
-                if (streq(ingress_policies[p], s)) {
-                        *(NetIngressPolicy *) target = p;
-                        return 0;
-                }
-        return error_setf(e, ERROR_INVALID_ARGUMENT,
-                          "\"%s\": %s is no policy; wanted is open, same-bridge or isolated", path,
-                          JSON_SHORT(value));
+        NetIngressPolicy policy = net_ingress_policy_from_string(s);
+        if (policy < 0)
+                return error_setf(
+                                e, ERROR_INVALID_ARGUMENT,
+                                "\"%s\": %s is no policy; wanted is open, same-bridge or isolated",
+                                path, JSON_SHORT(value));
+        *(NetIngressPolicy *) target = policy;
+        return 0;
 }
 
 static int firewall_backend_read(json_object *value, const char *path, void *target _unused_,

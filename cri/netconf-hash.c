@@ -56,6 +56,7 @@ static void put_conditions(FILE *f, const char *field, const NetCondition *list,
 
 static void put_firewall(FILE *f, const NetConf *c) {
         put_number(f, "ipMasq", c->ip_masq, 0);
+        put_number(f, "ingressPolicy", c->ingress_policy, NET_INGRESS_OPEN);
         for (size_t i = 0; i < c->n_masq_excludes; i++)
                 fprintf(f, "ipMasqExclude=%s\n", IN_PREFIX_STR(&c->masq_excludes[i]));
         put_number(f, "shaping", c->shaping_mode, NET_SHAPING_POLICE);

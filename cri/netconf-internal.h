@@ -65,6 +65,7 @@ int ipvlan_mode_read(json_object *value, const char *path, void *target, Error *
 int kernel_path_read(json_object *value, const char *path, void *target, Error *e);  /* char * */
 int device_id_read(json_object *value, const char *path, void *target, Error *e);    /* char * */
 int selinux_context_read(json_object *value, const char *path, void *target, Error *e);
+int ingress_policy_read(json_object *value, const char *path, void *target, Error *e);
 /* A string that nobody needs. */
 int text_ignore(json_object *value, const char *path, void *target, Error *e);
 /* A MAC address that an interface can have, in one of the forms that Go takes. */
@@ -99,6 +100,8 @@ int netconf_read_firewall(json_object *top, NetConf *c, Error *e);
 int netconf_read_sbr(json_object *top, NetConf *c, Error *e);
 int netconf_read_vrf(json_object *top, NetConf *c, Error *e);
 int netconf_read_tuning(json_object *top, NetConf *c, Error *e);
+/* args.cni.{mtu,promisc,allmulti,txQLen,sysctl} to args_tuning and args_sysctls. */
+int netconf_read_tuning_args(json_object *top, NetConf *c, Error *e);
 
 /* netconf-dhcp.c */
 
@@ -178,9 +181,12 @@ int netconf_read_shaping(json_object *top, NetConf *c, Error *e);
 
 /* netconf-sysctl.c */
 
-/* The object `sysctl` at `path`, added to those of c: a name that is there gets the new value when
- * `replace`, else it is an error. */
-int netconf_read_sysctls(json_object *object, const char *path, bool replace, NetConf *c, Error *e);
+/* The object `sysctl` at `path`, to c->sysctls, in order of their names. */
+int netconf_read_sysctls(json_object *object, const char *path, NetConf *c, Error *e);
+/* The same to c->args_sysctls. */
+int netconf_read_args_sysctls(json_object *object, const char *path, NetConf *c, Error *e);
+/* Puts the n entries of `over` before those of the list that have their name, or beside them. */
+int sysctls_override(NetSysctl **list, size_t *ret_n, const NetSysctl *over, size_t n);
 /* JSON has no rule for a key that stands twice in an object, and what reads it keeps one: this finds it
  * in the text. */
 int netconf_check_duplicate_sysctls(const char *text, size_t size, Error *e);

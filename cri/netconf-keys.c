@@ -88,6 +88,8 @@ static const KeyRule key_rules[] = {
         { "ipMasqExclude", HOST_SIDE, KEY_OURS | KEY_NETWORK, NULL, 0 },
         { "isolation", HOST_SIDE, KEY_OURS | KEY_NETWORK, flag_read, offsetof(NetConf, isolation) },
         { "allow", HOST_SIDE, KEY_OURS | KEY_NETWORK, NULL, 0 },
+        { "ingressPolicy", HOST_SIDE, KEY_OURS | KEY_NETWORK, ingress_policy_read,
+          offsetof(NetConf, ingress_policy) },
         { "shaping", HOST_SIDE, KEY_OURS | KEY_NETWORK, NULL, 0 },
         { "ingressRate", HOST_SIDE, KEY_OURS | KEY_NETWORK, NULL, 0 },
         { "ingressBurst", HOST_SIDE, KEY_OURS | KEY_NETWORK, NULL, 0 },

@@ -445,11 +445,16 @@ static int check_bridge(const NetConf *c, Error *e) {
         return 0;
 }
 
-static int check_device(const NetConf *c, Error *e) {
+/* Will every ADD say which device? Then a STATUS, and the network itself, need not. */
+static bool device_comes_later(json_object *top) {
+        return json_object_get_boolean(json_get(json_get(top, "capabilities"), "deviceID"));
+}
+
+static int check_device(const NetConf *c, json_object *top, Error *e) {
         const NetDevice *d = &c->device;
         int n = !!d->name[0] + !mac_is_zero(&d->mac) + !!d->kernel_path + !!d->pci_bus_id;
 
-        if (n == 1)
+        if (n == 1 || (n == 0 && device_comes_later(top)))
                 return 0;
         return error_setf(e, ERROR_INVALID_ARGUMENT,
                           "%s of \"device\", \"hwaddr\", \"kernelpath\" and \"pciBusID\" (or "
@@ -501,6 +506,6 @@ int netconf_check_link(const NetConf *c, json_object *top, Error *e) {
                                   "\"vlanId\" is missing: the kind vlan needs it, 0 to %u",
                                   VLAN_ID_MAX);
         if (c->kind == NET_KIND_HOST_DEVICE)
-                r = check_device(c, e);
+                r = check_device(c, top, e);
         return r;
 }

@@ -143,7 +143,10 @@ static int port_read(json_object *value, const char *path, void *target, Error *
         NetPort port;
 
         int r = json_read_object(value, path, port_fields, JSON_UNKNOWN_IGNORE, &in, e);
-        /* A port of the container alone: nothing to do for us. */
+        /* A port of the container alone: nothing to do for us. portmap has never taken one. */
+        if (r >= 0 && in.host_port == 0 && netconf_is_drop_in(c))
+                r = error_setf(e, ERROR_INVALID_ARGUMENT,
+                               "\"%s.hostPort\": wanted a port from 1 to 65535, found none", path);
         if (r >= 0 && in.host_port > 0) {
                 r = port_fill(&in, path, &port, e);
                 if (r >= 0)

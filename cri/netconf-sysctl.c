@@ -73,64 +73,89 @@ static int check_name(const char *name, const char *path, Error *e) {
         return 0;
 }
 
-/* The entry of that name: a new one behind the others, or the one that is to be replaced. */
-static int sysctl_slot(NetConf *c, const char *name, const char *path, bool replace,
-                       NetSysctl **ret, Error *e) {
-        NetSysctl *more;
+void net_sysctls_free(NetSysctl *list, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                free(list[i].name);
+                free(list[i].value);
+        }
+        free(list);
+}
 
-        for (size_t i = 0; i < c->n_sysctls; i++)
-                if (streq(c->sysctls[i].name, name)) {
-                        *ret = &c->sysctls[i];
-                        return replace ? 0
-                                       : error_setf(e, ERROR_INVALID_ARGUMENT,
-                                                    "\"%s\": %s is given twice", path, name);
-                }
-        if (c->n_sysctls >= SYSCTLS_MAX)
-                return error_setf(e, ERROR_INVALID_ARGUMENT,
-                                  "\"%s\" is one too many: at most %u sysctls are possible", path,
-                                  SYSCTLS_MAX);
-        more = reallocarray(c->sysctls, c->n_sysctls + 1, sizeof(*more));
-        if (!more)
-                return error_oom(e);
-        c->sysctls = more;
-        more[c->n_sysctls] = (NetSysctl) { .name = strdup(name) };
-        if (!more[c->n_sysctls].name)
-                return error_oom(e);
-        *ret = &more[c->n_sysctls++];
+/* A list that grows. */
+typedef struct Sysctls {
+        NetSysctl *items; /* owned, with their strings */
+        size_t n_items;
+        bool slashes_stay;
+} Sysctls;
+
+static void sysctls_clear(Sysctls *s) {
+        net_sysctls_free(s->items, s->n_items);
+        *s = (Sysctls) { 0 };
+}
+
+static NetSysctl *sysctls_find(const Sysctls *s, const char *name) {
+        for (size_t i = 0; i < s->n_items; i++)
+                if (streq(s->items[i].name, name))
+                        return &s->items[i];
+        return NULL;
+}
+
+/* Takes over what *add owns, also when it fails. */
+static int sysctls_append(Sysctls *s, NetSysctl *add) {
+        NetSysctl *more = NULL;
+
+        if (add->name && add->value)
+                more = reallocarray(s->items, s->n_items + 1, sizeof(*more));
+        if (!more) {
+                free(add->name);
+                free(add->value);
+                return -ENOMEM;
+        }
+        s->items = more;
+        more[s->n_items++] = *add;
         return 0;
 }
 
-static int sysctl_add(NetConf *c, const char *frame, const char *key, bool replace,
-                      json_object *value, Error *e) {
+static int sysctl_read(const char *frame, const char *key, json_object *value, Sysctls *s,
+                       Error *e) {
         _cleanup_free_ char *path = strf("%s.%.*s", frame, (int) SYSCTL_NAME_MAX, key),
-                            *name = strdup(key);
-        NetSysctl *s = NULL;
+                            *name = strdup(key), *text = NULL;
+        NetSysctl add;
         int r;
 
         if (!path || !name)
                 return error_oom(e);
-        separators(name, netconf_is_drop_in(c));
+        separators(name, s->slashes_stay);
         r = check_name(name, path, e);
-        if (r >= 0)
-                r = sysctl_slot(c, name, path, replace, &s, e);
-        if (r >= 0)
-                r = json_read_string(value, path, &s->value, e);
         if (r < 0)
                 return r;
-        if (!value_is_valid(s->value))
+        if (sysctls_find(s, name))
+                return error_setf(e, ERROR_INVALID_ARGUMENT, "\"%s\": %s is given twice", path,
+                                  name);
+        r = json_read_string(value, path, &text, e);
+        if (r < 0)
+                return r;
+        if (!value_is_valid(text))
                 return error_setf(e, ERROR_INVALID_ARGUMENT,
                                   "\"%s\": wanted one line of 1 to %u bytes, found %s", path,
                                   SYSCTL_VALUE_MAX, JSON_SHORT(value));
-        return 0;
+        add = (NetSysctl) { .name = TAKE_PTR(name), .value = TAKE_PTR(text) };
+        return sysctls_append(s, &add) < 0 ? error_oom(e) : 0;
 }
 
 static int sysctl_compare(const void *a, const void *b) {
         return strcmp(((const NetSysctl *) a)->name, ((const NetSysctl *) b)->name);
 }
 
-int netconf_read_sysctls(json_object *object, const char *path, bool replace, NetConf *c,
-                         Error *e) {
-        int r;
+/* An object has no order: the hash of the network and the writes get one of their own. */
+static void sysctls_sort(NetSysctl *list, size_t n) {
+        if (n > 1)
+                qsort(list, n, sizeof(*list), sysctl_compare);
+}
+
+static int read_object(json_object *object, const char *path, const NetConf *c, NetSysctl **ret,
+                       size_t *ret_n, Error *e) {
+        _cleanup_(sysctls_clear) Sysctls s = { .slashes_stay = netconf_is_drop_in(c) };
 
         if (!json_object_is_type(object, json_type_object))
                 return error_setf(e, ERROR_INVALID_ARGUMENT, "\"%s\": %s is not an object", path,
@@ -139,14 +164,45 @@ int netconf_read_sysctls(json_object *object, const char *path, bool replace, Ne
                 return error_setf(e, ERROR_INVALID_ARGUMENT, "\"%s\": %d entries, at most %u", path,
                                   json_object_object_length(object), SYSCTLS_MAX);
         json_object_object_foreach(object, key, value) {
-                r = sysctl_add(c, path, key, replace, value, e);
+                int r = sysctl_read(path, key, value, &s, e);
                 if (r < 0)
                         return r;
         }
-        /* An object has no order: the hash of the network and the writes get one of their own. */
-        if (c->n_sysctls > 1)
-                qsort(c->sysctls, c->n_sysctls, sizeof(*c->sysctls), sysctl_compare);
+        sysctls_sort(s.items, s.n_items);
+        *ret = TAKE_PTR(s.items);
+        *ret_n = s.n_items;
+        s.n_items = 0;
         return 0;
+}
+
+int netconf_read_sysctls(json_object *object, const char *path, NetConf *c, Error *e) {
+        return read_object(object, path, c, &c->sysctls, &c->n_sysctls, e);
+}
+
+int netconf_read_args_sysctls(json_object *object, const char *path, NetConf *c, Error *e) {
+        return read_object(object, path, c, &c->args_sysctls, &c->n_args_sysctls, e);
+}
+
+int sysctls_override(NetSysctl **list, size_t *ret_n, const NetSysctl *over, size_t n) {
+        Sysctls s = { .items = *list, .n_items = *ret_n };
+        int r = 0;
+
+        for (size_t i = 0; i < n && r >= 0; i++) {
+                NetSysctl *old = sysctls_find(&s, over[i].name),
+                          add = { .name = strdup(over[i].name), .value = strdup(over[i].value) };
+
+                if (!old || !add.name || !add.value) {
+                        r = sysctls_append(&s, &add);
+                        continue;
+                }
+                free(old->name);
+                free(old->value);
+                *old = add;
+        }
+        sysctls_sort(s.items, s.n_items);
+        *list = s.items;
+        *ret_n = s.n_items;
+        return r;
 }
 
 /* ---- names that stand twice ------------------------------------------------------------------- */

@@ -30,17 +30,71 @@ static const JsonField args_fields[] = {
         {},
 };
 
-static int read_args(json_object *top, NetConf *c, Error *e) {
+int netconf_read_tuning_args(json_object *top, NetConf *c, Error *e) {
         json_object *args = json_get(json_get(top, "args"), "cni"), *sysctl;
         int r;
 
         if (!args)
                 return 0;
-        r = json_read_object(args, "args.cni", args_fields, JSON_UNKNOWN_IGNORE, &c->tuning, e);
+        r = json_read_object(args, "args.cni", args_fields, JSON_UNKNOWN_IGNORE, &c->args_tuning,
+                             e);
         if (r < 0)
                 return r;
         sysctl = json_get(args, "sysctl");
-        return sysctl ? netconf_read_sysctls(sysctl, "args.cni.sysctl", true, c, e) : 0;
+        return sysctl ? netconf_read_args_sysctls(sysctl, "args.cni.sysctl", c, e) : 0;
+}
+
+NetTuning netconf_choose_tuning(const NetConf *network, const NetConf *request) {
+        const NetTuning *over = &request->args_tuning;
+        NetTuning t = network->tuning;
+
+        if (over->mtu > 0)
+                t.mtu = over->mtu;
+        if (over->promisc >= 0)
+                t.promisc = over->promisc;
+        if (over->allmulti >= 0)
+                t.allmulti = over->allmulti;
+        if (over->tx_queue_len >= 0)
+                t.tx_queue_len = over->tx_queue_len;
+        return t;
+}
+
+static int check_count(size_t n, Error *e) {
+        if (n <= SYSCTLS_MAX)
+                return 0;
+        return error_setf(e, ERROR_INVALID_ARGUMENT,
+                          "\"args.cni.sysctl\" and \"sysctl\" have %zu names together, at most %u",
+                          n, SYSCTLS_MAX);
+}
+
+int netconf_choose_sysctls(const NetConf *network, const NetConf *request, NetSysctl **ret,
+                           size_t *ret_n, Error *e) {
+        NetSysctl *list = NULL;
+        size_t n = 0;
+        int r;
+
+        if (sysctls_override(&list, &n, network->sysctls, network->n_sysctls) < 0 ||
+            sysctls_override(&list, &n, request->args_sysctls, request->n_args_sysctls) < 0)
+                r = error_oom(e);
+        else
+                r = check_count(n, e);
+        if (r < 0) {
+                net_sysctls_free(list, n);
+                return r;
+        }
+        *ret = list;
+        *ret_n = n;
+        return 0;
+}
+
+/* The reference plugin's chain has no network behind it: what args.cni says is said. */
+static int apply_args(NetConf *c, Error *e) {
+        c->tuning = netconf_choose_tuning(c, c);
+        if (sysctls_override(&c->sysctls, &c->n_sysctls, c->args_sysctls, c->n_args_sysctls) < 0)
+                return error_oom(e);
+        net_sysctls_free(TAKE_PTR(c->args_sysctls), c->n_args_sysctls);
+        c->n_args_sysctls = 0;
+        return check_count(c->n_sysctls, e);
 }
 
 int netconf_read_tuning(json_object *top, NetConf *c, Error *e) {
@@ -52,8 +106,10 @@ int netconf_read_tuning(json_object *top, NetConf *c, Error *e) {
         if (r >= 0)
                 r = json_read_object(top, "", data_dir, JSON_UNKNOWN_IGNORE, c, e);
         if (r >= 0 && sysctl)
-                r = netconf_read_sysctls(sysctl, "sysctl", false, c, e);
+                r = netconf_read_sysctls(sysctl, "sysctl", c, e);
         if (r >= 0)
                 r = netconf_read_runtime(top, RUNTIME_MAC, c, e);
-        return r < 0 ? r : read_args(top, c, e);
+        if (r >= 0)
+                r = netconf_read_tuning_args(top, c, e);
+        return r < 0 ? r : apply_args(c, e);
 }

@@ -47,8 +47,8 @@ NetConf *netconf_new(void) {
                 c->isolation = -1;
                 c->snat = true;
                 net_link_conf_init(&c->link);
-                c->tuning.promisc = c->tuning.allmulti = -1;
-                c->tuning.tx_queue_len = -1;
+                c->tuning = (NetTuning) { .promisc = -1, .allmulti = -1, .tx_queue_len = -1 };
+                c->args_tuning = c->tuning;
                 c->sbr.table = -1;
         }
         return c;
@@ -79,11 +79,8 @@ NetConf *netconf_free(NetConf *c) {
         free(c->allow);
         free(c->conditions4);
         free(c->conditions6);
-        for (size_t i = 0; i < c->n_sysctls; i++) {
-                free(c->sysctls[i].name);
-                free(c->sysctls[i].value);
-        }
-        free(c->sysctls);
+        net_sysctls_free(c->sysctls, c->n_sysctls);
+        net_sysctls_free(c->args_sysctls, c->n_args_sysctls);
         free(c->ports);
         free(c->requested);
         free(c->overrides);
@@ -251,7 +248,7 @@ static int read_firewall(json_object *top, NetConf *c, Error *e) {
         if (r >= 0)
                 r = netconf_read_shaping(top, c, e);
         json_object *sysctl = json_get(top, "sysctl");
-        return r < 0 || !sysctl ? r : netconf_read_sysctls(sysctl, "sysctl", false, c, e);
+        return r < 0 || !sysctl ? r : netconf_read_sysctls(sysctl, "sysctl", c, e);
 }
 
 /* What decides which other keys are possible; read first. */
@@ -396,14 +393,30 @@ static int read_dns(json_object *top, NetConf *c, Error *e) {
                                      : net_dns_read(value, "dns", &c->dns, e);
 }
 
+/* What a reference plugin looks at of the runtime's additions, with its IPAM plugin. */
+static RuntimeParts runtime_parts(const NetConf *c) {
+        RuntimeParts parts = RUNTIME_MAC;
+
+        if (!netconf_is_drop_in(c))
+                return RUNTIME_ALL;
+        if (c->kind == NET_KIND_HOST_DEVICE)
+                parts |= RUNTIME_DEVICE;
+        if (c->ipam == NET_IPAM_LOCAL)
+                parts |= RUNTIME_IPS | RUNTIME_RANGES;
+        if (c->ipam == NET_IPAM_STATIC)
+                parts |= RUNTIME_IPS;
+        return parts;
+}
+
 /* What describes the network, and what the runtime adds. The order matters: the type of ipam decides what
  * a requested address has to look like, and deviceID goes before pciBusID. */
-static int read_network(json_object *top, RuntimeParts parts, NetConf *c, Error *e) {
+static int read_network(json_object *top, NetConf *c, Error *e) {
         int r;
 
         netconf_link_defaults(c);
         if ((r = netconf_read_ipam_type(top, c, e)) < 0 || (r = netconf_read_keys(top, c, e)) < 0 ||
-            (r = read_dns(top, c, e)) < 0 || (r = netconf_read_runtime(top, parts, c, e)) < 0 ||
+            (r = read_dns(top, c, e)) < 0 ||
+            (r = netconf_read_runtime(top, runtime_parts(c), c, e)) < 0 ||
             (r = netconf_read_ipam(top, c, e)) < 0 || (r = default_bridge(c, e)) < 0)
                 return r;
         return 0;
@@ -418,9 +431,12 @@ int netconf_read_netmgr(json_object *top, NetConf *c, Error *e) {
         r = netconf_check_keys(top, c, e);
         if (r < 0)
                 return r;
+        r = netconf_read_tuning_args(top, c, e);
+        if (r < 0)
+                return r;
         if (c->network)
                 return netconf_read_runtime(top, RUNTIME_ALL, c, e);
-        r = read_network(top, RUNTIME_ALL, c, e);
+        r = read_network(top, c, e);
         if (r < 0)
                 return r;
         r = read_firewall(top, c, e);
@@ -428,21 +444,11 @@ int netconf_read_netmgr(json_object *top, NetConf *c, Error *e) {
 }
 
 int netconf_read_interface(json_object *top, NetConf *c, Error *e) {
-        RuntimeParts parts = RUNTIME_MAC;
         int r;
 
         if (c->kind == NET_KIND_LOOPBACK) /* no keys; those that stand there are ignored */
                 return 0;
-        if (c->kind == NET_KIND_HOST_DEVICE)
-                parts |= RUNTIME_DEVICE;
-        r = netconf_read_ipam_type(top, c, e);
-        if (r < 0)
-                return r;
-        if (c->ipam == NET_IPAM_LOCAL)
-                parts |= RUNTIME_IPS | RUNTIME_RANGES;
-        if (c->ipam == NET_IPAM_STATIC)
-                parts |= RUNTIME_IPS;
-        r = read_network(top, parts, c, e);
+        r = read_network(top, c, e);
         return r < 0 ? r : check_network(c, top, e);
 }
 

@@ -258,6 +258,9 @@ typedef enum NetIngressPolicy {
         _NET_INGRESS_INVALID = -EINVAL,
 } NetIngressPolicy;
 
+const char *net_ingress_policy_to_string(NetIngressPolicy policy);
+NetIngressPolicy net_ingress_policy_from_string(const char *s);
+
 /* tuning's keys beside sysctl. */
 typedef struct NetTuning {
         MacAddr mac;           /* zero: unset */
@@ -336,6 +339,11 @@ typedef struct NetConf {
         NetDns runtime_dns;        /* runtimeConfig.dns; of type netmgr only */
         NetRangeSet *runtime_sets; /* runtimeConfig.ipRanges: they come before `sets` */
         size_t n_runtime_sets;
+        /* args.cni of type netmgr: they go before the network's. (In plugin tuning they are in `tuning` and
+         * `sysctls` already.) */
+        NetTuning args_tuning;
+        NetSysctl *args_sysctls;
+        size_t n_args_sysctls;
         json_object *prev_result; /* owned; NULL when absent */
 
         /* GC: cni.dev/valid-attachments or cni.dev/attachments */
@@ -369,6 +377,9 @@ int netconf_parse(const char *text, size_t size, NetConf **ret, Error *e);
 /* The same for the program of that name: the configuration that an IPAM plugin gets has the "type" of
  * the plugin that calls it. _NET_PLUGIN_INVALID: by "type". */
 int netconf_parse_as(NetPlugin plugin, const char *text, size_t size, NetConf **ret, Error *e);
+
+/* The network of attachments whose interface a plugin that is not ours has made. */
+int netconf_new_foreign(const char *name, NetConf **ret);
 
 /*
  * What DEL and GC need of an object, and no more: cniVersion, name, type (any; "loopback" sets kind),
@@ -408,6 +419,13 @@ int cni_args_find(const char *s, const char *key, char **ret);
 /* The MAC address that the sandbox's interface is to have: "mac" of `network`, CNI_ARGS, then what the
  * runtime says in `request`, the later one winning. Zero: any. */
 MacAddr netconf_choose_mac(const NetConf *network, const NetConf *request, const CniArgs *args);
+
+/* tuning's settings of one attachment: those of the network, with what args.cni of `request` says in their
+ * place or beside them. The sysctls are the caller's, at most SYSCTLS_MAX. */
+NetTuning netconf_choose_tuning(const NetConf *network, const NetConf *request);
+int netconf_choose_sysctls(const NetConf *network, const NetConf *request, NetSysctl **ret,
+                           size_t *ret_n, Error *e);
+void net_sysctls_free(NetSysctl *list, size_t n);
 
 /*
  * The addresses of an attachment to a network with ipam of type static: those of the network and of

@@ -5,6 +5,8 @@
  * chain write into it too, so what we do not understand is none of our business.
  */
 
+#include <strings.h>
+
 #include "base/limits.h"
 #include "cri/netconf-internal.h"
 #include "cri/result.h"
@@ -64,6 +66,7 @@ static int legacy_ip_read(json_object *value, const char *path, void *target, Er
 
 typedef struct InterfaceInput {
         char *name, *sandbox, *mac; /* owned */
+        uint32_t mtu;
 } InterfaceInput;
 
 static void interface_input_clear(InterfaceInput *in) {
@@ -72,10 +75,16 @@ static void interface_input_clear(InterfaceInput *in) {
         free(in->mac);
 }
 
+static int mtu_try_read(json_object *value, const char *path, void *target, Error *e _unused_) {
+        (void) json_read_u32(value, path, target, NULL);
+        return 0;
+}
+
 static const JsonField interface_fields[] = {
         { "name", json_read_string, offsetof(InterfaceInput, name), JSON_REQUIRED },
         { "sandbox", json_read_string, offsetof(InterfaceInput, sandbox), 0 },
         { "mac", json_read_string, offsetof(InterfaceInput, mac), 0 },
+        { "mtu", mtu_try_read, offsetof(InterfaceInput, mtu), 0 },
         {},
 };
 
@@ -95,6 +104,7 @@ static int interface_read_element(json_object *value, const char *path, void *ta
         list += p->n_interfaces++;
         memset(list, 0, sizeof(*list));
         list->name = TAKE_PTR(in.name);
+        list->mtu = in.mtu;
         if (!isempty(in.sandbox))
                 list->sandbox = TAKE_PTR(in.sandbox);
         /* Other links have addresses of other sizes; those are not ours to compare. */
@@ -132,4 +142,32 @@ int cni_prev_result_parse(json_object *o, const char *version, CniPrevResult *re
         *ret = p;
         p = (CniPrevResult) { 0 };
         return 0;
+}
+
+/* The value of a key in any case is replaced where it stands. */
+static void set_mac(json_object *interface, const char *mac) {
+        const char *name = "mac";
+
+        json_object_object_foreach(interface, key, value) {
+                (void) value;
+                if (strcasecmp(key, "mac") == 0)
+                        name = key;
+        }
+        (void) json_add_string(interface, name, mac);
+}
+
+void cni_result_set_mac(json_object *result, const char *ifname, const MacAddr *mac) {
+        json_object *list = result ? json_get(result, "interfaces") : NULL;
+
+        if (!list || !json_object_is_type(list, json_type_array))
+                return;
+        for (size_t i = 0; i < json_object_array_length(list); i++) {
+                json_object *one = json_object_array_get_idx(list, i);
+                json_object *name = json_object_is_type(one, json_type_object)
+                                                    ? json_get(one, "name")
+                                                    : NULL;
+                if (name && json_object_is_type(name, json_type_string) &&
+                    streq(json_object_get_string(name), ifname))
+                        set_mac(one, MAC_STR(mac));
+        }
 }

@@ -90,11 +90,16 @@ typedef struct CniPrevResult {
                 char *name, *sandbox; /* owned; sandbox NULL: host side */
                 MacAddr mac;
                 bool has_mac;
+                uint32_t mtu; /* 0: not said */
         } * interfaces;
         size_t n_interfaces;
 } CniPrevResult;
 int cni_prev_result_parse(json_object *o, const char *version, CniPrevResult *ret, Error *e);
 void cni_prev_result_clear(CniPrevResult *r);
+
+/* In a result of any version (NULL: nothing to do): the MAC of its interfaces of that name. Versions that know
+ * no interfaces stay as they are. */
+void cni_result_set_mac(json_object *result, const char *ifname, const MacAddr *mac);
 
 /* {"cniVersion":…,"code":…,"msg":…,"details":…}; version and details may be NULL. */
 int cni_error_to_json(const char *version, unsigned code, const char *msg, const char *details,

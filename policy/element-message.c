@@ -41,10 +41,10 @@ struct nftnl_expr *policy_limit_expr(const PolicyLimit *limit) {
         return e;
 }
 
-/* Elements that a person looks for by sandbox; the others have the interface in their key. */
+/* Elements that a person looks for by sandbox; the others have the interface in their key, or are of
+ * several. */
 static bool has_comment(PolicySet set) {
-        return set == SET_PORTS || set == SET_BR_PORTS || set == SET_MASQ4 || set == SET_MASQ6 ||
-               policy_set_is_host_map(set);
+        return set == SET_PORTS || set == SET_BR_PORTS || policy_set_is_host_map(set);
 }
 
 static int add_comment(struct nftnl_set_elem *elem, const PolicyAttachment *who) {

@@ -135,6 +135,22 @@ int store_set_attachment_state(Store *s, uint64_t id, const char *state, uint32_
         return r;
 }
 
+int store_set_attachment_plan(Store *s, uint64_t id, const char *plan, Error *e) {
+        _cleanup_stmt_ sqlite3_stmt *stmt = store_stmt(s, STMT_SET_PLAN, e);
+        if (!stmt)
+                return -EUCLEAN;
+        bind_u64(stmt, 1, id);
+        bind_text(stmt, 2, plan);
+        int r = store_run(s, stmt, "writing an attachment's plan", e);
+        if (r >= 0 && sqlite3_changes(s->db) == 0) {
+                (void) error_setf(e, ERROR_LEDGER,
+                                  "ledger %s: there is no attachment %llu to change", s->path,
+                                  (unsigned long long) id);
+                return -ENOENT;
+        }
+        return r;
+}
+
 int store_delete_attachment(Store *s, uint64_t id, Error *e) {
         _cleanup_stmt_ sqlite3_stmt *stmt = store_stmt(s, STMT_DELETE_ATTACHMENT, e);
         if (!stmt)

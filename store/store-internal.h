@@ -25,6 +25,7 @@ typedef enum StoreStmt {
         STMT_LOAD_LOST,
         STMT_PUT_LOST,
         STMT_SET_STATE,
+        STMT_SET_PLAN,
         STMT_DELETE_ATTACHMENT,
         STMT_LAST_ID,
         STMT_LOAD_ADDRESSES,

@@ -72,6 +72,7 @@ static const char *const sql[_STMT_MAX] = {
         [STMT_SET_STATE] =
                         "UPDATE attachment SET state = ?2, host_ifindex = ?3, result = coalesce(?4, result)"
                         " WHERE id = ?1",
+        [STMT_SET_PLAN] = "UPDATE attachment SET plan = ?2 WHERE id = ?1",
         [STMT_DELETE_ATTACHMENT] = "DELETE FROM attachment WHERE id = ?1",
         [STMT_LAST_ID] =
                         "SELECT max((SELECT coalesce(max(value), 0) FROM sequence WHERE name = 'attachment'),"

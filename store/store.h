@@ -181,6 +181,8 @@ int store_put_attachment(Store *s, const AttachmentRow *row, Error *e);
 /* Only what changes on the way up or down; result may be NULL to keep it. -ENOENT: no such id. */
 int store_set_attachment_state(Store *s, uint64_t id, const char *state, uint32_t host_ifindex,
                                const char *result, Error *e);
+/* What a later plugin of its chain has changed. -ENOENT: no such id. */
+int store_set_attachment_plan(Store *s, uint64_t id, const char *plan, Error *e);
 /* With its ports and its limits. An attachment that still holds an address is refused. */
 int store_delete_attachment(Store *s, uint64_t id, Error *e);
 int store_put_address(Store *s, const AddressRow *row,

@@ -52,6 +52,12 @@
 /* Routes of one network. */
 #define ROUTES_MAX 128U
 
+/* Addresses in the prevResult of somebody else's plugin. */
+#define FOREIGN_ADDRESSES_MAX 256U
+
+/* Routes of one interface that chained plugins move: those of the network, of each of its addresses. */
+#define ADJUST_ROUTES_MAX 1024U
+
 /* Name servers, search domains, resolver options: resolv.conf itself stops at 3, 6+256 bytes. */
 #define DNS_ENTRIES_MAX 32U
 
@@ -69,6 +75,8 @@
 #define SYSCTLS_MAX      64U
 #define SYSCTL_NAME_MAX  95U
 #define SYSCTL_VALUE_MAX 256U
+/* Bytes of the administrator's list of allowed sysctls: a thousand lines. */
+#define SYSCTL_ALLOWLIST_MAX 65536U
 
 /* Interfaces, addresses and routes in a result that comes from outside: a chain adds a few of each. */
 #define RESULT_ELEMENTS_MAX 256U

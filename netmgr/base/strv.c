@@ -31,6 +31,23 @@ int strv_copy(char *const *from, char ***ret) {
         return 0;
 }
 
+int strv_append(char ***l, const char *s) {
+        size_t n = 0;
+
+        while (*l && (*l)[n])
+                n++;
+        char *copy = strdup(s);
+        char **more = copy ? reallocarray(*l, n + 2, sizeof(char *)) : NULL;
+        if (!more) {
+                free(copy);
+                return -ENOMEM;
+        }
+        more[n] = copy;
+        more[n + 1] = NULL;
+        *l = more;
+        return 0;
+}
+
 int strv_split(const char *text, size_t max, char ***ret) {
         _cleanup_free_ char *copy = strdup(text);
         char **words = new0(char *, max + 1), *save, *word;

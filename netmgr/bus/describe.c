@@ -143,7 +143,7 @@ json_object *attachment_describe(const Attachment *a) {
         if (r >= 0)
                 r = json_add_string(o, "Interface", a->spec.ifname);
         if (r >= 0)
-                r = json_add_string(o, "HostInterface", a->spec.host_ifname);
+                r = json_add_string(o, "HostInterface", spec_host_end(&a->spec));
         if (r >= 0)
                 r = json_add_string(o, "Mac", MAC_STR(&a->spec.mac));
         if (r >= 0)
@@ -253,18 +253,21 @@ static int add_counters(json_object *o, const Manager *m) {
 
 json_object *manager_describe(const Manager *m) {
         json_object *o = json_object_new_object(), *reasons = json_object_new_array(),
-                    *f = json_object_new_array();
+                    *f = json_object_new_array(), *missing = json_object_new_array();
         _cleanup_free_ char *ledger = strf("%s/netmgr.db", m->state_dir);
-        int r = o && reasons && f && ledger ? 0 : -ENOMEM;
+        int r = o && reasons && f && missing && ledger ? 0 : -ENOMEM;
 
         for (int i = 0; r >= 0 && i < _HEALTH_MAX; i++)
                 if (m->health_text[i])
                         r = json_append(reasons, json_object_new_string(m->health_text[i]));
         for (char **feature = manager_features(m); r >= 0 && *feature; feature++)
                 r = json_append(f, json_object_new_string(*feature));
+        for (char **text = m->features_missing; r >= 0 && text && *text; text++)
+                r = json_append(missing, json_object_new_string(*text));
         if (r < 0) {
                 json_object_put(reasons);
                 json_object_put(f);
+                json_object_put(missing);
                 return finish(o, r);
         }
         r = json_add_string(o, "Version", netmgr_version);
@@ -272,6 +275,7 @@ json_object *manager_describe(const Manager *m) {
                 r = json_add_string(o, "Health", manager_is_degraded(m) ? "degraded" : "ok");
         r = json_add(o, "HealthReasons", reasons) < 0 ? -ENOMEM : r;
         r = json_add(o, "Features", f) < 0 ? -ENOMEM : r;
+        r = json_add(o, "FeaturesMissing", missing) < 0 ? -ENOMEM : r;
         if (r >= 0)
                 r = json_add(o, "Networks", new_number(map_size(m->networks)));
         if (r >= 0)

@@ -22,6 +22,12 @@ static int get_features(sd_bus *bus, const char *path, const char *interface, co
         return sd_bus_message_append_strv(reply, manager_features(((Bus *) userdata)->manager));
 }
 
+static int get_features_missing(sd_bus *bus, const char *path, const char *interface,
+                                const char *property, sd_bus_message *reply, void *userdata,
+                                sd_bus_error *error) {
+        return sd_bus_message_append_strv(reply, ((Bus *) userdata)->manager->features_missing);
+}
+
 static int get_health(sd_bus *bus, const char *path, const char *interface, const char *property,
                       sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         const Bus *b = userdata;
@@ -349,6 +355,8 @@ const sd_bus_vtable manager_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_PROPERTY("Version", "s", get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("Features", "as", get_features, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("FeaturesMissing", "as", get_features_missing, 0,
+                        SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("Health", "s", get_health, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("HealthReasons", "as", get_health_reasons, 0,
                         SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),

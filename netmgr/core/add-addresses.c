@@ -113,35 +113,19 @@ static int allocate_one(AddOp *op, const NetStaticAddress *s, Error *e) {
         return r;
 }
 
-/* GATEWAY= of CNI_ARGS belongs to the address whose subnet it is in. */
-static InAddr gateway_in(const CniArgs *args, const InPrefix *p, const InAddr *otherwise) {
-        for (size_t i = 0; i < args->n_gateways; i++)
-                if (in_prefix_contains(p, &args->gateways[i]))
-                        return args->gateways[i];
-        return *otherwise;
-}
-
-/* args.cni.ips and runtimeConfig.ips replace what is configured, CNI_ARGS adds to it. */
 static int allocate_static(AddOp *op, Error *e) {
-        const NetConf *net = op->attachment->network->conf, *mine = op->conf;
-        const InAddr none = { .family = AF_UNSPEC };
-        int r = 0;
+        const NetConf *net = op->attachment->network->conf;
+        _cleanup_free_ NetStaticAddress *list = NULL;
+        size_t n = 0;
 
-        for (size_t i = 0; i < mine->n_requested && r >= 0; i++) {
-                NetStaticAddress s = { .address = mine->requested[i] };
-                s.gateway = gateway_in(&op->args, &s.address, &none);
-                r = allocate_one(op, &s, e);
-        }
-        for (size_t i = 0; mine->n_requested == 0 && i < net->n_addresses && r >= 0; i++) {
-                NetStaticAddress s = net->addresses[i];
-                s.gateway = gateway_in(&op->args, &s.address, &s.gateway);
-                r = allocate_one(op, &s, e);
-        }
-        for (size_t i = 0; i < op->args.n_ips && r >= 0; i++) {
-                NetStaticAddress s = { .address = op->args.ips[i] };
-                s.gateway = gateway_in(&op->args, &s.address, &none);
-                r = allocate_one(op, &s, e);
-        }
+        int r = netconf_static_addresses(net, op->conf, &op->args, &list, &n, e);
+        if (r >= 0 && n == 0)
+                r = error_setf(e, ERROR_INVALID_ARGUMENT,
+                               "ipam: type static of network %s has no address, and neither CNI_ARGS nor "
+                               "runtimeConfig.ips gives one",
+                               op->attachment->network->name);
+        for (size_t i = 0; i < n && r >= 0; i++)
+                r = allocate_one(op, &list[i], e);
         return r;
 }
 

@@ -7,6 +7,7 @@
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/parse.h"
+#include "core/adjust.h"
 #include "core/enforce.h"
 #include "core/op-add.h"
 #include "core/ports.h"
@@ -31,6 +32,10 @@ int add_parse(AddOp *op, Error *e) {
         if (!op->conf->name)
                 return error_setf(e, ERROR_INVALID_ARGUMENT,
                                   "name: wanted the network's name, found nothing");
+        if (net_plugin_is_chained(op->conf->plugin))
+                return error_setf(e, ERROR_NOT_SUPPORTED,
+                                  "\"type\": \"%s\": the plugin is to be executed by that name",
+                                  op->conf->type);
         op->loopback = !op->conf->network && op->conf->kind == NET_KIND_LOOPBACK;
         return 0;
 }
@@ -65,31 +70,6 @@ static int find_network(AddOp *op, Network **ret, Error *e) {
         return r;
 }
 
-/* The sandbox's row follows at the next commit. While another operation works on the sandbox, its row,
- * which borrows these texts, may be at the committer: then only what is not there yet is added. */
-static int set_text(Sandbox *s, char **field, const char *value) {
-        char *copy;
-
-        if (!value || streq_ptr(*field, value) || (*field && sandbox_is_busy(s)))
-                return 0;
-        copy = strdup(value);
-        if (!copy)
-                return -ENOMEM;
-        free(*field);
-        *field = copy;
-        s->stored = false;
-        return 0;
-}
-
-static int describe_sandbox(AddOp *op, Sandbox *s) {
-        if (set_text(s, &s->netns_path, op->request.netns_path) < 0 ||
-            set_text(s, &s->pod_namespace, op->args.pod_namespace) < 0 ||
-            set_text(s, &s->pod_name, op->args.pod_name) < 0 ||
-            set_text(s, &s->pod_uid, op->args.pod_uid) < 0)
-                return -ENOMEM;
-        return 0;
-}
-
 int add_prepare(AddOp *op, const Attachment *existing, Error *e) {
         Manager *m = op->manager;
         Network *n;
@@ -119,7 +99,7 @@ int add_prepare(AddOp *op, const Attachment *existing, Error *e) {
                 return r;
         if (!s && sandbox_new(m, op->request.container_id, &s) < 0)
                 r = error_oom(e);
-        if (r >= 0 && (describe_sandbox(op, s) < 0 ||
+        if (r >= 0 && (sandbox_note(s, op->request.netns_path, &op->args) < 0 ||
                        attachment_new(m, n, s, op->request.ifname, &op->attachment) < 0)) {
                 r = error_oom(e);
                 sandbox_release_if_unused(s);
@@ -185,6 +165,13 @@ static bool dns_is_set(const NetDns *d) {
         return d->nameservers || d->domain || d->search || d->options;
 }
 
+/* What the runtime says for this sandbox, the call's own configuration, the network's. */
+static const NetDns *wanted_dns(const NetConf *mine, const NetConf *net) {
+        if (dns_is_set(&mine->runtime_dns))
+                return &mine->runtime_dns;
+        return dns_is_set(&mine->dns) ? &mine->dns : &net->dns;
+}
+
 static int decide_spec(AddOp *op, Error *e) {
         Attachment *a = op->attachment;
         AttachmentSpec *s = &a->spec;
@@ -194,11 +181,13 @@ static int decide_spec(AddOp *op, Error *e) {
         int r = add_decide_link(op, e);
         if (r < 0)
                 return r;
+        s->drop_in = c->plugin != NET_PLUGIN_NETMGR;
         s->hairpin = c->hairpin;
         s->node4 = n->node4;
         s->node6 = n->node6;
         s->snat = c->snat;
         s->group = n->group;
+        s->ingress = c->ingress_policy;
         if (kind_has_bridge(s->kind)) {
                 memcpy(s->bridge, n->bridge, sizeof(s->bridge));
                 s->bridge_mac = n->bridge_mac;
@@ -207,9 +196,10 @@ static int decide_spec(AddOp *op, Error *e) {
                 op->bridge_ifindex = n->bridge_ifindex;
         }
         s->dhcp = c->ipam == NET_IPAM_DHCP;
-        s->lease_dns = s->dhcp && !dns_is_set(&op->conf->dns) && !dns_is_set(&c->dns);
-        if (decide_routes(s, c) < 0 ||
-            net_dns_copy(dns_is_set(&op->conf->dns) ? &op->conf->dns : &c->dns, &s->dns) < 0)
+        s->lease_dns = s->dhcp && !dns_is_set(wanted_dns(op->conf, c));
+        s->adjust.tuned = netconf_choose_tuning(c, op->conf);
+        s->adjust.has_tuning = s->kind != NET_KIND_LOOPBACK && tuning_is_set(&s->adjust.tuned);
+        if (decide_routes(s, c) < 0 || net_dns_copy(wanted_dns(op->conf, c), &s->dns) < 0)
                 return error_oom(e);
         return 0;
 }
@@ -275,6 +265,11 @@ int add_list_ports(AddOp *op) {
         return 0;
 }
 
+int add_list_sysctls(AddOp *op, Error *e) {
+        return netconf_choose_sysctls(op->attachment->network->conf, op->conf, &op->wanted_sysctls,
+                                      &op->n_wanted_sysctls, e);
+}
+
 static int decide_ports(AddOp *op, Error *e) {
         Attachment *a = op->attachment;
 
@@ -291,22 +286,14 @@ static int decide_ports(AddOp *op, Error *e) {
         return 0;
 }
 
-/* "IFNAME" in the name is replaced once, as tuning does. */
-static char *sysctl_name(const char *name, const char *ifname) {
-        const char *at = strstr(name, "IFNAME");
-
-        return at ? strf("%.*s%s%s", (int) (at - name), name, ifname, at + strlen("IFNAME"))
-                  : strdup(name);
-}
-
-static int decide_sysctls(AttachmentSpec *s, const NetConf *c) {
-        s->sysctls = new0(NetSysctl, c->n_sysctls + 1);
+static int decide_sysctls(AttachmentSpec *s, const NetSysctl *wanted, size_t n) {
+        s->sysctls = new0(NetSysctl, n + 1);
         if (!s->sysctls)
                 return -ENOMEM;
-        for (size_t i = 0; i < c->n_sysctls; i++) {
+        for (size_t i = 0; i < n; i++) {
                 NetSysctl *sysctl = &s->sysctls[s->n_sysctls++];
-                sysctl->name = sysctl_name(c->sysctls[i].name, s->ifname);
-                sysctl->value = strdup(c->sysctls[i].value);
+                sysctl->name = spec_sysctl_name(wanted[i].name, s->ifname);
+                sysctl->value = strdup(wanted[i].value);
                 if (!sysctl->name || !sysctl->value)
                         return -ENOMEM;
         }
@@ -337,7 +324,7 @@ int add_decide(AddOp *op, Error *e) {
                 r = decide_shaping(op, e);
         if (r >= 0)
                 r = decide_ports(op, e);
-        if (r >= 0 && decide_sysctls(&a->spec, a->network->conf) < 0)
+        if (r >= 0 && decide_sysctls(&a->spec, op->wanted_sysctls, op->n_wanted_sysctls) < 0)
                 r = error_oom(e);
         if (r >= 0 && enforce_concerns(a) && !(op->policy = enforce_attachment(a)))
                 r = error_oom(e);

@@ -124,17 +124,9 @@ static int copy_link(AddOp *op, Error *e) {
         return 0;
 }
 
-static const MacAddr *wanted_mac(const AddOp *op) {
-        if (!mac_is_zero(&op->conf->mac))
-                return &op->conf->mac;
-        if (!mac_is_zero(&op->args.mac))
-                return &op->args.mac;
-        return &op->attachment->network->conf->conf_mac;
-}
-
 static int decide_macs(AddOp *op, Error *e) {
         AttachmentSpec *s = &op->attachment->spec;
-        const MacAddr *wanted = wanted_mac(op);
+        MacAddr wanted = netconf_choose_mac(op->attachment->network->conf, op->conf, &op->args);
         int r = 0;
 
         if (s->kind == NET_KIND_LOOPBACK)
@@ -143,16 +135,12 @@ static int decide_macs(AddOp *op, Error *e) {
                 s->mac = op->master.mac;
                 return 0;
         }
-        if (wanted->bytes[0] & 1)
-                return error_setf(e, ERROR_INVALID_ARGUMENT,
-                                  "mac: %s is a group address; wanted is that of one interface",
-                                  MAC_STR(wanted));
-        if (mac_is_zero(wanted) && s->nic)
+        if (mac_is_zero(&wanted) && s->nic)
                 s->mac = s->nic->mac;
-        else if (mac_is_zero(wanted))
+        else if (mac_is_zero(&wanted))
                 r = mac_random(&s->mac);
         else
-                s->mac = *wanted;
+                s->mac = wanted;
         if (r >= 0 && kind_has_host_end(s->kind))
                 r = mac_random(&s->host_mac);
         return r < 0 ? error_set_errnof(e, ERROR_INTERNAL, r, "random MAC addresses") : 0;

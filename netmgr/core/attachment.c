@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/hash.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "base/parse.h"
 #include "core/dhcp.h"
 #include "core/netns-watch.h"
@@ -72,7 +73,8 @@ static int attachment_link(Attachment *a, Network *n, Sandbox *s) {
         return 0;
 }
 
-int attachment_new(Manager *m, Network *n, Sandbox *s, const char *ifname, Attachment **ret) {
+static int new_of_kind(Manager *m, Network *n, Sandbox *s, const char *ifname, NetKind kind,
+                       Attachment **ret) {
         Attachment *a = new0(Attachment, 1);
         if (!a)
                 return -ENOMEM;
@@ -82,11 +84,11 @@ int attachment_new(Manager *m, Network *n, Sandbox *s, const char *ifname, Attac
         list_init(&a->waiters);
         a->state = ATTACHMENT_PLANNED;
         a->spec.id = ++m->last_id;
-        a->spec.kind = n->conf->kind;
+        a->spec.kind = kind;
         a->created_usec = now_realtime();
         a->created_boot_usec = now_boottime();
         snprintf(a->spec.ifname, sizeof(a->spec.ifname), "%s", ifname);
-        if (kind_has_host_end(n->conf->kind))
+        if (kind_has_host_end(kind))
                 snprintf(a->spec.host_ifname, sizeof(a->spec.host_ifname), "nmg%" PRIx64,
                          a->spec.id);
         hash_format(n->conf->hash, a->config_hash);
@@ -98,6 +100,15 @@ int attachment_new(Manager *m, Network *n, Sandbox *s, const char *ifname, Attac
         }
         *ret = a;
         return 0;
+}
+
+int attachment_new(Manager *m, Network *n, Sandbox *s, const char *ifname, Attachment **ret) {
+        return new_of_kind(m, n, s, ifname, n->conf->kind, ret);
+}
+
+int attachment_new_foreign(Manager *m, Network *n, Sandbox *s, const char *ifname,
+                           Attachment **ret) {
+        return new_of_kind(m, n, s, ifname, NET_KIND_FOREIGN, ret);
 }
 
 static void wake_waiters(Attachment *a) {
@@ -275,6 +286,9 @@ int attachment_load(Manager *m, AttachmentRow *row, Error *e) {
                 free(a);
                 return r;
         }
+        if (a->spec.portmap && network_set_portmap(n, a->spec.portmap, NULL) < 0)
+                log_warning("attachment %" PRIu64 ": what its host ports may do cannot be read",
+                            a->spec.id);
         a->request = TAKE_PTR(row->request);
         a->result = TAKE_PTR(row->result);
         a->announced = s->announced = a->state == ATTACHMENT_UP;

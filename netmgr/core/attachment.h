@@ -66,6 +66,9 @@ bool attachment_is_of(const Attachment *a, const char *cni_name);
 
 /* Makes it with the next id and puts it into all maps. */
 int attachment_new(Manager *m, Network *n, Sandbox *s, const char *ifname, Attachment **ret);
+/* On an interface that somebody else has made: no host end of ours. */
+int attachment_new_foreign(Manager *m, Network *n, Sandbox *s, const char *ifname,
+                           Attachment **ret);
 /* Takes it out of all maps; wakes its waiters; tells the observer. */
 Attachment *attachment_free(Attachment *a);
 DEFINE_CLEANUP(Attachment *, attachment_free)

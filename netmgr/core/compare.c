@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "base/parse.h"
+#include "core/adjust.h"
 
 void differences_clear(Differences *l) {
         for (size_t i = 0; i < l->n; i++)
@@ -192,6 +193,8 @@ void compare_pod(const AttachmentSpec *s, const Plan *p, const NlDump *d, Differ
         const char *name = loopback ? "lo" : s->ifname;
         const NlLink *l = compare_find_link(d, name);
 
+        if (s->kind == NET_KIND_FOREIGN && l)
+                (void) adjust_compare(s, d, l, false, ret);
         if (s->kind == NET_KIND_FOREIGN || !spec_has_link(s))
                 return; /* it belongs to somebody else */
         if ((s->link && s->link->no_container_interface) || s->lease_over) {
@@ -199,10 +202,12 @@ void compare_pod(const AttachmentSpec *s, const Plan *p, const NlDump *d, Differ
                         differ(ret, NULL, "interface %s is missing in " WHERE_SANDBOX, name);
                 return;
         }
-        if (compare_link(l, name, WHERE_SANDBOX, any_mac ? NULL : &s->mac, loopback ? 0 : s->mtu,
-                         ret) &&
-            !loopback)
-                compare_ops(p->pod, p->n_pod, d, l->ifindex, name, WHERE_SANDBOX, ret);
+        if (!compare_link(l, name, WHERE_SANDBOX, any_mac ? NULL : &s->mac,
+                          loopback ? 0 : spec_sandbox_mtu(s), ret) ||
+            loopback)
+                return;
+        compare_ops(p->pod, p->n_pod, d, l->ifindex, name, WHERE_SANDBOX, ret);
+        (void) adjust_compare(s, d, l, false, ret);
 }
 
 void compare_port(const AttachmentSpec *s, const NlLink *port, const NlLink *bridge,

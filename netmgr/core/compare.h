@@ -42,7 +42,10 @@ void compare_ops(const NlOp *ops, size_t n, const NlDump *d, uint32_t ifindex, c
 #define WHERE_HOST    "the host's netns"
 #define WHERE_SANDBOX "the sandbox"
 
-/* The sandbox's side; the dump with all tables. */
+/* The sandbox's side; a dump of POD_DUMP. */
+#define POD_DUMP                                                                                   \
+        (NL_DUMP_LINKS | NL_DUMP_ADDRS | NL_DUMP_ROUTES | NL_DUMP_NEIGHS | NL_DUMP_ALL_TABLES |    \
+         NL_DUMP_RULES)
 void compare_pod(const AttachmentSpec *s, const Plan *p, const NlDump *d, Differences *ret);
 /* A port against its bridge (NULL: missing). A port of no bridge is mended once the bridge is there. */
 void compare_port(const AttachmentSpec *s, const NlLink *port, const NlLink *bridge,

@@ -28,7 +28,7 @@ PolicyLimit enforce_limit(uint64_t rate_bits, uint64_t burst_bits) {
 }
 
 bool enforce_concerns(const Attachment *a) {
-        return a->spec.host_ifname[0] != '\0';
+        return a->spec.kind != NET_KIND_LOOPBACK;
 }
 
 bool network_is_isolated(const Network *n) {
@@ -59,9 +59,34 @@ static void fill_ports(const AttachmentSpec *s, PolicyAttachment *p) {
         }
 }
 
+static PolicyIngress ingress_of(const AttachmentSpec *s) {
+        switch (s->ingress) {
+        case NET_INGRESS_SAME_BRIDGE:
+                return POLICY_INGRESS_INSIDE;
+        case NET_INGRESS_ISOLATED:
+                return POLICY_INGRESS_CLOSED;
+        default:
+                return POLICY_INGRESS_OPEN;
+        }
+}
+
+/* Behind the sandboxes of the reference plugins there may be others (bridges of their own, addresses that
+ * move): those plugins check nothing unless asked to, and then the MAC. */
+static PolicySpoof spoof_of(const NetConf *c) {
+        if (c->plugin == NET_PLUGIN_NETMGR)
+                return POLICY_SPOOF_ADDRESS;
+        return c->link.mac_spoof_check ? POLICY_SPOOF_MAC : POLICY_SPOOF_NONE;
+}
+
+/* What decides over host ports: a chained portmap, or the network itself. */
+static const NetConf *portmap_of(const Network *n) {
+        return n->portmap ? n->portmap : n->conf;
+}
+
 PolicyAttachment *enforce_attachment(const Attachment *a) {
         const AttachmentSpec *s = &a->spec;
-        const NetConf *c = a->network->conf;
+        const NetConf *c = a->network->conf, *pm = portmap_of(a->network);
+        bool foreign = s->kind == NET_KIND_FOREIGN;
         _cleanup_free_ InAddr *addresses = new0(InAddr, s->n_addresses + 1);
         _cleanup_free_ PolicyPort *ports = new0(PolicyPort, s->n_ports + 1);
         PolicyAttachment p = { .id = s->id,
@@ -74,17 +99,21 @@ PolicyAttachment *enforce_attachment(const Attachment *a) {
                                .n_addresses = s->n_addresses,
                                .dhcp = s->dhcp,
                                .ports = ports,
-                               .masquerade = c->ip_masq,
-                               .snat = c->snat,
-                               .masquerade_ports = c->masq_all };
+                               .foreign = foreign,
+                               .spoof = spoof_of(c),
+                               .ingress = ingress_of(s),
+                               .masquerade = c->ip_masq && !foreign,
+                               .snat = pm->snat,
+                               .masquerade_ports = pm->masq_all };
 
         if (!addresses || !ports)
                 return NULL;
-        memcpy(p.host_ifname, s->host_ifname, sizeof(p.host_ifname));
+        memcpy(p.host_ifname, spec_host_end(s), sizeof(p.host_ifname));
+        memcpy(p.bridge, s->bridge, sizeof(p.bridge));
         for (size_t i = 0; i < s->n_addresses; i++)
                 addresses[i] = s->addresses[i].address.address;
         fill_ports(s, &p);
-        if (c->n_conditions4 > 0 || c->n_conditions6 > 0)
+        if (pm->n_conditions4 > 0 || pm->n_conditions6 > 0)
                 p.condition_group = a->network->group;
         if (s->shaping_mode == NET_SHAPING_POLICE) {
                 p.to = enforce_limit(s->bandwidth.ingress_rate, s->bandwidth.ingress_burst);
@@ -116,21 +145,21 @@ static size_t count_ranges(const NetConf *c) {
 }
 
 PolicyNetwork *enforce_network(const Network *n) {
-        const NetConf *c = n->conf;
+        const NetConf *c = n->conf, *pm = portmap_of(n);
         _cleanup_free_ InPrefix *subnets = new0(InPrefix, count_ranges(c) + 1);
         _cleanup_free_ uint32_t *allow = new0(uint32_t, c->n_allow + 1);
-        _cleanup_free_ PolicyCondition *c4 = copy_conditions(c->conditions4, c->n_conditions4);
-        _cleanup_free_ PolicyCondition *c6 = copy_conditions(c->conditions6, c->n_conditions6);
+        _cleanup_free_ PolicyCondition *c4 = copy_conditions(pm->conditions4, pm->n_conditions4);
+        _cleanup_free_ PolicyCondition *c6 = copy_conditions(pm->conditions6, pm->n_conditions6);
         PolicyNetwork p = { .name = n->name,
                             .group = n->group,
                             .isolated = network_is_isolated(n),
                             .allow = allow,
-                            .snat = c->snat,
+                            .snat = pm->snat,
                             .subnets = subnets,
                             .excludes = c->masq_excludes,
                             .n_excludes = c->n_masq_excludes,
                             .conditions = { c4, c6 },
-                            .n_conditions = { c->n_conditions4, c->n_conditions6 } };
+                            .n_conditions = { pm->n_conditions4, pm->n_conditions6 } };
 
         if (!subnets || !allow || !c4 || !c6)
                 return NULL;

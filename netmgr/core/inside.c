@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "base/fd.h"
+#include "core/adjust.h"
 #include "core/nic.h"
 #include "core/wire.h"
 
@@ -46,6 +47,15 @@ int inside_open(WorkerContext *w, int netns_fd, const char *path, uint64_t cooki
         return r;
 }
 
+static int lower_loopback(NlSocket *pod, Error *e) {
+        NlOp down = { .type = NL_LINK_SET, .what = "lower lo" };
+
+        snprintf(down.link.name, sizeof(down.link.name), "lo");
+        down.link.mask = NL_LINK_UP;
+        int r = kernel_apply(pod, &down, 1, &(NlApplied) { 0 });
+        return r < 0 ? error_set_errnof(e, ERROR_KERNEL, r, "lowering lo in the sandbox") : 0;
+}
+
 static int inside_delete(Job *job, WorkerContext *w, Error *e) {
         InsideJob *j = (InsideJob *) job;
         _cleanup_(kernel_socket_freep) NlSocket *pod = NULL;
@@ -61,8 +71,14 @@ static int inside_delete(Job *job, WorkerContext *w, Error *e) {
         }
         if (r < 0)
                 return r;
+        if (j->adjusted)
+                adjust_undo(pod, j->adjusted);
         if (j->spec)
                 return nic_return(w, j->spec, pod, e);
+        if (j->kind == NET_KIND_LOOPBACK)
+                return lower_loopback(pod, e);
+        if (!kind_is_inside(j->kind))
+                return 0;
         r = kernel_get_link(pod, j->ifname, &link);
         /* The sandbox may have put something of its own in its place. */
         if (r == -ENODEV || (r >= 0 && !streq(link.kind, kind_in_kernel(j->kind))))
@@ -76,18 +92,28 @@ static int inside_delete(Job *job, WorkerContext *w, Error *e) {
         return 0;
 }
 
+static AttachmentSpec *copy_of(const AttachmentSpec *s) {
+        AttachmentSpec *copy = new0(AttachmentSpec, 1);
+
+        if (copy && spec_copy(s, copy) < 0)
+                free(TAKE_PTR(copy));
+        return copy;
+}
+
 int inside_job_init(InsideJob *j, const Attachment *a, int *netns_fd) {
         j->netns_fd = -EBADF;
-        if (!kind_is_inside(a->spec.kind)) {
+        if (!kind_is_inside(a->spec.kind) && !adjust_outlives(&a->spec)) {
                 *netns_fd = safe_close(*netns_fd);
                 return 0;
         }
         j->path = strdup(a->sandbox->netns_path);
         if (!j->path)
                 return -ENOMEM;
+        if (adjust_outlives(&a->spec) && !(j->adjusted = copy_of(&a->spec)))
+                return -ENOMEM;
         if (a->spec.nic) {
-                j->spec = new0(AttachmentSpec, 1);
-                if (!j->spec || spec_copy(&a->spec, j->spec) < 0)
+                j->spec = copy_of(&a->spec);
+                if (!j->spec)
                         return -ENOMEM;
                 /* Whatever has become of the path, this leads to the NIC. */
                 if (a->netns_pin >= 0) {
@@ -109,4 +135,7 @@ void inside_job_clear(InsideJob *j) {
         if (j->spec)
                 spec_clear(j->spec);
         free(TAKE_PTR(j->spec));
+        if (j->adjusted)
+                spec_clear(j->adjusted);
+        free(TAKE_PTR(j->adjusted));
 }

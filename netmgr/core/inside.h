@@ -17,7 +17,8 @@ typedef struct InsideJob {
         uint64_t cookie;
         NetKind kind;
         char ifname[16];
-        AttachmentSpec *spec; /* owned copy: host-device, which goes home instead; else NULL */
+        AttachmentSpec *spec;     /* owned copy: host-device, which goes home instead; else NULL */
+        AttachmentSpec *adjusted; /* owned copy: what plugins of the chain set is undone; else NULL */
 } InsideJob;
 
 /* For every kind: one that has nothing inside costs nothing. Takes *netns_fd over where it is of use, and

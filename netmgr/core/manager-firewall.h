@@ -21,6 +21,3 @@ void manager_rebuild_tables(Manager *m, TablesRebuilt done, void *userdata);
 /* What of them is not as it should be; `found` may be emptied by taking it. -ENOMEM: not called. */
 typedef void (*TablesCompared)(int r, const Error *e, Differences *found, void *userdata);
 int manager_compare_tables(Manager *m, TablesCompared done, void *userdata);
-
-/* What this kernel and this build can do: Manager.Features. */
-int manager_find_features(Manager *m);

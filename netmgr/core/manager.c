@@ -17,6 +17,7 @@
 #include "core/attachment.h"
 #include "core/audit.h"
 #include "core/dhcp.h"
+#include "core/features.h"
 #include "core/history.h"
 #include "core/manager-firewall.h"
 #include "core/netns-watch.h"
@@ -143,6 +144,7 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         m->spool_dir = strdup(params->spool_dir);
         m->nsd_socket = strdup(params->nsd_socket);
         m->dhcp_socket = strdup(params->dhcp_socket);
+        m->sysctl_allowlist = strdup(params->sysctl_allowlist);
         m->networks = map_new();
         m->sandboxes = map_new();
         m->attachments = map_new();
@@ -154,9 +156,9 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         m->history = history_queue_new();
         m->sync_round = sync_round_new(m);
         if (!m->state_dir || !m->config_dir || !m->spool_dir || !m->nsd_socket || !m->dhcp_socket ||
-            !m->networks || !m->sandboxes || !m->attachments || !m->host_ends ||
-            !m->host_ifindexes || !m->orphans || !m->ports || !m->audit || !m->history ||
-            !m->sync_round)
+            !m->sysctl_allowlist || !m->networks || !m->sandboxes || !m->attachments ||
+            !m->host_ends || !m->host_ifindexes || !m->orphans || !m->ports || !m->audit ||
+            !m->history || !m->sync_round)
                 return error_oom(e);
 
         int r = conf_load(m->config_dir, &m->conf, e);
@@ -409,9 +411,7 @@ Manager *manager_free(Manager *m) {
         port_table_free(m->ports);
         audit_free(m->audit);
         sync_round_free(m->sync_round);
-        for (char **f = m->features; f && *f; f++)
-                free(*f);
-        free(m->features);
+        manager_forget_features(m);
         ipam_free(m->ipam);
         conf_clear(&m->conf);
         for (int i = 0; i < _HEALTH_MAX; i++)
@@ -421,6 +421,7 @@ Manager *manager_free(Manager *m) {
         free(m->spool_dir);
         free(m->nsd_socket);
         free(m->dhcp_socket);
+        free(m->sysctl_allowlist);
         free(m);
         return NULL;
 }

@@ -66,6 +66,7 @@ struct Manager {
         sd_event *event; /* borrowed */
         Conf conf;
         char *state_dir, *config_dir, *spool_dir, *nsd_socket, *dhcp_socket; /* owned */
+        char *sysctl_allowlist; /* owned: path; see sysctl-allow.h */
         char boot_id[40];
         dev_t netns_dev; /* of the host's netns, which stays open as long as we live in it */
         ino_t netns_ino;
@@ -85,6 +86,7 @@ struct Manager {
         FirewallFeatures firewall_features;
         bool firewall_owner_wanted;
         NlTcFeatures tc_features;
+        NlLinkFeatures link_features;
         struct NftMonitor *nft_monitor;
         sd_event_source *foreign_timer; /* one look at others' chains for a burst of changes */
         sd_event_source *repair_timer; /* a rebuild of the rule tables that failed is tried again */
@@ -92,6 +94,7 @@ struct Manager {
         bool repair_again;         /* touched once more while they are rebuilt */
         uint32_t firewall_port_id; /* of the socket that owns the rule tables */
         char **features; /* owned, NULL-terminated: what this kernel and this build can do */
+        char **features_missing; /* "kind-vlan: why not"; NULL: nothing */
         struct PortTable *ports;
 
         Map *networks;       /* name -> Network */
@@ -128,6 +131,7 @@ struct Manager {
 
 typedef struct ManagerParams {
         const char *state_dir, *config_dir, *spool_dir, *nsd_socket, *dhcp_socket; /* copied */
+        const char *sysctl_allowlist;                                              /* copied */
         Kernel *kernel;                                                            /* borrowed */
 } ManagerParams;
 

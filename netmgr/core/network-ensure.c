@@ -467,7 +467,7 @@ int network_ensure_start(Network *n, Error *e) {
         Error error = ERROR_NULL;
 
         n->state = NETWORK_ENSURING;
-        if (n->conf->kind == NET_KIND_LOOPBACK) {
+        if (n->conf->kind == NET_KIND_LOOPBACK || n->conf->kind == NET_KIND_FOREIGN) {
                 /* Nothing in the kernel; the row goes first in the committer's queue. */
                 int r = n->stored ? 0 : network_store(n, NULL, NULL);
                 network_ensured(n, r < 0 ? error_oom(&error) : 0, &error);

@@ -65,6 +65,8 @@ Network *network_free(Network *n) {
                 map_remove_str(n->manager->networks, n->name);
         }
         netconf_free(n->conf);
+        netconf_free(n->portmap);
+        free(n->portmap_config);
         free(n->config);
         free(n->name);
         free(n);
@@ -131,7 +133,8 @@ static bool sets_overlap(const NetConf *x, const NetConf *y, const InPrefix **re
         return false;
 }
 
-/* Two networks that the host routes must not share an address: their routes would fight. */
+/* Two networks that the host routes must not share an address: their routes would fight. The reference
+ * plugins let them, and there are people who keep such networks apart by other means. */
 static int check_overlap(const Manager *m, const char *name, const NetConf *conf, Error *e) {
         Network *other;
 
@@ -174,7 +177,8 @@ static int check_replace(const Network *n, NetworkSource source, const NetConf *
                                 source == NETWORK_CONFIG
                                                 ? "refer to it with the key \"network\", or choose another name"
                                                 : "remove it there first");
-        if (n->n_attachments == 0)
+        /* What hangs on others' interfaces hangs on the name only. */
+        if (n->n_attachments == 0 || n->conf->kind == NET_KIND_FOREIGN)
                 return 0;
         if (conf->kind != n->conf->kind)
                 return error_setf(
@@ -240,7 +244,8 @@ int network_set(Manager *m, const char *name, NetworkSource source, const char *
                         return r;
         }
 
-        bool changed = is_new || n->conf->hash != conf->hash;
+        bool changed = is_new || n->conf->hash != conf->hash,
+             was_foreign = !is_new && n->conf->kind == NET_KIND_FOREIGN;
         free(n->config);
         n->config = TAKE_PTR(copy);
         netconf_free(n->conf);
@@ -251,7 +256,10 @@ int network_set(Manager *m, const char *name, NetworkSource source, const char *
                 n->stored = false;
                 if (n->state == NETWORK_READY)
                         n->state = NETWORK_IDLE;
-                if (n->n_attachments == 0 && kind_has_bridge(conf->kind) && !n->bridge_created)
+                if (was_foreign && conf->kind != NET_KIND_FOREIGN)
+                        n->group = 0; /* one bridge, one group */
+                if ((n->n_attachments == 0 || was_foreign) && kind_has_bridge(conf->kind) &&
+                    !n->bridge_created)
                         derive_bridge_name(n);
                 if (conf->kind != NET_KIND_LOOPBACK)
                         derive_group(n);
@@ -261,6 +269,45 @@ int network_set(Manager *m, const char *name, NetworkSource source, const char *
         if (is_new && m->observer.network_added)
                 m->observer.network_added(n, m->observer.userdata);
         *ret = n;
+        return 0;
+}
+
+int network_find_foreign(Manager *m, const char *name, Network **ret, Error *e) {
+        _cleanup_json_ json_object *o = json_object_new_object();
+        _cleanup_(netconf_freep) NetConf *conf = NULL;
+        _cleanup_free_ char *config = NULL;
+        Network *n = network_find(m, name);
+
+        if (n && (!n->gone || n->n_attachments > 0)) {
+                *ret = n;
+                return 0;
+        }
+        if (!o || json_add_string(o, "name", name) < 0 ||
+            json_add_string(o, "kind", net_kind_to_string(NET_KIND_FOREIGN)) < 0 ||
+            !(config = json_to_text(o)) || netconf_new_foreign(name, &conf) < 0)
+                return error_oom(e);
+        int r = network_set(m, name, NETWORK_CONFIG, config, conf, ret, e);
+        if (r >= 0)
+                TAKE_PTR(conf);
+        return r;
+}
+
+int network_set_portmap(Network *n, const char *config, Error *e) {
+        _cleanup_(netconf_freep) NetConf *conf = NULL;
+
+        if (streq_ptr(n->portmap_config, config))
+                return 0;
+        int r = netconf_parse(config, strlen(config), &conf, e);
+        if (r < 0)
+                return r;
+        char *copy = strdup(config);
+        if (!copy)
+                return error_oom(e);
+        free(n->portmap_config);
+        n->portmap_config = copy;
+        netconf_free(n->portmap);
+        n->portmap = TAKE_PTR(conf);
+        network_reenforce(n);
         return 0;
 }
 
@@ -479,7 +526,10 @@ int network_load(Manager *m, const NetworkRow *row, Error *e) {
                 return error_setf(e, ERROR_LEDGER, "network %s: unknown source \"%s\"", row->name,
                                   row->source);
         /* A conflist (file, D-Bus) or one plugin object (inline, D-Bus). */
-        int r = netconf_parse_list(row->config, strlen(row->config), NULL, &conf, NULL);
+        int r = streq(row->kind, net_kind_to_string(NET_KIND_FOREIGN))
+                                ? netconf_new_foreign(row->name, &conf)
+                                : netconf_parse_list(row->config, strlen(row->config), NULL, &conf,
+                                                     NULL);
         if (r < 0)
                 r = netconf_parse(row->config, strlen(row->config), &conf, e);
         if (r < 0)

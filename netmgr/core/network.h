@@ -54,6 +54,9 @@ struct Network {
         uint32_t mtu;                        /* as decided, bytes; 0: not yet */
         InAddr node4, node6; /* preferred source towards sandboxes, as found while READY */
 
+        NetConf *portmap; /* of a chained portmap: goes before conf for what host ports do; NULL: none */
+        char *portmap_config; /* its text */
+
         uint32_t group;        /* link group of its interfaces; in the row */
         bool stored;           /* its row is in the ledger, as it is now */
         bool has_row;          /* it, or an earlier configuration: a removal has to delete it */
@@ -81,6 +84,11 @@ void network_discard(Network *n);
 /* After the last attachment of an inline network; and the end of network_remove(). */
 void network_release_if_unused(Network *n);
 Network *network_free(Network *n);
+
+/* For interfaces that others have made: the network of that name, whatever it is, else a new one. */
+int network_find_foreign(Manager *m, const char *name, Network **ret, Error *e);
+/* What host ports of the network do from now on; the newest configuration counts. */
+int network_set_portmap(Network *n, const char *config, Error *e);
 
 /* From the ledger, at start; inline networks keep living by their attachments. */
 int network_load(Manager *m, const NetworkRow *row, Error *e);

@@ -271,28 +271,19 @@ int nic_lend(WorkerContext *w, const AttachmentSpec *s, int netns_fd, NlSocket *
         return carry_out(pod, &set, 1, s->ifname, e);
 }
 
-/* Home, under its own name; the kernel chooses another one where that has been taken meanwhile. */
+/* Home, under a name that nobody has: its own may be taken there meanwhile. */
 static int move_home(NlSocket *pod, uint32_t ifindex, const AttachmentSpec *s, Error *e) {
         _cleanup_close_ int own = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
         NlOp ops[] = { set_link(ifindex, NL_LINK_UP, "take it down"),
-                       set_link(ifindex, NL_LINK_NETNS | NL_LINK_NAME,
-                                "move it back to the host") };
+                       set_link(ifindex, NL_LINK_NAME, "give it a name for the way"),
+                       set_link(ifindex, NL_LINK_NETNS, "move it back to the host") };
 
         if (own < 0)
                 return error_set_errnof(e, ERROR_KERNEL, -errno,
                                         "opening the own network namespace");
-        ops[1].link.netns_fd = own;
-        memcpy(ops[1].link.new_name, s->nic->name, sizeof(ops[1].link.new_name));
-        int r = kernel_apply(pod, ops, ELEMENTSOF(ops), &(NlApplied) { 0 });
-        if (r == -EEXIST) {
-                log_warning("%s: another interface of the host has its name now; it comes back as nmd%" PRIx64,
-                            s->nic->name, s->id);
-                snprintf(ops[1].link.new_name, sizeof(ops[1].link.new_name), "nmd%" PRIx64, s->id);
-                r = kernel_apply(pod, ops, ELEMENTSOF(ops), &(NlApplied) { 0 });
-        }
-        return r < 0 ? error_set_errnof(e, ERROR_KERNEL, r, "moving %s back to the host",
-                                        s->nic->name)
-                     : 0;
+        snprintf(ops[1].link.new_name, sizeof(ops[1].link.new_name), "nmd%" PRIx64, s->id);
+        ops[2].link.netns_fd = own;
+        return carry_out(pod, ops, ELEMENTSOF(ops), s->nic->name, e);
 }
 
 static int restore_addresses(NlSocket *host, uint32_t ifindex, const NicState *n, Error *e) {
@@ -329,7 +320,11 @@ static int restore(WorkerContext *w, const AttachmentSpec *s, uint32_t ifindex, 
         set.link.promisc = n->promisc;
         set.link.allmulti = n->allmulti;
         up.link.up = true;
-        if (!streq(link.name, n->name) && kernel_get_link(w->host, n->name, &other) == -ENODEV) {
+        bool taken = !streq(link.name, n->name) && kernel_get_link(w->host, n->name, &other) >= 0;
+        if (taken)
+                log_warning("%s: another interface of the host has its name now; it stays %s",
+                            n->name, link.name);
+        else if (!streq(link.name, n->name)) {
                 NlOp ops[] = { down, rename };
                 r = carry_out(w->host, ops, ELEMENTSOF(ops), n->name, e);
         }

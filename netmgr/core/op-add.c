@@ -19,7 +19,9 @@
 #include "core/netns-watch.h"
 #include "core/nic.h"
 #include "core/op-add.h"
+#include "core/op-chain.h"
 #include "core/ports.h"
+#include "core/sysctl-allow.h"
 
 static AddOp *add_of_commit(Task *task) {
         return (AddOp *) ((char *) task - offsetof(AddOp, commit));
@@ -57,6 +59,7 @@ static void add_free(AddOp *op) {
                 lease_free(op->rested[i]);
         policy_attachment_free(op->policy);
         free(op->wanted_ports);
+        net_sysctls_free(op->wanted_sysctls, op->n_wanted_sysctls);
         free(op->device.kernel_path);
         free(op->device.pci_bus_id);
         strv_free(op->keep);
@@ -468,10 +471,14 @@ static int inspect_run(Job *job, WorkerContext *w, Error *e) {
         r = fd_is_netns(op->request.netns_fd, &dev, &ino);
         if (r < 0)
                 return error_set_errnof(e, ERROR_INVALID_ARGUMENT, r, "Netns");
-        op->netns_dev = dev;
-        op->netns_ino = ino;
-        netns_witness_make(op->request.netns_path, dev, ino, &op->netns_witness);
-        r = wire_open_netns(w, op->request.netns_fd, &op->pod, &op->netns_cookie, e);
+        r = sysctl_allow_check(op->manager->sysctl_allowlist, op->wanted_sysctls,
+                               op->n_wanted_sysctls, e);
+        if (r < 0)
+                return r;
+        op->netns.dev = dev;
+        op->netns.ino = ino;
+        netns_witness_make(op->request.netns_path, dev, ino, &op->netns.witness);
+        r = wire_open_netns(w, op->request.netns_fd, &op->pod, &op->netns.cookie, e);
         if (r >= 0)
                 r = ports_check_listeners(op->wanted_ports, op->n_wanted_ports, e);
         if (r >= 0 && kind_has_master(op->kind))
@@ -492,19 +499,6 @@ static int inspect_run(Job *job, WorkerContext *w, Error *e) {
                           op->request.ifname, op->request.netns_path);
 }
 
-/* Another interface may come with another path. The row has to say what the object does. */
-static void set_witness(const AddOp *op, Sandbox *s) {
-        const NetnsWitness *w = &op->netns_witness;
-
-        if (!streq(s->netns_path, op->request.netns_path))
-                return; /* another ADD that is under way has put its own there */
-        if (s->netns_witness.seen != w->seen || s->netns_witness.start != w->start) {
-                s->netns_witness = *w;
-                s->stored = false;
-        }
-        netns_watch_add(s->manager->netns_watch, s);
-}
-
 static void inspected(Task *task) {
         AddOp *op = (AddOp *) task;
         Sandbox *s = op->attachment->sandbox;
@@ -517,19 +511,11 @@ static void inspected(Task *task) {
                 add_fail(op, task->r, &task->error);
                 return;
         }
-        if (s->netns_cookie && s->netns_cookie != op->netns_cookie) {
-                int r = error_setf(&task->error, ERROR_EXISTS,
-                                   "sandbox %s is known with another network "
-                                   "namespace (cookie %" PRIu64 ", now %" PRIu64
-                                   "); DEL its interfaces first",
-                                   s->id, s->netns_cookie, op->netns_cookie);
+        int r = sandbox_identify(s, op->request.netns_path, &op->netns, &task->error);
+        if (r < 0) {
                 add_fail(op, r, &task->error);
                 return;
         }
-        s->netns_cookie = op->netns_cookie;
-        s->netns_dev = op->netns_dev;
-        s->netns_ino = op->netns_ino;
-        set_witness(op, s);
         if (add_is_over(op))
                 return;
         op->waiter.ready = network_ready;
@@ -584,8 +570,11 @@ void add_start(AddOp *op) {
                 return;
         }
         op->attachment->busy = true;
-        if (add_list_ports(op) < 0 || add_list_devices(op) < 0) {
-                add_fail(op, error_oom(&error), &error);
+        r = add_list_sysctls(op, &error);
+        if (r >= 0 && (add_list_ports(op) < 0 || add_list_devices(op) < 0))
+                r = error_oom(&error);
+        if (r < 0) {
+                add_fail(op, r, &error);
                 return;
         }
         list_append(&op->manager->adds_waiting, &op->turn);
@@ -594,6 +583,11 @@ void add_start(AddOp *op) {
 
 void operation_add(Manager *m, Request *q, RequestDone done, void *userdata) {
         Error error = ERROR_NULL;
+
+        if (net_plugin_is_chained(net_plugin_from_string(q->type))) {
+                operation_chain(m, q, done, userdata);
+                return;
+        }
         AddOp *op = new0(AddOp, 1);
 
         if (!op) {

@@ -47,11 +47,12 @@ typedef struct AddOp {
 
         SpecPort *wanted_ports; /* owned: what the worker asks the host about */
         size_t n_wanted_ports;
+        NetSysctl *wanted_sysctls; /* owned, with their strings: what the administrator has to allow */
+        size_t n_wanted_sysctls;
 
         /* found in the netns */
         NlSocket *pod;
-        uint64_t netns_cookie, netns_dev, netns_ino;
-        NetnsWitness netns_witness;
+        NetnsIdentity netns;
 
         /* decided */
         Plan plan;
@@ -94,6 +95,8 @@ int add_parse(AddOp *op, Error *e);
 int add_prepare(AddOp *op, const Attachment *existing, Error *e);
 /* The host ports that the attachment may take, by the families of its network. */
 int add_list_ports(AddOp *op);
+/* The sysctls of its network, which may change while a worker looks at them. */
+int add_list_sysctls(AddOp *op, Error *e);
 /* Nine tenths of a range that it would get an address from are given out. */
 bool add_range_is_nearly_full(const AddOp *op);
 /* add-link.c. On a worker: the link that ours will stand on. */

@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "core/enforce.h"
 #include "core/flows.h"
-#include "core/plan.h"
+#include "core/host-end.h"
 #include "core/ports.h"
 #include "core/trail.h"
 #include "core/workers.h"
@@ -32,7 +32,7 @@ typedef struct ChangeOp {
         NetBandwidth old_bandwidth, bandwidth;
         NetShapingMode mode;
         bool renew; /* whatever the kernel has: it may have another rate than the row */
-        char host_ifname[16], bridge[16], ifb[16];
+        HostEnd host;
         uint64_t id;
         Trail trail; /* owned; its ports are those added or removed */
         SpecPort added[2];
@@ -198,24 +198,11 @@ static void added(Task *task) {
         change_end(op, r, &error);
 }
 
-/* What the first port switches on at its links and the last one off: 127.0.0.1 as a source, and the way
- * back to its own port. A bridge keeps the former: others may need it. */
+/* What the first port switches on at its links and the last one off. */
 static int localnet_run(Job *job, WorkerContext *w, Error *e) {
         ChangeOp *op = (ChangeOp *) job;
-        NlOp set[2] = { { .type = NL_LINK_SET, .what = "let 127.0.0.1 reach host ports" },
-                        { .type = NL_LINK_SET, .what = "let frames go back to their port" } };
 
-        snprintf(set[0].link.name, sizeof(set[0].link.name), "%s",
-                 op->bridge[0] ? op->bridge : op->host_ifname);
-        set[0].link.mask = NL_LINK_ROUTE_LOCALNET;
-        set[0].link.route_localnet = op->first_port || op->bridge[0];
-        memcpy(set[1].link.name, op->host_ifname, sizeof(set[1].link.name));
-        set[1].link.mask = NL_LINK_HAIRPIN;
-        set[1].link.hairpin = op->first_port;
-        int r = kernel_apply(w->host, set, op->bridge[0] ? 2 : 1, &(NlApplied) { 0 });
-        return r < 0 ? error_set_errnof(e, ERROR_KERNEL, r, "preparing %s for host ports",
-                                        op->host_ifname)
-                     : 0;
+        return host_end_open_ports(w->host, &op->host, op->first_port, e);
 }
 
 /* Nobody else may be listening, and the links must be ready before the port opens. */
@@ -268,8 +255,7 @@ void attachment_add_port(Attachment *a, const NetPort *port, ChangeDone done, vo
         }
         memcpy(op->added, &a->spec.ports[a->spec.n_ports - op->n_rows],
                op->n_rows * sizeof(SpecPort));
-        memcpy(op->host_ifname, a->spec.host_ifname, sizeof(op->host_ifname));
-        memcpy(op->bridge, a->spec.bridge, sizeof(op->bridge));
+        host_end_of(&a->spec, &op->host);
         op->first_port = !had_ports && a->spec.snat;
         op->job.run = prepare_run;
         op->job.task.deliver = prepared;
@@ -287,8 +273,7 @@ static bool reset_links(ChangeOp *op) {
 
         if (s->n_ports > 0 || !s->snat || s->hairpin)
                 return false;
-        memcpy(op->host_ifname, s->host_ifname, sizeof(op->host_ifname));
-        memcpy(op->bridge, s->bridge, sizeof(op->bridge));
+        host_end_of(s, &op->host);
         op->job.run = localnet_run;
         op->job.task.deliver = links_reset;
         workers_submit(op->manager->workers, &op->job);
@@ -362,78 +347,10 @@ void attachment_remove_port(Attachment *a, const NetPort *port, ChangeDone done,
 
 /* ---- limits ----------------------------------------------------------------------------------- */
 
-static int apply_one(NlSocket *s, const NlOp *op) {
-        return kernel_apply(s, op, 1, &(NlApplied) { 0 });
-}
-
-static int shape_ingress(ChangeOp *op, NlSocket *s, int32_t host) {
-        NlOp tbf = { .type = NL_TBF_DEL, .what = "remove the rate", .tbf.ifindex = host };
-
-        if (op->bandwidth.ingress_rate > 0)
-                plan_tbf(&tbf, host, op->bandwidth.ingress_rate, op->bandwidth.ingress_burst);
-        else if (op->old_bandwidth.ingress_rate == 0 && !op->renew)
-                return 0;
-        int r = apply_one(s, &tbf);
-        return r == -ENOENT ? 0 : r;
-}
-
-/* Anew whenever it has a rate: what is half there from an interrupted change does not matter. */
-static int shape_egress(ChangeOp *op, NlSocket *s, int32_t host) {
-        NlOp del = { .type = NL_LINK_DEL, .what = "delete the shaping interface" };
-        NlOp unhook = { .type = NL_CLSACT_DEL,
-                        .what = "remove the classifier",
-                        .redirect.ifindex = host };
-        NlOp add = { .type = NL_IFB_ADD, .what = "create the shaping interface" };
-        NlOp up = { .type = NL_LINK_SET, .what = "raise the shaping interface" };
-        NlOp hook[2] = { { .type = NL_CLSACT_ADD, .what = "add the classifier" },
-                         { .type = NL_REDIRECT_ADD,
-                           .what = "lead traffic to the shaping interface" } };
-        NlOp tbf;
-        NlLink ifb;
-
-        snprintf(del.link.name, sizeof(del.link.name), "%s", op->ifb);
-        memcpy(add.ifb.name, op->ifb, sizeof(add.ifb.name));
-        memcpy(up.link.name, op->ifb, sizeof(up.link.name));
-        up.link.mask = NL_LINK_UP;
-        up.link.up = true;
-        if (op->bandwidth.egress_rate == 0) {
-                if (op->old_bandwidth.egress_rate > 0 || op->renew) {
-                        (void) apply_one(s, &unhook);
-                        (void) apply_one(s, &del);
-                }
-                return 0;
-        }
-        int r = apply_one(s, &add);
-        if (r < 0 && r != -EEXIST)
-                return r;
-        r = kernel_get_link(s, op->ifb, &ifb);
-        if (r < 0)
-                return r;
-        plan_tbf(&tbf, (int32_t) ifb.ifindex, op->bandwidth.egress_rate,
-                 op->bandwidth.egress_burst);
-        r = apply_one(s, &tbf);
-        if (r >= 0)
-                r = apply_one(s, &up);
-        if (r < 0 || (op->old_bandwidth.egress_rate > 0 && !op->renew))
-                return r;
-        (void) apply_one(s, &unhook);
-        hook[0].redirect.ifindex = hook[1].redirect.ifindex = host;
-        hook[1].redirect.to_ifindex = (int32_t) ifb.ifindex;
-        return kernel_apply(s, hook, 2, &(NlApplied) { 0 });
-}
-
 static int shape_run(Job *job, WorkerContext *w, Error *e) {
         ChangeOp *op = (ChangeOp *) job;
-        NlLink host;
 
-        int r = kernel_get_link(w->host, op->host_ifname, &host);
-        if (r >= 0)
-                r = shape_ingress(op, w->host, (int32_t) host.ifindex);
-        if (r >= 0)
-                r = shape_egress(op, w->host, (int32_t) host.ifindex);
-        return r < 0 ? error_set_errnof(e, ERROR_KERNEL, r, "setting the rates of %s",
-                                        op->host_ifname)
-                     : 0;
+        return host_end_shape(w->host, &op->host, &op->old_bandwidth, &op->bandwidth, op->renew, e);
 }
 
 static void shaped(Task *task) {
@@ -469,12 +386,20 @@ void attachment_set_bandwidth(Attachment *a, const NetBandwidth *b, ChangeDone d
 
         if (!op)
                 return;
+        if (!spec_host_end(&a->spec)[0]) {
+                int r = error_setf(
+                                &error, ERROR_NOT_SUPPORTED,
+                                "interface %s of sandbox %s is of kind %s, and the host has no end of "
+                                "it that could be limited",
+                                a->spec.ifname, a->sandbox->id, net_kind_to_string(a->spec.kind));
+                change_end(op, r, &error);
+                return;
+        }
         op->old_bandwidth = a->spec.bandwidth;
         op->bandwidth = *b;
         net_bandwidth_normalise(&op->bandwidth);
         op->mode = a->spec.shaping_mode;
-        snprintf(op->host_ifname, sizeof(op->host_ifname), "%s", a->spec.host_ifname);
-        spec_ifb_name(&a->spec, op->ifb);
+        host_end_of(&a->spec, &op->host);
         a->spec.bandwidth = op->bandwidth;
         op->shaping_row = attachment_shaping_row(a);
         op->policy = enforce_attachment(a);
@@ -495,8 +420,7 @@ void attachment_renew_limits(Attachment *a, ChangeDone done, void *userdata) {
         op->bandwidth = op->old_bandwidth = a->spec.bandwidth;
         op->mode = a->spec.shaping_mode;
         op->renew = true;
-        snprintf(op->host_ifname, sizeof(op->host_ifname), "%s", a->spec.host_ifname);
-        spec_ifb_name(&a->spec, op->ifb);
+        host_end_of(&a->spec, &op->host);
         op->job.run = shape_run;
         op->job.task.deliver = shaped;
         workers_submit(op->manager->workers, &op->job);

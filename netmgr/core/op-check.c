@@ -8,7 +8,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/fd.h"
 #include "base/limits.h"
+#include "core/adjust.h"
 #include "core/compare.h"
 #include "core/operation.h"
 #include "core/plan.h"
@@ -25,6 +27,9 @@ typedef struct CheckOp {
         AttachmentSpec spec;
         Plan plan;
         uint64_t netns_cookie;
+        MacAddr prev_mac; /* of the interface, as prevResult has it; zero: it says nothing */
+        uint32_t prev_mtu;
+        bool keep_mtu; /* nobody else can have changed it */
 } CheckOp;
 
 static void check_end(CheckOp *op, int r, const Error *e) {
@@ -51,21 +56,77 @@ static int first_difference(Differences *l, Error *e) {
         return r;
 }
 
+/* It must be there with its addresses; what else it is like is its maker's business. */
+static void check_foreign_pod(const AttachmentSpec *s, const NlDump *d, Differences *ret) {
+        const NlLink *l = compare_find_link(d, s->ifname);
+
+        if (!l) {
+                differ(ret, NULL, "interface %s is missing in " WHERE_SANDBOX, s->ifname);
+                return;
+        }
+        for (size_t i = 0; i < s->n_addresses; i++)
+                compare_address(d, l->ifindex, &s->addresses[i].address, s->ifname, WHERE_SANDBOX,
+                                NULL, ret);
+        (void) adjust_compare(s, d, l, false, ret);
+}
+
 static int check_pod(CheckOp *op, NlSocket *pod, Error *e) {
-        const AttachmentSpec *s = &op->spec;
+        AttachmentSpec seen = op->spec;
         Differences found = { 0 };
         NlDump d = { 0 };
 
-        int r = kernel_dump(pod,
-                            NL_DUMP_LINKS | NL_DUMP_ADDRS | NL_DUMP_ROUTES | NL_DUMP_NEIGHS |
-                                            NL_DUMP_ALL_TABLES,
-                            &d);
+        if (!op->keep_mtu || op->prev_mtu)
+                seen.mtu = op->keep_mtu ? op->prev_mtu : 0;
+        int r = kernel_dump(pod, POD_DUMP, &d);
         if (r < 0)
                 return error_set_errnof(e, ERROR_KERNEL, r, "looking into the sandbox's netns");
         compare_index(&d);
-        compare_pod(s, &op->plan, &d, &found);
+        if (op->spec.kind == NET_KIND_FOREIGN)
+                check_foreign_pod(&seen, &d, &found);
+        else
+                compare_pod(&seen, &op->plan, &d, &found);
         kernel_dump_clear(&d);
         return first_difference(&found, e);
+}
+
+/* As the kernel writes it, but for spaces: "4096\t131072\t6291456". */
+static bool same_value(const char *want, const char *found) {
+        for (;;) {
+                want += strspn(want, " \t\n");
+                found += strspn(found, " \t\n");
+                size_t n = strcspn(want, " \t\n");
+                if (n != strcspn(found, " \t\n") || memcmp(want, found, n) != 0)
+                        return false;
+                if (n == 0)
+                        return true;
+                want += n;
+                found += n;
+        }
+}
+
+/* Those that a plugin of the chain has set: a sandbox may change what its network set. */
+static int check_sysctls(const CheckOp *op, WorkerContext *w, Error *e) {
+        const AttachmentSpec *s = &op->spec;
+
+        for (size_t i = 0; i < s->n_sysctls && s->adjust.has_sysctls; i++) {
+                const NetSysctl *y = &s->sysctls[i];
+                _cleanup_free_ char *found = NULL;
+                _cleanup_close_ int fd = -EBADF;
+                size_t size;
+
+                int r = nsd_client_open(&w->nsd, op->request.netns_fd, NSD_OPEN_SYSCTL,
+                                        y->name + strlen("net/"), &fd);
+                if (r >= 0)
+                        r = fd_read_full(fd, CONFIG_SIZE_MAX, &found, &size);
+                if (r < 0)
+                        return error_set_errnof(e, ERROR_CHECK_FAILED, r,
+                                                "sysctl %s in the sandbox: wanted \"%s\"", y->name,
+                                                y->value);
+                if (!same_value(y->value, found))
+                        return differs(e, "sysctl %s in the sandbox: wanted \"%s\", found \"%.*s\"",
+                                       y->name, y->value, (int) strcspn(found, "\n"), found);
+        }
+        return 0;
 }
 
 static void check_gateways(const AttachmentSpec *s, const NlDump *d, uint32_t ifindex,
@@ -101,15 +162,45 @@ static int check_bridge(const AttachmentSpec *s, NlSocket *host, const NlLink *p
         return first_difference(&found, e);
 }
 
+/* Whoever made the host's end. */
+static int check_shaping(const AttachmentSpec *s, NlSocket *host, Error *e) {
+        char ifb[IF_NAMESIZE];
+        NlLink link;
+
+        if (!spec_shapes_egress(s))
+                return 0;
+        spec_ifb_name(s, ifb);
+        int r = kernel_get_link(host, ifb, &link);
+        if (r == -ENODEV)
+                return differs(e, "shaping interface %s of %s is missing in " WHERE_HOST, ifb,
+                               spec_host_end(s));
+        return r < 0 ? error_set_errnof(e, ERROR_KERNEL, r, "looking for %s", ifb) : 0;
+}
+
+static int check_foreign_host(const AttachmentSpec *s, NlSocket *host, Error *e) {
+        NlLink link;
+
+        if (!s->foreign_ifname[0])
+                return 0;
+        int r = kernel_get_link(host, s->foreign_ifname, &link);
+        if (r == -ENODEV)
+                return differs(e, "interface %s is missing in " WHERE_HOST, s->foreign_ifname);
+        return r < 0 ? error_set_errnof(e, ERROR_KERNEL, r, "looking for %s", s->foreign_ifname)
+                     : 0;
+}
+
 /* The host's tables can be large: its routes are asked for one by one. */
 static int check_host(CheckOp *op, WorkerContext *w, Error *e) {
         const AttachmentSpec *s = &op->spec;
         Differences found = { 0 };
         NlLink link;
 
+        int r = check_shaping(s, w->host, e);
+        if (r < 0 || s->kind == NET_KIND_FOREIGN)
+                return r < 0 ? r : check_foreign_host(s, w->host, e);
         if (!s->host_ifname[0])
                 return 0;
-        int r = kernel_get_link(w->host, s->host_ifname, &link);
+        r = kernel_get_link(w->host, s->host_ifname, &link);
         if (r < 0 && r != -ENODEV)
                 return error_set_errnof(e, ERROR_KERNEL, r, "looking for %s", s->host_ifname);
         (void) compare_link(r < 0 ? NULL : &link, s->host_ifname, WHERE_HOST, &s->host_mac, s->mtu,
@@ -149,6 +240,8 @@ static int check_run(Job *job, WorkerContext *w, Error *e) {
                                   "(cookie %" PRIu64 ")",
                                   op->request.netns_path, cookie, op->netns_cookie);
         r = check_pod(op, pod, e);
+        if (r >= 0)
+                r = check_sysctls(op, w, e);
         return r < 0 ? r : check_host(op, w, e);
 }
 
@@ -161,8 +254,25 @@ static void checked(Task *task) {
         error_clear(&error);
 }
 
+/* A later plugin may have given it another MAC or MTU (tuning), and prevResult says so, or lacks the MTU
+ * that was in the result: it went through a plugin of an older version. Configurations of the reference
+ * plugins never have their MTU compared. */
+static void tolerate(CheckOp *op, const CniPrevResult *prev) {
+        op->keep_mtu = op->conf->plugin == NET_PLUGIN_NETMGR;
+        for (size_t i = 0; i < prev->n_interfaces; i++) {
+                if (!prev->interfaces[i].sandbox ||
+                    !streq(prev->interfaces[i].name, op->request.ifname))
+                        continue;
+                if (prev->interfaces[i].has_mac)
+                        op->prev_mac = prev->interfaces[i].mac;
+                op->prev_mtu = prev->interfaces[i].mtu;
+                if (op->prev_mtu == 0 && cni_version_compare(op->conf->cni_version, "1.0.0") >= 0)
+                        op->keep_mtu = false;
+        }
+}
+
 /* What the runtime remembers against what the ledger says. */
-static int check_prev_result(const CheckOp *op, const Attachment *a, Error *e) {
+static int check_prev_result(CheckOp *op, const Attachment *a, Error *e) {
         CniPrevResult prev = { 0 };
 
         int r = cni_prev_result_parse(op->conf->prev_result, op->conf->cni_version, &prev, e);
@@ -180,6 +290,7 @@ static int check_prev_result(const CheckOp *op, const Attachment *a, Error *e) {
                                        IN_PREFIX_STR(&prev.ips[i]), isempty(held) ? "none" : held);
                 }
         }
+        tolerate(op, &prev);
         cni_prev_result_clear(&prev);
         return r;
 }
@@ -200,6 +311,8 @@ static int check_prepare(CheckOp *op, const Attachment *a, Error *e) {
         if (r < 0)
                 return r;
         op->netns_cookie = a->sandbox->netns_cookie;
+        if (!mac_is_zero(&op->prev_mac))
+                op->spec.mac = op->prev_mac;
         return plan_make(&op->spec, 0, &op->plan) < 0 ? error_oom(e) : 0;
 }
 

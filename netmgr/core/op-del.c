@@ -15,9 +15,11 @@
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "core/adjust.h"
 #include "core/audit.h"
 #include "core/dhcp.h"
 #include "core/enforce.h"
+#include "core/host-end.h"
 #include "core/inside.h"
 #include "core/netns-watch.h"
 #include "core/operation.h"
@@ -30,6 +32,9 @@ struct Release {
         Reap reap; /* first member: reap_delivered() casts back */
         InsideJob inside;
         Commit commit; /* state `releasing`, then the end of the rows */
+        Job restore;   /* of somebody else's interface: what was set there */
+        HostEnd host;
+        bool limits, localnet;
         Manager *manager;
         Attachment *attachment; /* NULL once it is gone */
         ReleaseDone done;
@@ -129,7 +134,9 @@ static void release_failed(Release *rel, int r) {
         _cleanup_error_ Error error = ERROR_NULL;
 
         a->releasing = NULL;
-        r = error_set_errnof(&error, ERROR_KERNEL, r, "deleting %s", a->spec.host_ifname);
+        r = error_set_errnof(&error, ERROR_KERNEL, r, "%s %s",
+                             a->spec.kind == NET_KIND_FOREIGN ? "restoring" : "deleting",
+                             spec_host_end(&a->spec));
         if (rel->done)
                 rel->done(r, &error, rel->userdata);
         /* The row says `releasing`: it is tried again until it works. */
@@ -148,29 +155,6 @@ static void reap_delivered(Task *task) {
         else if (rel->attachment)
                 release_finish(rel);
         release_maybe_free(rel);
-}
-
-/* -ESTALE: nobody leads there any more, and the link goes with its namespace, if it has not. */
-static void inside_delivered(Task *task) {
-        Release *rel = (Release *) ((char *) task - offsetof(Release, inside));
-        int r = task->r;
-
-        rel->reaping = false;
-        if (r < 0 && r != -ESTALE)
-                log_warning("%s: %s", rel->op, error_message(&task->error));
-        error_clear(&task->error);
-        if (r < 0 && r != -ESTALE)
-                release_failed(rel, r);
-        else
-                release_finish(rel);
-        release_maybe_free(rel);
-}
-
-/* What the host has no part of is deleted where it is. */
-static void release_inside(Release *rel) {
-        rel->reaping = true;
-        rel->inside.job.task.deliver = inside_delivered;
-        workers_submit(rel->manager->workers, &rel->inside.job);
 }
 
 void attachment_link_gone(Attachment *a) {
@@ -206,39 +190,64 @@ static int enforce_releasing(Commit *c, Firewall *f) {
         return firewall_remove(f, RELEASE_OF_COMMIT(c)->trail.id);
 }
 
-static void release_link(Release *rel);
+/* ---- somebody else's interface ------------------------------------------------------------------- */
 
-static void lease_given_back(void *userdata) {
-        release_link(userdata);
+static int restore_run(Job *job, WorkerContext *w, Error *e) {
+        Release *rel = (Release *) ((char *) job - offsetof(Release, restore));
+
+        return host_end_restore(w->host, &rel->host, rel->limits, rel->localnet, e);
 }
 
-static void releasing_written(Task *task) {
-        Release *rel = RELEASE_OF_COMMIT(task);
+static void restored(Task *task) {
+        Release *rel = (Release *) ((char *) task - offsetof(Release, restore.task));
+        int r = task->r;
 
-        /* A ledger that cannot be written is no reason to keep a sandbox: go on, and say so. */
-        manager_set_commit_health(rel->manager, &rel->commit);
-        error_clear(&task->error);
-        rel->writing = false;
-        rel->recorded = rel->commit.written;
-        rel->commit.enforce = enforce_concerns(rel->attachment) ? enforce_releasing : NULL;
-        bool waits = dhcp_give_back(rel->attachment, rel->netns_fd, lease_given_back, rel);
-        rel->netns_fd = safe_close(rel->netns_fd);
-        if (!waits)
-                release_link(rel);
+        rel->reaping = false;
+        if (r < 0) {
+                log_warning("%s: %s", rel->op, error_message(&task->error));
+                error_clear(&task->error);
+                release_failed(rel, r);
+        } else
+                release_finish(rel);
+        release_maybe_free(rel);
 }
 
-static void release_link(Release *rel) {
+/* The last whose host ports lead by that link sets back what the first has set. */
+static bool is_last_by_its_way(const Attachment *a) {
+        const Attachment *other;
+
+        MAP_FOREACH (other, a->manager->attachments)
+                if (other != a && other->spec.set_localnet &&
+                    other->state != ATTACHMENT_RELEASING &&
+                    streq(spec_way_in(&other->spec), spec_way_in(&a->spec)))
+                        return false;
+        return true;
+}
+
+/* False: nothing was set. */
+static bool release_foreign(Release *rel) {
+        const AttachmentSpec *s = &rel->attachment->spec;
+
+        host_end_of(s, &rel->host);
+        rel->limits = s->shaping_mode == NET_SHAPING_SHAPE &&
+                      (s->bandwidth.ingress_rate > 0 || s->bandwidth.egress_rate > 0);
+        rel->localnet = s->set_localnet && is_last_by_its_way(rel->attachment);
+        if (s->kind != NET_KIND_FOREIGN || (!rel->limits && !rel->localnet))
+                return false;
+        rel->reaping = true;
+        rel->restore.run = restore_run;
+        rel->restore.task.deliver = restored;
+        workers_submit(rel->manager->workers, &rel->restore);
+        return true;
+}
+
+static void release_links(Release *rel) {
         Attachment *a = rel->attachment;
 
-        /* Who gets the address next must not inherit its flows. */
-        for (size_t i = 0; i < a->spec.n_addresses && enforce_concerns(a); i++)
-                flows_forget_address(rel->manager->flows, &a->spec.addresses[i].address.address);
+        if (release_foreign(rel))
+                return;
         if (spec_shapes_egress(&a->spec))
                 spec_ifb_name(&a->spec, rel->reap.ifb);
-        if (kind_is_inside(a->spec.kind)) {
-                release_inside(rel);
-                return;
-        }
         if (!a->spec.host_ifname[0] || (a->lost && !rel->reap.ifb[0])) {
                 release_finish(rel);
                 return;
@@ -250,6 +259,67 @@ static void release_link(Release *rel) {
         rel->reap.ifindex = a->host_ifindex;
         rel->reap.mac = a->spec.host_mac;
         reaper_submit(rel->manager->reaper, &rel->reap);
+}
+
+/* -ESTALE: nobody leads there any more, and what is inside goes with the namespace, if it has not. The
+ * end of a veth pair goes whatever is left inside. */
+static void inside_delivered(Task *task) {
+        Release *rel = (Release *) ((char *) task - offsetof(Release, inside));
+        int r = task->r == -ESTALE ? 0 : task->r;
+
+        rel->reaping = false;
+        if (r < 0)
+                log_warning("%s: %s", rel->op, error_message(&task->error));
+        error_clear(&task->error);
+        if (kind_has_host_end(rel->attachment->spec.kind) ||
+            (r >= 0 && rel->attachment->spec.kind == NET_KIND_FOREIGN)) {
+                release_links(rel);
+                return;
+        }
+        if (r < 0)
+                release_failed(rel, r);
+        else if (release_foreign(rel))
+                return;
+        else
+                release_finish(rel);
+        release_maybe_free(rel);
+}
+
+/* What the host has no part of is deleted, or set back, where it is. */
+static void release_inside(Release *rel) {
+        rel->reaping = true;
+        rel->inside.job.task.deliver = inside_delivered;
+        workers_submit(rel->manager->workers, &rel->inside.job);
+}
+
+static void release_rest(void *userdata) {
+        Release *rel = userdata;
+        const Attachment *a = rel->attachment;
+
+        if (kind_is_inside(a->spec.kind) || adjust_outlives(&a->spec))
+                release_inside(rel);
+        else
+                release_links(rel);
+}
+
+static void releasing_written(Task *task) {
+        Release *rel = RELEASE_OF_COMMIT(task);
+        Attachment *a = rel->attachment;
+
+        /* A ledger that cannot be written is no reason to keep a sandbox: go on, and say so. */
+        manager_set_commit_health(rel->manager, &rel->commit);
+        error_clear(&task->error);
+        rel->writing = false;
+        rel->recorded = rel->commit.written;
+
+        /* Who gets the address next must not inherit its flows. */
+        for (size_t i = 0; i < a->spec.n_addresses && enforce_concerns(a); i++)
+                flows_forget_address(rel->manager->flows, &a->spec.addresses[i].address.address);
+        rel->commit.enforce = enforce_concerns(a) ? enforce_releasing : NULL;
+        bool waits = dhcp_give_back(a, rel->netns_fd, release_rest, rel);
+        rel->netns_fd = safe_close(rel->netns_fd);
+        if (!waits)
+                release_rest(rel);
 }
 
 void attachment_release(Attachment *a, const char *op, const char *reason, ReleaseDone done,

@@ -7,6 +7,8 @@
 #include <linux/rtnetlink.h>
 #include <stdio.h>
 
+#include "core/adjust.h"
+
 /* Operations besides those per address and route: links, lo, neighbours, margins. */
 #define OPS_FIXED 14
 
@@ -41,11 +43,12 @@ static void link_set(NlOp *ops, size_t *n, const char *name, NlLinkMask mask, co
         op->link.rp_filter = 1;
 }
 
-static void sysctl(PlanSysctl *list, size_t *n, const char *ifname, const char *key,
+static void sysctl(PlanSysctl *list, size_t *n, int family, const char *ifname, const char *key,
                    const char *value, bool optional) {
         PlanSysctl *s = &list[(*n)++];
 
-        snprintf(s->name, sizeof(s->name), "ipv6/conf/%s/%s", ifname, key);
+        snprintf(s->name, sizeof(s->name), "ipv%c/conf/%s/%s", family == AF_INET ? '4' : '6',
+                 ifname, key);
         s->value = value;
         s->optional = optional;
 }
@@ -54,12 +57,12 @@ static void sysctl(PlanSysctl *list, size_t *n, const char *ifname, const char *
  * invents. One that was asked for takes nothing from router advertisements. */
 static void ipv6_sysctls(PlanSysctl *list, size_t *n, const char *ifname, bool want, bool reset) {
         if (!want) {
-                sysctl(list, n, ifname, "disable_ipv6", "1", true);
+                sysctl(list, n, AF_INET6, ifname, "disable_ipv6", "1", true);
                 return;
         }
         if (reset)
-                sysctl(list, n, ifname, "disable_ipv6", "0", false);
-        sysctl(list, n, ifname, "accept_ra", "0", false);
+                sysctl(list, n, AF_INET6, ifname, "disable_ipv6", "0", false);
+        sysctl(list, n, AF_INET6, ifname, "accept_ra", "0", false);
 }
 
 /* ---- the link --------------------------------------------------------------------------------- */
@@ -216,15 +219,18 @@ static void plan_pod_routes(const AttachmentSpec *s, Plan *p) {
                                     .table = -1,
                                     .scope = -1 };
 
-                if (!in_addr_is_set(&a->gateway))
+                if (!in_addr_is_set(&a->gateway) || spec_routes_moved(s, a->gateway.family))
                         continue;
                 plan_pod_route(&gateway, false, p);
                 p->pod[p->n_pod - 1].route.prefsrc = a->address.address;
                 plan_pod_route(&subnet, false, p);
                 p->pod[p->n_pod - 1].route.prefsrc = a->address.address;
         }
+        /* Those that sbr or vrf has moved are theirs; the others are in tables of their own. */
         for (size_t i = 0; i < s->n_routes; i++)
-                plan_pod_route(&s->routes[i], s->kind == NET_KIND_ROUTED, p);
+                if (s->routes[i].table > 0 ||
+                    !spec_routes_moved(s, s->routes[i].dst.address.family))
+                        plan_pod_route(&s->routes[i], s->kind == NET_KIND_ROUTED, p);
 }
 
 /* Nobody has to ask who the gateway is: both ends of the pair are ours. */
@@ -255,12 +261,29 @@ static void plan_pod_addresses(const AttachmentSpec *s, Plan *p) {
         }
 }
 
-static void plan_pod(const AttachmentSpec *s, Plan *p) {
-        bool wants_ipv6 = spec_has_family(s, AF_INET6);
+/* The settings that the reference plugins document. Whoever relies on IPv6 as the kernel configures it by
+ * itself (a physical network behind a macvlan, say) has it as before. */
+static void drop_in_sysctls(const AttachmentSpec *s, Plan *p) {
+        bool bridge = kind_has_bridge(s->kind), macvlan = s->kind == NET_KIND_MACVLAN;
+        PlanSysctl *list = p->pod_sysctls;
+        size_t *n = &p->n_pod_sysctls;
 
-        link_set(p->pod, &p->n_pod, "lo", NL_LINK_UP, "raise lo");
-        if (s->kind == NET_KIND_LOOPBACK || s->kind == NET_KIND_FOREIGN || !spec_has_link(s))
+        if (spec_has_family(s, AF_INET) && (bridge || macvlan))
+                sysctl(list, n, AF_INET, s->ifname, "arp_notify", "1", true);
+        if (!spec_has_family(s, AF_INET6))
                 return;
+        sysctl(list, n, AF_INET6, s->ifname, "disable_ipv6", "0", false);
+        sysctl(list, n, AF_INET6, s->ifname, "keep_addr_on_down", "1", true);
+        if (bridge && !(s->link && s->link->enable_dad))
+                sysctl(list, n, AF_INET6, s->ifname, "accept_dad", "0", true);
+        if (macvlan)
+                sysctl(list, n, AF_INET6, s->ifname, "ndisc_notify", "1", true);
+}
+
+/* Addresses are ours to give, and only ours. Without any, the interface is a wire, and what goes over it
+ * is the sandbox's business. */
+static void plan_autoconfiguration(const AttachmentSpec *s, Plan *p) {
+        bool wants_ipv6 = spec_has_family(s, AF_INET6);
 
         /* A routed sandbox without IPv6 has only the host at the other end, which sends no router
          * advertisements: addr_gen_mode none is enough, and spares a write to /proc/sys, whose
@@ -269,6 +292,17 @@ static void plan_pod(const AttachmentSpec *s, Plan *p) {
                 ipv6_sysctls(p->pod_sysctls, &p->n_pod_sysctls, s->ifname, wants_ipv6, true);
         /* Two messages: the mode must be there before the link goes up. */
         link_set(p->pod, &p->n_pod, s->ifname, NL_LINK_ADDRGEN_NONE, "set up the interface");
+}
+
+static void plan_pod(const AttachmentSpec *s, Plan *p) {
+        link_set(p->pod, &p->n_pod, "lo", NL_LINK_UP, "raise lo");
+        if (s->kind == NET_KIND_LOOPBACK || s->kind == NET_KIND_FOREIGN || !spec_has_link(s))
+                return;
+
+        if (s->drop_in)
+                drop_in_sysctls(s, p);
+        else if (s->n_addresses > 0)
+                plan_autoconfiguration(s, p);
         if (s->kind == NET_KIND_TAP) {
                 NlOp *op = op_append(p->pod, &p->n_pod, NL_LINK_SET, "set MTU and MAC");
                 snprintf(op->link.name, sizeof(op->link.name), "%s", s->ifname);
@@ -279,6 +313,8 @@ static void plan_pod(const AttachmentSpec *s, Plan *p) {
         if ((s->link && s->link->no_container_interface) || s->lease_over)
                 return;
         link_set(p->pod, &p->n_pod, s->ifname, NL_LINK_UP, "raise the interface");
+        if (s->adjust.has_tuning)
+                tuning_op(&s->adjust.tuned, s->ifname, &p->pod[p->n_pod++]);
         plan_pod_addresses(s, p);
         plan_pod_neighbours(s, p);
         plan_pod_routes(s, p);
@@ -386,6 +422,10 @@ int plan_make(const AttachmentSpec *s, uint32_t master_ifindex, Plan *ret) {
         if (!p.host || !p.birth || !p.pod || !p.finish) {
                 plan_clear(&p);
                 return -ENOMEM;
+        }
+        if (s->kind == NET_KIND_FOREIGN) { /* nothing of it is ours to make */
+                *ret = p;
+                return 0;
         }
         plan_link(s, master_ifindex, &p);
         plan_pod(s, &p);

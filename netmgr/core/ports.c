@@ -148,7 +148,16 @@ int ports_check_listeners(const SpecPort *ports, size_t n, Error *e) {
 
 /* ---- attachments ------------------------------------------------------------------------------ */
 
-static int take_one(Attachment *a, const NetPort *port, int family, Error *e) {
+static bool has_port(const AttachmentSpec *s, const SpecPort *p) {
+        for (size_t i = 0; i < s->n_ports; i++)
+                if (s->ports[i].protocol == p->protocol && s->ports[i].host_port == p->host_port &&
+                    s->ports[i].container_port == p->container_port &&
+                    in_addr_equal(&s->ports[i].host, &p->host))
+                        return true;
+        return false;
+}
+
+static int take_one(Attachment *a, const NetPort *port, int family, bool missing, Error *e) {
         SpecPort p = { .host = port->host,
                        .protocol = port->protocol,
                        .host_port = port->host_port,
@@ -159,6 +168,8 @@ static int take_one(Attachment *a, const NetPort *port, int family, Error *e) {
         if (!spec_has_family(&a->spec, family))
                 return 0;
         p.host.family = family;
+        if (missing && has_port(&a->spec, &p))
+                return 0;
         SpecPort *more = reallocarray(a->spec.ports, a->spec.n_ports + 1, sizeof(*more));
         if (!more)
                 return error_oom(e);
@@ -170,14 +181,22 @@ static int take_one(Attachment *a, const NetPort *port, int family, Error *e) {
         return 1;
 }
 
-int attachment_take_ports(Attachment *a, const NetPort *port, Error *e) {
-        int r4 = take_one(a, port, AF_INET, e);
+static int take(Attachment *a, const NetPort *port, bool missing, Error *e) {
+        int r4 = take_one(a, port, AF_INET, missing, e);
         if (r4 < 0)
                 return r4;
-        int r6 = take_one(a, port, AF_INET6, e);
+        int r6 = take_one(a, port, AF_INET6, missing, e);
         if (r6 < 0 && r4 > 0)
                 attachment_give_back_port(a, a->spec.n_ports - 1);
         return r6 < 0 ? r6 : r4 + r6;
+}
+
+int attachment_take_ports(Attachment *a, const NetPort *port, Error *e) {
+        return take(a, port, false, e);
+}
+
+int attachment_take_missing_ports(Attachment *a, const NetPort *port, Error *e) {
+        return take(a, port, true, e);
 }
 
 size_t attachment_find_ports(const Attachment *a, const NetPort *port, size_t ret[static 2]) {

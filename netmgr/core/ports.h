@@ -22,6 +22,8 @@ void port_table_give_back(PortTable *t, const Attachment *a, const SpecPort *por
  * spec.ports and takes them; on failure nothing was taken.
  */
 int attachment_take_ports(Attachment *a, const NetPort *port, Error *e);
+/* The same, but what leads there already is no conflict. */
+int attachment_take_missing_ports(Attachment *a, const NetPort *port, Error *e);
 /* The indices in spec.ports that a mapping means (by host address, protocol and host port); at most
  * two. Returns how many. */
 size_t attachment_find_ports(const Attachment *a, const NetPort *port, size_t ret[static 2]);

@@ -156,7 +156,7 @@ void reconcile_repair_network(ReconcileRun *run, size_t index) {
 /* No dump tells it. */
 static void compare_localnet(const AttachmentSpec *s, Differences *ret) {
         NlOp set = { .type = NL_LINK_SET, .what = "let 127.0.0.1 reach host ports" };
-        const char *name = kind_has_bridge(s->kind) ? s->bridge : s->host_ifname;
+        const char *name = spec_way_in(s);
         _cleanup_free_ char *path = strf("/proc/sys/net/ipv4/conf/%s/route_localnet", name);
         _cleanup_free_ char *value = NULL;
         size_t size;
@@ -181,7 +181,7 @@ static bool compare_ifb(NlSocket *nl, const AttachmentSpec *s, const NlDump *d, 
         if (compare_find_link(d, name) || kernel_get_link(nl, name, &now) != -ENODEV)
                 return false;
         differ(ret, NULL, "shaping interface %s of %s is missing in " WHERE_HOST, name,
-               s->host_ifname);
+               spec_host_end(s));
         return true;
 }
 
@@ -190,7 +190,7 @@ static Finding *add_finding(ReconcileRun *run, FindingKind kind, const Attachmen
                             Differences *l) {
         if (l->n == 0 && l->error >= 0)
                 return NULL;
-        Finding *f = findings_add(&run->findings, kind, a->spec.host_ifname, a->network->name,
+        Finding *f = findings_add(&run->findings, kind, spec_host_end(&a->spec), a->network->name,
                                   a->sandbox->id, a->spec.ifname, l);
         if (f)
                 f->id = a->spec.id;
@@ -232,6 +232,19 @@ static void find_index(const ReconcileRun *run, Attachment *a, const NlLink *lin
         a->unsure = true;
 }
 
+/* Of somebody else's interface only what was put there for it; while the interface is there. */
+static void find_foreign(ReconcileRun *run, const Attachment *a, const NlDump *d) {
+        Differences l = { 0 };
+
+        if (!compare_find_link(d, spec_host_end(&a->spec)))
+                return;
+        compare_localnet(&a->spec, &l);
+        bool limits = compare_ifb(run->manager->nl, &a->spec, d, &l);
+        Finding *f = add_finding(run, FINDING_HOST, a, &l);
+        if (f)
+                f->limits = limits;
+}
+
 static void find_attachment(ReconcileRun *run, Attachment *a, const NlDump *d) {
         Differences l = { 0 };
         Plan plan = { 0 };
@@ -241,6 +254,10 @@ static void find_attachment(ReconcileRun *run, Attachment *a, const NlDump *d) {
                        a->sandbox->id, attachment_state_to_string(a->state));
                 (void) findings_add(&run->findings, FINDING_UNFINISHED, a->spec.host_ifname,
                                     a->network->name, a->sandbox->id, a->spec.ifname, &l);
+                return;
+        }
+        if (a->spec.kind == NET_KIND_FOREIGN) {
+                find_foreign(run, a, d);
                 return;
         }
         if (!a->spec.host_ifname[0])

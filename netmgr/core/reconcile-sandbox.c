@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "base/parse.h"
+#include "core/adjust.h"
 #include "core/enforce.h"
 #include "core/inside.h"
 #include "core/netns-watch.h"
@@ -93,10 +94,7 @@ static int look_run(Job *job, WorkerContext *w, Error *e) {
                 return r;
         r = plan_make(&j->spec, 0, &j->plan);
         if (r >= 0)
-                r = kernel_dump(pod,
-                                NL_DUMP_LINKS | NL_DUMP_ADDRS | NL_DUMP_ROUTES | NL_DUMP_NEIGHS |
-                                                NL_DUMP_ALL_TABLES,
-                                &d);
+                r = kernel_dump(pod, POD_DUMP, &d);
         if (r < 0)
                 return r;
         compare_index(&d);
@@ -286,6 +284,8 @@ static int rewire_run(Job *job, WorkerContext *w, Error *e) {
                 r = error_oom(e);
         if (r >= 0)
                 r = wire_plan(w, &j->plan, fd, pod, &j->spec, &j->applied, &left, e);
+        if (r >= 0 && (j->spec.adjust.n_rules > 0 || j->spec.adjust.vrf[0]))
+                r = adjust_apply(pod, &j->spec, NULL, e);
         if (r >= 0 && j->bridge_ifindex)
                 wire_announce(w, j->bridge_ifindex, &j->spec);
         return r;

@@ -302,7 +302,8 @@ static void look_inside(ReconcileRun *run) {
         run->next = compare_tables;
         run->n_missing = run->n_ids;
         MAP_FOREACH (a, run->manager->attachments)
-                if (a->state == ATTACHMENT_UP && !a->lost && (run->deep || a->unsure))
+                if (a->state == ATTACHMENT_UP && !a->lost && a->spec.kind != NET_KIND_FOREIGN &&
+                    (run->deep || a->unsure))
                         (void) reconcile_add_inside(run, a->spec.id);
         reconcile_look_inside(run);
         reconcile_put(run);

@@ -2,6 +2,8 @@
 
 /* The sandbox object. Its row lives from its first attachment's plan to its last one's end. */
 
+#include <inttypes.h>
+
 #include "core/attachment.h"
 #include "core/netns-watch.h"
 
@@ -84,6 +86,56 @@ bool sandbox_lost_link(const Sandbox *s) {
                 if (a->lost)
                         return true;
         return false;
+}
+
+/* While another operation works on the sandbox, its row, which borrows these texts, may be at the
+ * committer: then only what is not there yet is added. */
+static int set_text(Sandbox *s, char **field, const char *value) {
+        char *copy;
+
+        if (!value || streq_ptr(*field, value) || (*field && sandbox_is_busy(s)))
+                return 0;
+        copy = strdup(value);
+        if (!copy)
+                return -ENOMEM;
+        free(*field);
+        *field = copy;
+        s->stored = false;
+        return 0;
+}
+
+int sandbox_note(Sandbox *s, const char *netns_path, const CniArgs *args) {
+        if (set_text(s, &s->netns_path, netns_path) < 0 ||
+            set_text(s, &s->pod_namespace, args->pod_namespace) < 0 ||
+            set_text(s, &s->pod_name, args->pod_name) < 0 ||
+            set_text(s, &s->pod_uid, args->pod_uid) < 0)
+                return -ENOMEM;
+        return 0;
+}
+
+/* Another interface may come with another path. The row has to say what the object does. */
+static void set_witness(Sandbox *s, const char *netns_path, const NetnsWitness *w) {
+        if (!streq(s->netns_path, netns_path))
+                return; /* another ADD that is under way has put its own there */
+        if (s->netns_witness.seen != w->seen || s->netns_witness.start != w->start) {
+                s->netns_witness = *w;
+                s->stored = false;
+        }
+        netns_watch_add(s->manager->netns_watch, s);
+}
+
+int sandbox_identify(Sandbox *s, const char *netns_path, const NetnsIdentity *netns, Error *e) {
+        if (s->netns_cookie && s->netns_cookie != netns->cookie)
+                return error_setf(
+                                e, ERROR_EXISTS,
+                                "sandbox %s is known with another network namespace (cookie %" PRIu64
+                                ", now %" PRIu64 "); DEL its interfaces first",
+                                s->id, s->netns_cookie, netns->cookie);
+        s->netns_cookie = netns->cookie;
+        s->netns_dev = netns->dev;
+        s->netns_ino = netns->ino;
+        set_witness(s, netns_path, &netns->witness);
+        return 0;
 }
 
 int sandbox_load(Manager *m, SandboxRow *row) {

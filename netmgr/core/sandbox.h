@@ -8,6 +8,7 @@
  */
 
 #include "core/manager.h"
+#include "cri/netconf.h"
 #include "store/store.h"
 
 /* What will tell that netns_path no longer leads to the namespace; all zero: nothing will. */
@@ -15,6 +16,12 @@ typedef struct NetnsWitness {
         bool seen;      /* the path led to it, as netmgrd saw itself */
         uint64_t start; /* the path is of a process: when it started, clock ticks after boot */
 } NetnsWitness;
+
+/* What a worker has found out about a sandbox's namespace. */
+typedef struct NetnsIdentity {
+        uint64_t cookie, dev, ino;
+        NetnsWitness witness;
+} NetnsIdentity;
 
 /* Where netns-watch.c keeps a sandbox. */
 typedef struct SandboxWatch {
@@ -59,5 +66,9 @@ bool sandbox_is_busy(const Sandbox *s);
 bool sandbox_has_link(const Sandbox *s);
 /* A host end of it vanished. */
 bool sandbox_lost_link(const Sandbox *s);
+/* What the runtime says of it; the row follows at the next commit. -ENOMEM */
+int sandbox_note(Sandbox *s, const char *netns_path, const CniArgs *args);
+/* Notes the namespace, and watches it. ERROR_EXISTS: the sandbox is known with another one. */
+int sandbox_identify(Sandbox *s, const char *netns_path, const NetnsIdentity *netns, Error *e);
 int sandbox_load(Manager *m, SandboxRow *row);
 void sandbox_to_row(const Sandbox *s, SandboxRow *ret); /* borrows */

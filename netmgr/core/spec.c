@@ -8,7 +8,9 @@
 #include <stdio.h>
 
 #include "base/limits.h"
+#include "base/parse.h"
 #include "base/strv.h"
+#include "core/adjust.h"
 #include "core/nic.h"
 #include "core/spec-link.h"
 
@@ -30,7 +32,7 @@ bool kind_has_master(NetKind kind) {
 
 bool kind_is_inside(NetKind kind) {
         return kind_has_master(kind) || kind == NET_KIND_TAP || kind == NET_KIND_DUMMY ||
-               kind == NET_KIND_HOST_DEVICE;
+               kind == NET_KIND_HOST_DEVICE || kind == NET_KIND_LOOPBACK;
 }
 
 const char *kind_in_kernel(NetKind kind) {
@@ -66,6 +68,9 @@ void spec_clear(AttachmentSpec *s) {
         }
         free(s->sysctls);
         free(s->cni_name);
+        free(s->portmap);
+        free(s->adjust.rules);
+        free(s->adjust.routes);
         free(s->link);
         nic_state_free(s->nic);
         net_dns_clear(&s->dns);
@@ -90,11 +95,17 @@ int spec_copy(const AttachmentSpec *from, AttachmentSpec *ret) {
         s.routes = array_copy(from->routes, from->n_routes, sizeof(*s.routes));
         s.ports = array_copy(from->ports, from->n_ports, sizeof(*s.ports));
         s.sysctls = new0(NetSysctl, from->n_sysctls + 1);
+        s.adjust.rules = array_copy(from->adjust.rules, from->adjust.n_rules,
+                                    sizeof(*s.adjust.rules));
+        s.adjust.routes = array_copy(from->adjust.routes, from->adjust.n_routes,
+                                     sizeof(*s.adjust.routes));
         s.cni_name = from->cni_name ? strdup(from->cni_name) : NULL;
+        s.portmap = from->portmap ? strdup(from->portmap) : NULL;
         s.link = from->link ? array_copy(from->link, 1, sizeof(*s.link)) : NULL;
         s.nic = from->nic ? nic_state_copy(from->nic) : NULL;
         if ((from->link && !s.link) || (from->nic && !s.nic) || !s.addresses || !s.routes ||
-            !s.ports || !s.sysctls || (from->cni_name && !s.cni_name))
+            !s.ports || !s.sysctls || !s.adjust.rules || !s.adjust.routes ||
+            (from->cni_name && !s.cni_name) || (from->portmap && !s.portmap))
                 r = -ENOMEM;
         for (; r >= 0 && s.n_sysctls < from->n_sysctls; s.n_sysctls++) {
                 const NetSysctl *y = &from->sysctls[s.n_sysctls];
@@ -125,6 +136,9 @@ bool spec_shapes_egress(const AttachmentSpec *s) {
 }
 
 bool spec_needs_route_localnet(const AttachmentSpec *s) {
+        /* Of others' links only what a plugin of their chain has asked for: it is set back in the end. */
+        if (s->kind == NET_KIND_FOREIGN && !s->portmap)
+                return false;
         for (size_t i = 0; s->snat && i < s->n_ports; i++)
                 if (s->ports[i].host.family == AF_INET)
                         return true;
@@ -139,11 +153,41 @@ bool spec_has_link(const AttachmentSpec *s) {
         return s->kind != NET_KIND_HOST_DEVICE || s->nic;
 }
 
+const char *spec_host_end(const AttachmentSpec *s) {
+        return s->kind == NET_KIND_FOREIGN ? s->foreign_ifname : s->host_ifname;
+}
+
+const char *spec_way_in(const AttachmentSpec *s) {
+        return s->bridge[0] ? s->bridge : spec_host_end(s);
+}
+
 bool spec_has_family(const AttachmentSpec *s, int family) {
         for (size_t i = 0; i < s->n_addresses; i++)
                 if (s->addresses[i].address.address.family == family)
                         return true;
         return false;
+}
+
+uint32_t spec_sandbox_mtu(const AttachmentSpec *s) {
+        return s->adjust.has_tuning && s->adjust.tuned.mtu ? s->adjust.tuned.mtu : s->mtu;
+}
+
+bool spec_routes_moved(const AttachmentSpec *s, int family) {
+        const SpecAdjust *in = &s->adjust;
+
+        if (!in->routes_moved || in->vrf[0])
+                return in->routes_moved;
+        for (size_t i = 0; i < in->n_rules; i++)
+                if (in->rules[i].source.family == family)
+                        return true;
+        return false;
+}
+
+char *spec_sysctl_name(const char *name, const char *ifname) {
+        const char *at = strstr(name, "IFNAME");
+
+        return at ? strf("%.*s%s%s", (int) (at - name), name, ifname, at + strlen("IFNAME"))
+                  : strdup(name);
 }
 
 InAddr routed_gateway(int family) {
@@ -182,6 +226,29 @@ static json_object *route_to_json(const NetRoute *r) {
         return TAKE_PTR(o);
 }
 
+/* What the plugins of a chain have set, and what they were set on. */
+static int chain_to_json(const AttachmentSpec *s, json_object *o) {
+        _cleanup_json_ json_object *addresses = json_object_new_array();
+
+        if (s->ingress != NET_INGRESS_OPEN &&
+            json_add_string(o, "ingress", net_ingress_policy_to_string(s->ingress)) < 0)
+                return -ENOMEM;
+        if (s->portmap && json_add_string(o, "portmap", s->portmap) < 0)
+                return -ENOMEM;
+        if (s->kind != NET_KIND_FOREIGN)
+                return 0;
+        for (size_t i = 0; i < s->n_addresses; i++)
+                if (!addresses ||
+                    json_append(addresses, json_object_new_string(IN_PREFIX_STR(
+                                                           &s->addresses[i].address))) < 0)
+                        return -ENOMEM;
+        if (json_add_string(o, "foreignInterface", s->foreign_ifname) < 0 ||
+            json_add(o, "setLocalnet", json_object_new_boolean(s->set_localnet)) < 0 ||
+            json_add(o, "addresses", TAKE_PTR(addresses)) < 0)
+                return -ENOMEM;
+        return 0;
+}
+
 int spec_to_json(const AttachmentSpec *s, char **ret) {
         _cleanup_json_ json_object *o = json_object_new_object(), *routes = json_object_new_array(),
                                    *dns = json_object_new_object();
@@ -213,6 +280,12 @@ int spec_to_json(const AttachmentSpec *s, char **ret) {
         if (in_addr_is_set(&s->node4) && json_add_string(o, "node4", IN_ADDR_STR(&s->node4)) < 0)
                 return -ENOMEM;
         if (in_addr_is_set(&s->node6) && json_add_string(o, "node6", IN_ADDR_STR(&s->node6)) < 0)
+                return -ENOMEM;
+        if (chain_to_json(s, o) < 0)
+                return -ENOMEM;
+        if (spec_is_adjusted(s) && json_add(o, "adjust", adjust_to_json(s)) < 0)
+                return -ENOMEM;
+        if (s->drop_in && json_add(o, "dropIn", json_object_new_boolean(true)) < 0)
                 return -ENOMEM;
         if (s->link && json_add(o, "link", spec_link_to_json(s->link)) < 0)
                 return -ENOMEM;
@@ -302,6 +375,39 @@ static int read_name(json_object *value, const char *path, void *target, Error *
         return 0;
 }
 
+static int read_address(json_object *value, const char *path, void *target, Error *e) {
+        AttachmentSpec *s = target;
+        SpecAddress *more = reallocarray(s->addresses, s->n_addresses + 1, sizeof(*more));
+
+        if (!more)
+                return error_oom(e);
+        s->addresses = more;
+        more[s->n_addresses] = (SpecAddress) { .gateway.family = AF_UNSPEC };
+        int r = json_read_in_prefix(value, path, &more[s->n_addresses].address, e);
+        if (r >= 0)
+                s->n_addresses++;
+        return r;
+}
+
+static int read_addresses(json_object *value, const char *path, void *target, Error *e) {
+        AttachmentSpec *s =
+                        (AttachmentSpec *) ((char *) target - offsetof(AttachmentSpec, addresses));
+        return json_read_array(value, path, FOREIGN_ADDRESSES_MAX, read_address, s, e);
+}
+
+static int read_ingress(json_object *value, const char *path, void *target, Error *e) {
+        _cleanup_free_ char *text = NULL;
+        int r = json_read_string(value, path, &text, e);
+        if (r < 0)
+                return r;
+        NetIngressPolicy policy = net_ingress_policy_from_string(text);
+        if (policy < 0)
+                return error_setf(e, ERROR_LEDGER, "%s: wanted an ingress policy, found \"%s\"",
+                                  path, text);
+        *(NetIngressPolicy *) target = policy;
+        return 0;
+}
+
 int spec_from_json(const char *text, AttachmentSpec *s, Error *e) {
         static const JsonField fields[] = {
                 { "cniName", json_read_string, offsetof(AttachmentSpec, cni_name), JSON_REQUIRED },
@@ -316,8 +422,15 @@ int spec_from_json(const char *text, AttachmentSpec *s, Error *e) {
                 { "bridgeMac", read_mac, offsetof(AttachmentSpec, bridge_mac), 0 },
                 { "node4", json_read_in_addr, offsetof(AttachmentSpec, node4), 0 },
                 { "node6", json_read_in_addr, offsetof(AttachmentSpec, node6), 0 },
+                { "ingress", read_ingress, offsetof(AttachmentSpec, ingress), 0 },
+                { "portmap", json_read_string, offsetof(AttachmentSpec, portmap), 0 },
+                { "foreignInterface", read_name, offsetof(AttachmentSpec, foreign_ifname), 0 },
+                { "setLocalnet", json_read_bool, offsetof(AttachmentSpec, set_localnet), 0 },
+                { "addresses", read_addresses, offsetof(AttachmentSpec, addresses), 0 },
                 { "routes", NULL, 0, 0 },
                 { "dns", NULL, 0, 0 },
+                { "adjust", NULL, 0, 0 },
+                { "dropIn", json_read_bool, offsetof(AttachmentSpec, drop_in), 0 },
                 { "link", spec_link_read, offsetof(AttachmentSpec, link), 0 },
                 { "nic", nic_state_read, offsetof(AttachmentSpec, nic), 0 },
                 { 0 },
@@ -340,6 +453,11 @@ int spec_from_json(const char *text, AttachmentSpec *s, Error *e) {
                 return r;
         if ((v = json_get(o, "routes"))) {
                 r = json_read_array(v, "routes", ROUTES_MAX + 2, read_route, s, e);
+                if (r < 0)
+                        return r;
+        }
+        if ((v = json_get(o, "adjust"))) {
+                r = adjust_from_json(v, s, e);
                 if (r < 0)
                         return r;
         }

@@ -24,6 +24,33 @@ typedef struct SpecPort {
         uint16_t host_port, container_port;
 } SpecPort;
 
+/* What leaves from this address goes by that table. */
+typedef struct AdjustRule {
+        InAddr source;
+        uint32_t table;
+} AdjustRule;
+
+/* A route of the interface that is somewhere else than its maker put it. */
+typedef struct AdjustRoute {
+        NetRoute route; /* `table` is always set */
+        InAddr prefsrc; /* AF_UNSPEC: none */
+        bool onlink;
+} AdjustRoute;
+
+/* What the chained plugins tuning, sbr and vrf make of the interface inside of the sandbox (adjust.h). */
+typedef struct SpecAdjust {
+        bool has_tuning;  /* `tuned` holds something */
+        bool has_sysctls; /* a plugin of the chain wrote some: CHECK compares them */
+        NetTuning tuned;  /* its mac is the specification's, too */
+        NetTuning before; /* what the interface had, of the keys that `tuned` has */
+        AdjustRule *rules;
+        size_t n_rules;
+        AdjustRoute *routes; /* on-link ones first: the gateways of the others are behind them */
+        size_t n_routes;
+        bool routes_moved;     /* of every family that has a rule; all of them with a VRF */
+        char vrf[IF_NAMESIZE]; /* "": none */
+        uint32_t vrf_table;
+} SpecAdjust;
 typedef struct NicState NicState; /* nic.h */
 
 typedef struct AttachmentSpec {
@@ -55,9 +82,18 @@ typedef struct AttachmentSpec {
         bool lease_dns;  /* and the DNS settings */
         bool lease_over; /* there is none at the moment: the interface is down */
         char *cni_name;  /* "name" of the CNI configuration; owned */
+        NetIngressPolicy ingress;
+        char *portmap; /* what a chained portmap was configured with; NULL: none was; owned */
+        /* kind foreign: of what another program has made; addresses are in the JSON, not in their table */
+        char foreign_ifname[IF_NAMESIZE]; /* the host's end; "": not known */
+        bool set_localnet; /* route_localnet towards it was off before it had host ports */
+        SpecAdjust adjust;
         /* NULL: everything unset (always for routed and loopback); owned. The master is decided: never "",
          * where the kind has one. */
         NetLinkConf *link;
+        /* By a name of the reference plugins: the inside of the sandbox is left as they leave it, with
+         * IPv6 and its autoconfiguration as the kernel has them. */
+        bool drop_in;
         NicState *nic; /* kind host-device: what it was before; owned. NULL: user space drives it */
 } AttachmentSpec;
 
@@ -70,7 +106,8 @@ bool kind_has_bridge(NetKind kind);
 bool kind_is_routed(NetKind kind);
 /* The link stands upon another one: NetLinkConf.master. */
 bool kind_has_master(NetKind kind);
-/* The link is in the sandbox and the host has no part of it, but it is ours to delete. */
+/* The link is in the sandbox and the host has no part of it, but it is ours to delete (or, as for lo, to
+ * lower). */
 bool kind_is_inside(NetKind kind);
 /* "tun" for a tap: IFLA_INFO_KIND. */
 const char *kind_in_kernel(NetKind kind);
@@ -101,13 +138,25 @@ bool spec_needs_route_localnet(const AttachmentSpec *s);
  * translates a host port's address before the host's routing would see the packet. */
 bool spec_needs_hairpin(const AttachmentSpec *s);
 
+/* The host's end, whoever made it; "": none. */
+const char *spec_host_end(const AttachmentSpec *s);
+/* The link by which the host routes to it: its bridge, or the host's end. */
+const char *spec_way_in(const AttachmentSpec *s);
+
 /* False: a device that user space drives, which has no link. */
 bool spec_has_link(const AttachmentSpec *s);
 bool spec_has_family(const AttachmentSpec *s, int family);
+/* Of the sandbox's end. */
+uint32_t spec_sandbox_mtu(const AttachmentSpec *s);
+/* The routes of that family are those of `adjust`, not `routes`. */
+bool spec_routes_moved(const AttachmentSpec *s, int family);
 
 /* The next hop that a routed sandbox sees. Nobody holds these addresses: permanent neighbour entries
  * on both sides answer for them. */
 InAddr routed_gateway(int family);
+
+/* "IFNAME" in a sysctl's name is replaced once, as tuning does. Owned by caller. */
+char *spec_sysctl_name(const char *name, const char *ifname);
 
 /* Copies; -ENOMEM leaves *ret cleared. */
 int net_dns_copy(const NetDns *from, NetDns *ret);

@@ -26,7 +26,7 @@ void trail_take(Trail *t, const Attachment *a) {
                 .network = copy(a->network->name),
                 .sandbox = copy(s->id),
                 .ifname = copy(a->spec.ifname),
-                .host_ifname = a->spec.host_ifname[0] ? copy(a->spec.host_ifname) : NULL,
+                .host_ifname = spec_host_end(&a->spec)[0] ? copy(spec_host_end(&a->spec)) : NULL,
                 .pod_namespace = copy(s->pod_namespace),
                 .pod_name = copy(s->pod_name),
                 .pod_uid = copy(s->pod_uid),

@@ -157,6 +157,20 @@ static int wire_birth(WorkerContext *w, Plan *p, int netns_fd, NlSocket *pod,
                       const AttachmentSpec *s, NlApplied *ret, Error *e) {
         if (s->nic)
                 return nic_lend(w, s, netns_fd, pod, &ret->pod_ifindex, e);
+        if (p->tap) {
+                const NsdTap tap = { .name = s->ifname,
+                                     .flags = p->tap->multi_queue ? NSD_TAP_MULTI_QUEUE : 0,
+                                     .owner = p->tap->owner,
+                                     .group = p->tap->group,
+                                     .context = p->tap->selinux_context[0] ? p->tap->selinux_context
+                                                                           : NULL };
+                int r = nsd_client_make_tap(&w->nsd, netns_fd, &tap);
+                if (r < 0)
+                        return error_set_errnof(e, ERROR_KERNEL, r,
+                                                "creating the tap %s in the sandbox's netns",
+                                                s->ifname);
+                return find_link(pod, s->ifname, "tap", &ret->pod_ifindex, e);
+        }
         for (size_t i = 0; i < p->n_birth && p->master; i++) {
                 int r = find_link(pod, p->master, "master", &p->birth[i].newlink.link_ifindex, e);
                 if (r < 0)
@@ -217,7 +231,7 @@ static bool unwire(WorkerContext *w, const Plan *p, NlSocket *pod, const Attachm
                         gone &= delete_link(w->host, p->host[i].ifb.name);
         if (s->nic)
                 gone &= nic_return(w, s, pod, NULL) >= 0;
-        else if (kind_is_inside(s->kind) && applied->pod_ifindex)
+        else if (kind_is_inside(s->kind) && s->kind != NET_KIND_LOOPBACK && applied->pod_ifindex)
                 gone &= delete_link(pod, s->ifname);
         return gone;
 }

@@ -15,6 +15,9 @@
 
 #define ROOT_HANDLE   (1U << 16)
 #define CLSACT_HANDLE (TC_H_CLSACT & TC_H_MAJ_MASK)
+/* Ours among the filters of a link that others use as well ("nm"); theirs are asked first. */
+#define REDIRECT_PRIO 0x6e6dU
+#define REDIRECT_INFO TC_H_MAKE(REDIRECT_PRIO << 16, htons(ETH_P_ALL))
 
 int nl_encode_ifb(const NlOp *op, struct nl_msg **ret) {
         struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC };
@@ -115,7 +118,7 @@ int nl_encode_redirect(const NlOp *op, struct nl_msg **ret) {
         struct tcmsg tc = { .tcm_family = AF_UNSPEC,
                             .tcm_ifindex = op->redirect.ifindex,
                             .tcm_parent = TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS),
-                            .tcm_info = TC_H_MAKE(1U << 16, htons(ETH_P_ALL)) };
+                            .tcm_info = REDIRECT_INFO };
         _cleanup_nl_msg_ struct nl_msg *m = NULL;
 
         int r = nl_message_begin(RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, &tc, sizeof(tc), &m);
@@ -129,6 +132,21 @@ int nl_encode_redirect(const NlOp *op, struct nl_msg **ret) {
         if (r < 0)
                 return r;
         nla_nest_end(m, options);
+        *ret = TAKE_PTR(m);
+        return 0;
+}
+
+int nl_encode_redirect_del(const NlOp *op, struct nl_msg **ret) {
+        struct tcmsg tc = { .tcm_family = AF_UNSPEC,
+                            .tcm_ifindex = op->redirect.ifindex,
+                            .tcm_parent = TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS),
+                            .tcm_info = REDIRECT_INFO };
+        _cleanup_nl_msg_ struct nl_msg *m = NULL;
+
+        int r = nl_message_begin(RTM_DELTFILTER, 0, &tc, sizeof(tc), &m);
+        if (r < 0)
+                return r;
+        PUT(nla_put_string(m, TCA_KIND, "u32"));
         *ret = TAKE_PTR(m);
         return 0;
 }

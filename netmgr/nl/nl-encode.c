@@ -175,6 +175,7 @@ int nl_encode_op(const NlOp *op, struct nl_msg **ret) {
                 [NL_CLSACT_ADD] = nl_encode_clsact,
                 [NL_CLSACT_DEL] = nl_encode_qdisc_del,
                 [NL_REDIRECT_ADD] = nl_encode_redirect,
+                [NL_REDIRECT_DEL] = nl_encode_redirect_del,
                 [NL_LINK_ADD] = nl_encode_newlink,
                 [NL_BRIDGE_VLAN_ADD] = nl_encode_bridge_vlan,
                 [NL_BRIDGE_VLAN_DEL] = nl_encode_bridge_vlan,
@@ -203,8 +204,11 @@ int nl_encode_dump(int type, int family, struct nl_msg **ret) {
                 r = nl_message_begin(type, NLM_F_DUMP, &gen, sizeof(gen), &m);
         if (r < 0)
                 return r;
-        if (type == RTM_GETLINK && family == AF_BRIDGE)
-                PUT(nla_put_u32(m, IFLA_EXT_MASK, RTEXT_FILTER_BRVLAN_COMPRESSED));
+        /* Counters are half of what is told of a link, and nobody reads them here. */
+        if (type == RTM_GETLINK)
+                PUT(nla_put_u32(m, IFLA_EXT_MASK,
+                                family == AF_BRIDGE ? RTEXT_FILTER_BRVLAN_COMPRESSED
+                                                    : RTEXT_FILTER_SKIP_STATS));
         *ret = TAKE_PTR(m);
         return 0;
 }
@@ -223,6 +227,7 @@ int nl_encode_get_link(const char *name, uint32_t ifindex, int32_t netnsid, stru
                 PUT(nla_put_string(m, IFLA_IFNAME, name));
         if (netnsid >= 0)
                 PUT(nla_put_s32(m, IFLA_TARGET_NETNSID, netnsid));
+        PUT(nla_put_u32(m, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS));
         *ret = TAKE_PTR(m);
         return 0;
 }

@@ -35,6 +35,7 @@ int nl_encode_tbf(const NlOp *op, struct nl_msg **ret);
 int nl_encode_qdisc_del(const NlOp *op, struct nl_msg **ret);
 int nl_encode_clsact(const NlOp *op, struct nl_msg **ret);
 int nl_encode_redirect(const NlOp *op, struct nl_msg **ret);
+int nl_encode_redirect_del(const NlOp *op, struct nl_msg **ret);
 
 /* nla_put* return negative libnl codes only for lack of room. */
 #define PUT(expression)                                                                            \

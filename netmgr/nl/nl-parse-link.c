@@ -36,7 +36,8 @@ static void parse_kind(struct nlattr *nest, NlLink *ret) {
         } else if (streq(ret->kind, "vrf"))
                 ret->table = nl_get_u32(data[IFLA_VRF_TABLE]);
         else if (streq(ret->kind, "bridge")) {
-                ret->has_vlan_filtering = data[IFLA_BR_VLAN_FILTERING];
+                /* A kernel without it says 0 of the one, and nothing of the other. */
+                ret->has_vlan_filtering = data[IFLA_BR_VLAN_DEFAULT_PVID];
                 ret->vlan_filtering = get_bool(data[IFLA_BR_VLAN_FILTERING]);
         }
 }

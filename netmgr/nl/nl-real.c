@@ -120,23 +120,24 @@ typedef struct Conversation {
         const NlOp *ops;      /* of `first` to `last` */
         size_t offset;        /* of the first one in the caller's array */
         bool done;
-        int *error; /* of the first op of the array that failed; 0: none yet */
-        NlApplied *applied;
+        int *error;         /* of the first op of the array that failed; 0: none yet */
+        NlApplied *made;    /* indices that were echoed */
+        NlApplied *applied; /* which op failed, and the kernel's words for it */
 } Conversation;
 
 /* The echo of a link's creation tells its index. */
-static void on_echo(struct nlmsghdr *h, const NlOp *op, NlApplied *applied) {
+static void on_echo(struct nlmsghdr *h, const NlOp *op, NlApplied *made) {
         NlLink link;
 
         if (h->nlmsg_type != RTM_NEWLINK || nl_parse_link(h, &link) != 0)
                 return;
         if (op->type == NL_IFB_ADD)
-                applied->ifb_ifindex = link.ifindex;
+                made->ifb_ifindex = link.ifindex;
         else if (op->type == NL_LINK_ADD)
-                applied->pod_ifindex = link.ifindex;
+                made->pod_ifindex = link.ifindex;
         else if (op->type == NL_VETH_ADD) {
-                applied->host_ifindex = link.ifindex;
-                applied->pod_ifindex = link.link;
+                made->host_ifindex = link.ifindex;
+                made->pod_ifindex = link.link;
         }
 }
 
@@ -146,7 +147,7 @@ static int on_reply(struct nlmsghdr *h, Conversation *c) {
         if (nth > c->last - c->first)
                 return 0; /* an answer to something older that timed out */
         if (h->nlmsg_type != NLMSG_ERROR) {
-                on_echo(h, &c->ops[nth], c->applied);
+                on_echo(h, &c->ops[nth], c->made);
                 return 0;
         }
         if (h->nlmsg_len < NLMSG_LENGTH(sizeof(int)))
@@ -186,7 +187,7 @@ static int converse(RealSocket *s, Conversation *c) {
 /* At most BATCH_MAX ops; `offset` is where they are in the caller's array. What the kernel refused first
  * is *error's; returned is what ended the conversation. */
 static int apply_batch(RealSocket *s, const NlOp *ops, size_t n_ops, size_t offset, int *error,
-                       NlApplied *ret) {
+                       NlApplied *made, NlApplied *ret) {
         struct nl_msg *messages[BATCH_MAX];
         struct iovec iov[BATCH_MAX];
         Conversation c = { .first = s->seq + 1,
@@ -194,6 +195,7 @@ static int apply_batch(RealSocket *s, const NlOp *ops, size_t n_ops, size_t offs
                            .ops = ops,
                            .offset = offset,
                            .error = error,
+                           .made = made,
                            .applied = ret };
         size_t n = 0;
         int r = 0;
@@ -242,56 +244,55 @@ static int rename_by_name(RealSocket *s, const NlOp *op, size_t offset, int *err
                 return r;
         by_index.link.name[0] = '\0';
         by_index.link.ifindex = (int32_t) link.ifindex;
-        return apply_batch(s, &by_index, 1, offset, error, ret);
+        return apply_batch(s, &by_index, 1, offset, error, &(NlApplied) { 0 }, ret);
 }
 
-static int find_link_made(NlSocket *base, const NlOp *op, NlApplied *ret) {
+static int find_link_made(NlSocket *base, const NlOp *op, NlApplied *made) {
+        const char *name = op->newlink.name;
         NlLink link;
-        int r = op->newlink.netns_fd < 0 ? nl_real_get_link(base, op->newlink.name, 0, &link, NULL)
-                                         : nl_real_get_link_in(base, op->newlink.netns_fd,
-                                                               op->newlink.name, &link);
+
+        int r = op->newlink.netns_fd < 0
+                                ? nl_real_get_link(base, name, 0, &link, NULL)
+                                : nl_real_get_link_in(base, op->newlink.netns_fd, name, &link);
         if (r >= 0)
-                ret->pod_ifindex = link.ifindex;
+                made->pod_ifindex = link.ifindex;
         return r;
 }
 
 /* What no echo told is asked by name: of kernels before 6.2, and of a link that was born elsewhere. */
-static int find_made(NlSocket *base, const NlOp *ops, size_t n_ops, NlApplied *ret) {
-        const NlOp *pod = NULL; /* the last that made what NL_POD_END is */
+static int find_made(NlSocket *base, const NlOp *ops, size_t n_ops, NlApplied *made) {
+        const NlOp *veth = NULL, *pod = NULL; /* pod: the last that made what NL_POD_END is */
         NlLink link;
+        int r = 0;
 
-        for (size_t i = 0; i < n_ops; i++) {
+        for (size_t i = 0; r >= 0 && i < n_ops; i++) {
+                if (ops[i].type == NL_VETH_ADD)
+                        veth = &ops[i];
                 if (ops[i].type == NL_VETH_ADD || ops[i].type == NL_LINK_ADD)
                         pod = &ops[i];
-                if (ops[i].type != NL_IFB_ADD || ret->ifb_ifindex)
+                if (ops[i].type != NL_IFB_ADD || made->ifb_ifindex)
                         continue;
-                int r = nl_real_get_link(base, ops[i].ifb.name, 0, &link, NULL);
-                if (r < 0)
-                        return r;
-                ret->ifb_ifindex = link.ifindex;
+                r = nl_real_get_link(base, ops[i].ifb.name, 0, &link, NULL);
+                if (r >= 0)
+                        made->ifb_ifindex = link.ifindex;
         }
-        if (pod && pod->type == NL_LINK_ADD &&
-            (pod->newlink.netns_fd >= 0 || ret->pod_ifindex == 0))
-                return find_link_made(base, pod, ret);
-        if (!pod || pod->type != NL_VETH_ADD || ret->host_ifindex)
-                return 0;
-        int r = nl_real_get_link(base, pod->veth.name, 0, &link, NULL);
+        if (r >= 0 && pod && pod->type == NL_LINK_ADD &&
+            (pod->newlink.netns_fd >= 0 || made->pod_ifindex == 0))
+                r = find_link_made(base, pod, made);
+        if (r < 0 || !veth || made->host_ifindex)
+                return r;
+        r = nl_real_get_link(base, veth->veth.name, 0, &link, NULL);
         if (r < 0)
                 return r;
-        ret->host_ifindex = link.ifindex;
-        ret->pod_ifindex = link.link;
+        made->host_ifindex = link.ifindex;
+        if (pod == veth)
+                made->pod_ifindex = link.link;
         return 0;
 }
 
-static int real_apply(NlSocket *base, const NlOp *ops, size_t n_ops, NlApplied *ret) {
-        RealSocket *s = (RealSocket *) base;
-        int error = 0;
-
-        for (size_t i = 0; i < n_ops; i++)
-                if (!nl_op_is_valid(&ops[i])) {
-                        ret->failed = i;
-                        return -EINVAL;
-                }
+/* The batches. What the kernel refused first is *error's; returned is what ended a conversation. */
+static int apply_all(RealSocket *s, const NlOp *ops, size_t n_ops, int *error, NlApplied *made,
+                     NlApplied *ret) {
         for (size_t done = 0; done < n_ops;) {
                 size_t n = 0;
                 int r;
@@ -299,16 +300,39 @@ static int real_apply(NlSocket *base, const NlOp *ops, size_t n_ops, NlApplied *
                 while (done + n < n_ops && n < BATCH_MAX && !wants_index(&ops[done + n]))
                         n++;
                 if (n > 0)
-                        r = apply_batch(s, ops + done, n, done, &error, ret);
+                        r = apply_batch(s, ops + done, n, done, error, made, ret);
                 else {
                         n = 1;
-                        r = rename_by_name(s, &ops[done], done, &error, ret);
+                        r = rename_by_name(s, &ops[done], done, error, ret);
                 }
                 if (r < 0)
-                        return error < 0 ? error : r;
+                        return r;
                 done += n;
         }
-        return error < 0 ? error : find_made(base, ops, n_ops, ret);
+        return 0;
+}
+
+static int real_apply(NlSocket *base, const NlOp *ops, size_t n_ops, NlApplied *ret) {
+        NlApplied made = { 0 }; /* of these ops: what the caller has from others stays */
+        int error = 0;
+
+        for (size_t i = 0; i < n_ops; i++)
+                if (!nl_op_is_valid(&ops[i])) {
+                        ret->failed = i;
+                        return -EINVAL;
+                }
+        int r = apply_all((RealSocket *) base, ops, n_ops, &error, &made, ret);
+        if (error < 0)
+                r = error;
+        if (r >= 0)
+                r = find_made(base, ops, n_ops, &made);
+        if (made.host_ifindex)
+                ret->host_ifindex = made.host_ifindex;
+        if (made.pod_ifindex)
+                ret->pod_ifindex = made.pod_ifindex;
+        if (made.ifb_ifindex)
+                ret->ifb_ifindex = made.ifb_ifindex;
+        return r;
 }
 
 void nl_real_forgo_echo(NlSocket *base) {

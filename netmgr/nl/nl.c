@@ -43,6 +43,7 @@ static int apply_failpoints(NlSocket *s, const NlOp *ops, size_t n_ops, size_t *
                 [NL_CLSACT_ADD] = "nl-clsact-add",
                 [NL_CLSACT_DEL] = "nl-clsact-del",
                 [NL_REDIRECT_ADD] = "nl-redirect-add",
+                [NL_REDIRECT_DEL] = "nl-redirect-del",
                 [NL_LINK_ADD] = "nl-link-add",
                 [NL_BRIDGE_VLAN_ADD] = "nl-bridge-vlan-add",
                 [NL_BRIDGE_VLAN_DEL] = "nl-bridge-vlan-del",
@@ -169,6 +170,7 @@ void nl_ops_resolve(NlOp *ops, size_t n_ops, const NlApplied *made) {
                 case NL_CLSACT_ADD:
                 case NL_CLSACT_DEL:
                 case NL_REDIRECT_ADD:
+                case NL_REDIRECT_DEL:
                         resolve(&ops[i].redirect.ifindex, made);
                         resolve(&ops[i].redirect.to_ifindex, made);
                         break;
@@ -234,6 +236,7 @@ bool nl_op_is_valid(const NlOp *op) {
                 return op->tbf.ifindex > 0;
         case NL_CLSACT_ADD:
         case NL_CLSACT_DEL:
+        case NL_REDIRECT_DEL:
                 return op->redirect.ifindex > 0;
         case NL_REDIRECT_ADD:
                 return op->redirect.ifindex > 0 && op->redirect.to_ifindex > 0;

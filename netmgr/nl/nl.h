@@ -41,7 +41,8 @@ typedef enum NlOpType {
         NL_CLSACT_ADD,   /* idempotent */
         NL_CLSACT_DEL,   /* with its filters */
         NL_REDIRECT_ADD, /* what comes in by the link goes out by another; needs NL_CLSACT_ADD */
-        NL_LINK_ADD,     /* a link of one of NlLinkKind, here or born in another netns. -EEXIST */
+        NL_REDIRECT_DEL, /* that one filter; the classifier may be somebody else's, with filters of his */
+        NL_LINK_ADD, /* a link of one of NlLinkKind, here or born in another netns. -EEXIST */
         NL_BRIDGE_VLAN_ADD, /* VLANs of a bridge's port, or of the bridge itself with `self` */
         NL_BRIDGE_VLAN_DEL, /* succeeds when they are not there */
         NL_RULE_ADD,        /* -EEXIST when there is an equal one */
@@ -72,7 +73,7 @@ typedef enum NlLinkMask {
         NL_LINK_VLAN_FILTERING = 1 << 16, /* of a bridge; not with NL_LINK_GROUP */
 } NlLinkMask;
 
-/* Settings that only RTM_NEWLINK changes; see nl-encode.c for why they go alone. */
+/* Settings that only RTM_NEWLINK changes; see nl-encode-link.c for why they go alone. */
 #define NL_LINK_BY_NEWLINK (NL_LINK_HAIRPIN | NL_LINK_ISOLATED | NL_LINK_VLAN_FILTERING)
 
 typedef enum NlLinkKind {

@@ -76,7 +76,7 @@ def with_links(host, attachments):
     for name in links:
         if re.fullmatch(r"nmg[0-9a-f]+", name) and name not in wanted:
             yield f"link {name} has no row"
-        if re.fullmatch(r"nmi[0-9a-f]+", name) and "nmg" + name[3:] not in wanted:
+        if re.fullmatch(r"nmi[0-9a-f]+", name) and int(name[3:], 16) not in attachments:
             yield f"link {name} has no row"
     for name in wanted & set(links):
         if links[name].get("operstate") != "UP":
@@ -129,7 +129,8 @@ def with_namespaces(host, attachments):
             if not a["addresses"] <= have:
                 yield f"{a['ifname']} of {pod.name} lacks {a['addresses'] - have}"
         for name in set(links) - {a["ifname"] for a in mine} - {"lo"}:
-            yield f"{pod.name} has {name}, of which the ledger knows nothing"
+            if not name.startswith("for"):  # made by others
+                yield f"{pod.name} has {name}, of which the ledger knows nothing"
 
 
 def with_trail(host, attachments):

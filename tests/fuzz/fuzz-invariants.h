@@ -71,6 +71,57 @@ static inline void require_bandwidth(const NetBandwidth *b) {
         require(b->egress_rate > 0 || b->egress_burst == 0);
 }
 
+/* The bandwidth plugin takes the bursts of a configuration as they are. */
+static inline void require_bandwidth_strict(const NetBandwidth *b, bool of_runtime) {
+        require((b->ingress_rate > 0) || b->ingress_burst == 0);
+        require((b->egress_rate > 0) || b->egress_burst == 0);
+        require(b->ingress_burst / 8 < UINT32_MAX && b->egress_burst / 8 < UINT32_MAX);
+        if (!of_runtime)
+                require((b->ingress_rate > 0) == (b->ingress_burst > 0) &&
+                        (b->egress_rate > 0) == (b->egress_burst > 0));
+}
+
+static inline void require_link(const NetConf *c) {
+        const NetLinkConf *l = &c->link;
+
+        require(!l->master[0] || ifname_is_valid(l->master));
+        require(!l->tap_bridge[0] || ifname_is_valid(l->tap_bridge));
+        require(!c->bridge || ifname_is_valid(c->bridge));
+        require(!c->device.name[0] || ifname_is_valid(c->device.name));
+        require(!c->vrf.name[0] || ifname_is_valid(c->vrf.name));
+        require(l->vlan <= 4094 && l->vlan_id <= 4094 && l->n_trunks <= VLAN_TRUNKS_MAX);
+        require(l->vlan == 0 || l->n_trunks == 0);
+        for (size_t i = 0; i < l->n_trunks; i++)
+                require(l->trunks[i].first >= 1 && l->trunks[i].first <= l->trunks[i].last &&
+                        l->trunks[i].last <= 4094 &&
+                        (i == 0 || l->trunks[i - 1].last + 1 < l->trunks[i].first));
+        require(!l->no_container_interface || c->ipam == NET_IPAM_NONE);
+        require(l->vni < 1U << 24);
+        require(!c->device.kernel_path ||
+                (strncmp(c->device.kernel_path, "/sys/devices/", 13) == 0 &&
+                 !strstr(c->device.kernel_path, "/../")));
+        require(!c->device.pci_bus_id ||
+                (c->device.pci_bus_id[0] != '.' && !strchr(c->device.pci_bus_id, '/')));
+        require(!(c->mac.bytes[0] & 1) && !(c->conf_mac.bytes[0] & 1) &&
+                !(c->tuning.mac.bytes[0] & 1) && !(c->device.mac.bytes[0] & 1));
+        require(c->mtu == 0 || (c->mtu >= 68 && c->mtu <= 65535));
+        require(c->tuning.tx_queue_len >= -1 && c->tuning.tx_queue_len <= INT32_MAX);
+}
+
+static inline void require_ipam(const NetConf *c) {
+        require((c->ipam == NET_IPAM_NONE) == (c->ipam_type == NULL));
+        require(!c->ipam_type || cni_id_is_valid(c->ipam_type, IPAM_TYPE_MAX));
+        require(c->ipam == NET_IPAM_LOCAL || c->n_sets == 0);
+        require(c->ipam == NET_IPAM_STATIC || c->n_addresses == 0);
+        require(c->n_addresses <= STATIC_ADDRESSES_MAX && c->n_overrides <= RANGE_SETS_MAX);
+        require((!c->data_dir || c->data_dir[0] == '/') &&
+                (!c->resolv_conf || c->resolv_conf[0] == '/'));
+        for (size_t i = 0; i < c->n_addresses; i++)
+                require(in_addr_is_set(&c->addresses[i].address.address) &&
+                        (!in_addr_is_set(&c->addresses[i].gateway) ||
+                         c->addresses[i].gateway.family == c->addresses[i].address.address.family));
+}
+
 static inline void require_conditions(const NetCondition *list, size_t n, int family) {
         require(n <= CONDITION_WORDS_MAX / 2);
         for (size_t i = 0; i < n; i++) {

@@ -17,8 +17,8 @@ MEMBERS = {
                     "AddNetwork": ("ssa{sv}", "o"), "RemoveNetwork": ("sa{sv}", ""), "Reload": ("", ""),
                     "Describe": ("", "s"), "DescribeAll": ("s", "s"), "CollectGarbage": ("a{sv}", "s"),
                     "Reconcile": ("a{sv}", "s"), "History": ("sa{sv}", "s")},
-        "properties": {"Version": "s", "Features": "as", "Health": "s", "HealthReasons": "as",
-                       "Repairs": "t", "Reaps": "t"},
+        "properties": {"Version": "s", "Features": "as", "FeaturesMissing": "as", "Health": "s",
+                       "HealthReasons": "as", "Repairs": "t", "Reaps": "t"},
         "signals": {"SandboxAdded": "so", "SandboxRemoved": "so", "AttachmentChanged": "osss"}},
     RUNTIME: {
         "methods": {m: ("a{sv}", "s") for m in ("Add", "Del", "Check", "CollectGarbage", "Status",

@@ -24,7 +24,8 @@ def uplink(host, address="10.97.4.1/24", name="up0"):
     host.run(["ip", "link", "set", name, "up"])
     wire.run(["ip", "link", "set", "far", "up"])
     wire.run(["ip", "addr", "add", address, "dev", "far"])
-    settle(lambda: not any(a.get("tentative") for x in host.ip("-6", "addr", "show") for a in x["addr_info"]), "DAD")
+    settle(lambda: any(not a.get("tentative") for x in host.ip("-6", "addr", "show", "dev", name)
+                       for a in x.get("addr_info", [])), "the link-local address")
     host.baseline = host.snapshot()
     return wire
 

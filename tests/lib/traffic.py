@@ -180,6 +180,10 @@ class Capture:
         assert ready, "nothing came"
         return self.process.stdout.readline().decode().strip()
 
+    def waits(self, seconds):
+        """Whether a frame comes within that time."""
+        return bool(select.select([self.process.stdout], [], [], seconds)[0])
+
     def until(self, part):
         """All frames up to the one that holds `part`, which must come."""
         frames = []

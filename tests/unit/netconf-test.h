@@ -65,3 +65,47 @@ static inline void parse_bad(const char *text, ErrorKind kind, const char *words
 
         assert_refused(text, r, c, &e, kind, words);
 }
+
+/* The same under the name of a plugin. */
+#define AS(type, keys) "{\"cniVersion\":\"1.0.0\",\"name\":\"pods\",\"type\":\"" type "\"" keys "}"
+#define HOST_LOCAL     ",\"ipam\":{\"type\":\"host-local\",\"subnet\":\"10.97.0.0/24\"}"
+
+static inline NetConf *plugin_ok(NetPlugin plugin, const char *text) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        NetConf *c = NULL;
+
+        if (netconf_parse_as(plugin, text, strlen(text), &c, &e) < 0)
+                fail_msg("%s: %s", text, error_message(&e));
+        assert_int_equal(e.kind, ERROR_NONE);
+        assert_int_equal(c->plugin, plugin);
+        assert_string_equal(c->type, net_plugin_to_string(plugin));
+        return c;
+}
+
+static inline void plugin_bad(NetPlugin plugin, const char *text, ErrorKind kind,
+                              const char *words) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        NetConf *c = NULL;
+        int r = netconf_parse_as(plugin, text, strlen(text), &c, &e);
+
+        assert_refused(text, r, c, &e, kind, words);
+}
+
+/* Keys behind the envelope, what has to be refused about them, and with which words. */
+typedef struct BadKeys {
+        NetPlugin plugin;
+        const char *keys;
+        ErrorKind kind;
+        const char *words;
+} BadKeys;
+
+static inline void plugins_bad(const BadKeys *table, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                char *text = NULL;
+
+                assert_true(asprintf(&text, AS("%s", "%s"), net_plugin_to_string(table[i].plugin),
+                                     table[i].keys) > 0);
+                plugin_bad(table[i].plugin, text, table[i].kind, table[i].words);
+                free(text);
+        }
+}

@@ -102,12 +102,10 @@ static void scenario_macvlan(World *w) {
         expect_gone(w->pod, "eth0");
 }
 
-static void scenario_no_echo(World *w) {
+static void indices(World *w) {
         NlOp ifb = { .type = NL_IFB_ADD, .what = "create the ifb", .ifb.name = "nmi1" };
         NlApplied applied;
 
-        nl_real_forgo_echo(w->host);
-        nl_real_forgo_echo(w->pod);
         macvlan(w);
         NlApplied made = attach(w);
         EXPECT_INT(made.host_ifindex, link_of(w->host, "nmg1").ifindex);
@@ -123,6 +121,25 @@ static void scenario_no_echo(World *w) {
         ops[1].newlink.macvlan.mode = MACVLAN_MODE_BRIDGE;
         EXPECT_INT(kernel_apply(w->host, ops, 2, &applied), 0);
         EXPECT_INT(applied.pod_ifindex, link_of(w->pod, "eth3").ifindex);
+        EXPECT_INT(applied.host_ifindex, link_of(w->host, "nmg2").ifindex);
+        /* And what is made here, with the pair after it. */
+        NlOp turned[] = { newlink(NL_KIND_MACVLAN, "eth4", -EBADF, made.host_ifindex),
+                          veth(w, "nmg3", "eth5") };
+        turned[0].newlink.macvlan.mode = MACVLAN_MODE_BRIDGE;
+        EXPECT_INT(kernel_apply(w->host, turned, 2, &applied), 0);
+        EXPECT_INT(applied.pod_ifindex, link_of(w->pod, "eth5").ifindex);
+        EXPECT_INT(applied.host_ifindex, link_of(w->host, "nmg3").ifindex);
+}
+
+static void scenario_indices(World *w) {
+        indices(w);
+}
+
+/* The same as kernels before 6.2 do it. */
+static void scenario_no_echo(World *w) {
+        nl_real_forgo_echo(w->host);
+        nl_real_forgo_echo(w->pod);
+        indices(w);
 }
 
 static void scenario_vxlan(World *w) {
@@ -270,6 +287,7 @@ BOTH(dummy)
 BOTH(vxlan)
 BOTH(vrf)
 BOTH(features)
+BOTH(indices)
 
 static void test_real_no_echo(void **state) {
         run(scenario_no_echo, true);
@@ -277,10 +295,9 @@ static void test_real_no_echo(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                TEST_BOTH(macvlan),  TEST_BOTH(ipvlan),
-                TEST_BOTH(vlan),     TEST_BOTH(dummy),
-                TEST_BOTH(vxlan),    TEST_BOTH(vrf),
-                TEST_BOTH(features), cmocka_unit_test(test_real_no_echo),
+                TEST_BOTH(macvlan),  TEST_BOTH(ipvlan),  TEST_BOTH(vlan),
+                TEST_BOTH(dummy),    TEST_BOTH(vxlan),   TEST_BOTH(vrf),
+                TEST_BOTH(features), TEST_BOTH(indices), cmocka_unit_test(test_real_no_echo),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -201,9 +201,10 @@ static void scenario_vlan_filtering(World *w) {
         NlOp filter = set("nmb0", NL_LINK_VLAN_FILTERING);
         char text[128];
 
+        uint32_t lab = make_bridge(w, "nmb0");
+        EXPECT_INT(link_of(w->host, "nmb0").has_vlan_filtering, features(w).bridge_vlan_filtering);
         if (!features(w).bridge_vlan_filtering)
                 skip_scenario("this kernel has no vlan_filtering of bridges");
-        uint32_t lab = make_bridge(w, "nmb0");
         EXPECT(!link_of(w->host, "nmb0").vlan_filtering);
         filter.link.vlan_filtering = true;
         EXPECT_INT(apply_one(w->host, filter), 0);

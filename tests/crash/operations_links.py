@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Operations of the crash tests with interfaces that the host has no end of, and with its own NICs."""
+import json
+
+from operations import Add, DelRouted
+
+V4 = {"type": "host-local", "ranges": [[{"subnet": "10.98.7.0/24"}], [{"subnet": "fd98:7::/64"}]]}
+
+
+def drop_in(plugin, **keys):
+    return {"cniVersion": "1.0.0", "name": f"crash-{plugin}", "type": plugin, "ipam": V4, **keys}
+
+
+class WithUplink:
+    """A link of the host, made before and taken away after."""
+    uplink = "cu0"
+
+    def prepare(self):
+        self.host.run(["ip", "link", "add", self.uplink, "type", "veth", "peer", "name", self.uplink + "p"])
+        for name in (self.uplink, self.uplink + "p"):
+            self.host.run(["ip", "link", "set", name, "up"])
+        super().prepare()
+
+    def remove_pod(self):
+        super().remove_pod()
+        self.host.run(["ip", "link", "del", self.uplink])
+
+
+class AddPtp(Add):
+    name, plugin = "add-ptp", "ptp"
+    conf = drop_in("ptp", ipMasq=True)
+
+
+class AddTap(Add):
+    name, plugin = "add-tap", "tap"
+    conf = drop_in("tap", mac="02:00:00:00:00:31")
+
+
+class AddMacvlan(WithUplink, Add):
+    name, plugin = "add-macvlan", "macvlan"
+    conf = drop_in("macvlan", master="cu0")
+
+
+class LentNic(WithUplink):
+    def remove_pod(self):
+        link = json.loads(self.host.run(["ip", "-j", "link", "show", self.uplink]).stdout)[0]
+        assert "UP" in link["flags"] and "ifalias" not in link, f"the NIC is not what it was: {link}"
+        super().remove_pod()
+
+
+class AddHostDevice(LentNic, Add):
+    name, plugin = "add-host-device", "host-device"
+    conf = drop_in("host-device", device="cu0")
+
+
+class DelMacvlan(WithUplink, DelRouted):
+    name, plugin, conf = "del-macvlan", "macvlan", AddMacvlan.conf
+
+
+class DelHostDevice(LentNic, DelRouted):
+    name, plugin, conf = "del-host-device", "host-device", AddHostDevice.conf
+
+
+OPERATIONS = [AddPtp, AddTap, AddMacvlan, AddHostDevice, DelMacvlan, DelHostDevice]
