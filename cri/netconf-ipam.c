@@ -223,8 +223,13 @@ static const struct {
 
 /* The name of a program in CNI_PATH, without a way out of its directories. */
 static int check_foreign_type(const char *type, Error *e) {
-        if (cni_id_is_valid(type, IPAM_TYPE_MAX))
+        if (delegate_name_is_valid(type))
                 return 0;
+        if (net_plugin_from_string(type) >= 0)
+                return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                  "\"ipam.type\": \"%s\" gives no addresses; there are local, "
+                                  "host-local, static, dhcp and plugins of others",
+                                  type);
         return error_setf(
                         e, ERROR_INVALID_ARGUMENT,
                         "\"ipam.type\": \"%.64s\" is not the name of a plugin (a letter or digit, "

@@ -7,6 +7,8 @@
 
 #include <stdio.h>
 
+#include "base/limits.h"
+#include "base/parse.h"
 #include "cri/netconf-internal.h"
 #include "cri/result.h"
 
@@ -139,4 +141,8 @@ int netconf_read_body(json_object *top, NetConf *c, Error *e) {
         if (r < 0)
                 return r;
         return netconf_hash(c, &c->hash) < 0 ? error_oom(e) : 0;
+}
+
+bool delegate_name_is_valid(const char *name) {
+        return cni_id_is_valid(name, NETWORK_NAME_MAX) && net_plugin_from_string(name) < 0;
 }

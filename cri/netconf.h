@@ -49,6 +49,9 @@ typedef enum NetPlugin {
 const char *net_plugin_to_string(NetPlugin plugin);
 NetPlugin net_plugin_from_string(const char *s);
 bool net_plugin_has_version(NetPlugin plugin, const char *version);
+/* A program that may be looked for in CNI_PATH: no slash, as libcni has it, and none of our own names, which
+ * would call themselves. */
+bool delegate_name_is_valid(const char *name);
 static inline bool net_plugin_makes_interface(NetPlugin p) {
         return p <= NET_PLUGIN_VXLAN;
 }

@@ -130,7 +130,12 @@ static const char *const migrations[STORE_SCHEMA_VERSION] = {
         " obtained_usec INTEGER NOT NULL, obtained_boot_usec INTEGER NOT NULL,"
         " lease_sec INTEGER NOT NULL, t1_sec INTEGER NOT NULL, t2_sec INTEGER NOT NULL,"
         " expired INTEGER NOT NULL, priority INTEGER NOT NULL,"
-        " provide BLOB NOT NULL, wanted BLOB NOT NULL, options BLOB NOT NULL) STRICT;",
+        " provide BLOB NOT NULL, wanted BLOB NOT NULL, options BLOB NOT NULL) STRICT;"
+
+        /* What was taken over from host-local's directory, and as of when. */
+        "CREATE TABLE import ("
+        " network TEXT PRIMARY KEY NOT NULL, path TEXT NOT NULL, stamp INTEGER NOT NULL"
+        ") STRICT, WITHOUT ROWID;",
 };
 
 static int get_number(Store *s, const char *sql, int64_t *ret, Error *e) {

@@ -122,6 +122,15 @@ static const char *const sql[_STMT_MAX] = {
                         " obtained_boot_usec = ?6, lease_sec = ?7, t1_sec = ?8, t2_sec = ?9, expired = ?10,"
                         " priority = ?11, provide = ?12, wanted = ?13, options = ?14"
                         " WHERE attachment = ?1",
+        [STMT_DELETE_PORTS] = "DELETE FROM port WHERE attachment = ?1",
+        [STMT_LOAD_DELEGATES] =
+                        "SELECT attachment, seq, plugin, path, config, args, result FROM delegate"
+                        " ORDER BY attachment, seq",
+        [STMT_PUT_DELEGATE] = "INSERT INTO delegate VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+                              " ON CONFLICT (attachment, seq) DO UPDATE SET result = ?7",
+        [STMT_LOAD_IMPORTS] = "SELECT network, path, stamp FROM import ORDER BY network",
+        [STMT_PUT_IMPORT] = "INSERT INTO import VALUES (?1, ?2, ?3)"
+                            " ON CONFLICT (network) DO UPDATE SET path = ?2, stamp = ?3",
         [STMT_LOAD_CURSORS] =
                         "SELECT network, set_index, address FROM cursor ORDER BY network, set_index",
         [STMT_PUT_CURSOR] = "INSERT INTO cursor VALUES (?1, ?2, ?3)"
@@ -175,21 +184,28 @@ static const char *const sql[_STMT_MAX] = {
                         "   FROM port WHERE attachment = a.id ORDER BY protocol, host_address, host_port)),"
                         " 'the boot id changed'"
                         " FROM attachment AS a JOIN sandbox AS s ON s.id = a.sandbox"
-                        " WHERE s.boot_id <> ?1 ORDER BY a.id",
+                        " WHERE s.boot_id <> ?1 AND a.id NOT IN (SELECT attachment FROM delegate)"
+                        " ORDER BY a.id",
         [STMT_BOOT_EVENT_ADDRESSES] =
                         "INSERT OR IGNORE INTO event_address SELECT h.address, e.usec, e.seq"
                         " FROM event AS e JOIN address AS h ON h.attachment = e.attachment"
                         " WHERE e.since_usec IS NOT NULL AND e.usec = ?2 AND e.op = 'reboot'",
+        [STMT_BOOT_PENDING] = "UPDATE attachment SET state = 'releasing', host_ifindex = 0"
+                              " WHERE id IN (SELECT attachment FROM delegate) AND sandbox IN"
+                              " (SELECT id FROM sandbox WHERE boot_id <> ?1)",
         /* Flows of what rests may still arrive, unless they are of another boot. */
         [STMT_BOOT_RESTED] = "DELETE FROM address WHERE attachment IS NULL"
                              " AND EXISTS (SELECT 1 FROM sandbox)"
                              " AND NOT EXISTS (SELECT 1 FROM sandbox WHERE boot_id = ?1)",
         [STMT_BOOT_ADDRESSES] =
                         "DELETE FROM address WHERE attachment IN (SELECT a.id FROM attachment AS a"
-                        " JOIN sandbox AS s ON s.id = a.sandbox WHERE s.boot_id <> ?1)",
+                        " JOIN sandbox AS s ON s.id = a.sandbox WHERE s.boot_id <> ?1"
+                        " AND a.id NOT IN (SELECT attachment FROM delegate))",
         [STMT_BOOT_ATTACHMENTS] = "DELETE FROM attachment WHERE sandbox IN"
-                                  " (SELECT id FROM sandbox WHERE boot_id <> ?1)",
-        [STMT_BOOT_SANDBOXES] = "DELETE FROM sandbox WHERE boot_id <> ?1",
+                                  " (SELECT id FROM sandbox WHERE boot_id <> ?1)"
+                                  " AND id NOT IN (SELECT attachment FROM delegate)",
+        [STMT_BOOT_SANDBOXES] = "DELETE FROM sandbox WHERE boot_id <> ?1"
+                                " AND id NOT IN (SELECT sandbox FROM attachment)",
 };
 
 static int code_errno(int code) {

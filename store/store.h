@@ -113,6 +113,23 @@ typedef struct ShapingRow {
         uint64_t ingress_rate, ingress_burst, egress_rate, egress_burst; /* bit/s, bit; 0: none */
 } ShapingRow;
 
+/* A plugin of others that was run for an attachment: what its DEL needs, whatever became of the rest. */
+typedef struct DelegateRow {
+        uint64_t attachment;
+        uint32_t seq; /* in the order of ADD; DEL goes backwards */
+        char *plugin; /* name in CNI_PATH */
+        char *path;   /* CNI_PATH of the ADD, for people */
+        char *config; /* the exact bytes of its stdin */
+        char *args;   /* CNI_ARGS */
+        char *result; /* its stdout; NULL: it was not done when this was written */
+} DelegateRow;
+
+/* The directory of host-local that the network's addresses were taken over from. */
+typedef struct ImportRow {
+        char *network, *path;
+        uint64_t stamp; /* of the directory, when it was read last; 0: there was none */
+} ImportRow;
+
 /* Where round robin stands, one per (network, set). */
 typedef struct CursorRow {
         char *network;
@@ -143,6 +160,8 @@ void port_row_clear(PortRow *r);
 void shaping_row_clear(ShapingRow *r);
 void lease_row_clear(LeaseRow *r);
 void cursor_row_clear(CursorRow *r);
+void delegate_row_clear(DelegateRow *r);
+void import_row_clear(ImportRow *r);
 
 /* Loading: the callback gets a row that it may take fields from (TAKE_PTR); cleared afterwards.
  * A negative return ends the walk and is returned. Ordered by key, attachments and what hangs on them by id. */
@@ -159,6 +178,10 @@ int store_load_shapings(Store *s, int (*cb)(ShapingRow *row, void *userdata), vo
                         Error *e);
 int store_load_leases(Store *s, int (*cb)(LeaseRow *row, void *userdata), void *userdata, Error *e);
 int store_load_cursors(Store *s, int (*cb)(CursorRow *row, void *userdata), void *userdata,
+                       Error *e);
+int store_load_delegates(Store *s, int (*cb)(DelegateRow *row, void *userdata), void *userdata,
+                         Error *e);
+int store_load_imports(Store *s, int (*cb)(ImportRow *row, void *userdata), void *userdata,
                        Error *e);
 /* Highest attachment id ever given out (sequence kept in the ledger even after rows are gone). */
 int store_load_last_id(Store *s, uint64_t *ret, Error *e);
@@ -199,11 +222,15 @@ int store_put_shaping(Store *s, const ShapingRow *row, Error *e);
 int store_put_lease(Store *s, const LeaseRow *row, Error *e);
 /* Only if there is one: the attachment may have ended meanwhile. */
 int store_update_lease(Store *s, const LeaseRow *row, Error *e);
+int store_delete_ports(Store *s, uint64_t attachment, Error *e);
+int store_put_delegate(Store *s, const DelegateRow *row, Error *e);
+int store_put_import(Store *s, const ImportRow *row, Error *e);
 int store_put_cursor(Store *s, const CursorRow *row, Error *e);
 int store_delete_cursors(Store *s, const char *network, Error *e);
 
 /* Ends everything of other boots than this one, with an event per attachment, in one statement per
- * table; released addresses rest no longer when nothing of this boot is there yet. */
+ * table, but for what has delegates: their ends are for a runtime to execute, so those rows become
+ * `releasing`; released addresses rest no longer when nothing of this boot is there yet. */
 int store_end_other_boots(Store *s, const char *boot_id, uint64_t usec, size_t *ret_sandboxes,
                           size_t *ret_attachments, Error *e);
 

@@ -26,6 +26,7 @@
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/parse.h"
+#include "cri/cni/task.h"
 #include "cri/cni/wait.h"
 
 #define RUNTIME_DIR_DEFAULT "/run/netmgr"
@@ -61,6 +62,7 @@ typedef struct Connection {
         uint64_t deadline; /* CLOCK_MONOTONIC, microseconds */
         /* for the sentences, seconds: the same, and how long an ADD waits for a netmgrd */
         uint32_t patience, wait;
+        unsigned delegate_code; /* CNI code of the last plugin of others that failed, 0: it gave none */
 } Connection;
 
 static void connection_clear(Connection *c) {
@@ -205,6 +207,19 @@ static int append_fd(sd_bus_message *m, const char *key, int fd) {
         return fd >= 0 ? sd_bus_message_append(m, "{sv}", key, "h", fd) : 0;
 }
 
+/* Where host-local may have given out addresses, or got some back, without netmgrd. */
+static int append_stamp(sd_bus_message *m, const Environment *env, const char *program,
+                        const char *config) {
+        _cleanup_own_config_ OwnConfig own = { 0 };
+        uint64_t stamp;
+
+        if (env->verb != VERB_ADD && env->verb != VERB_DEL && env->verb != VERB_GC)
+                return 0;
+        own_config_read(program, config, &own);
+        stamp = host_local_stamp(&own);
+        return stamp ? sd_bus_message_append(m, "{sv}", "HostLocal", "t", stamp) : 0;
+}
+
 static int request_new(const Connection *c, const Environment *env, const char *program,
                        const char *config, sd_bus_message **ret) {
         _cleanup_(message_unrefp) sd_bus_message *m = NULL;
@@ -224,6 +239,8 @@ static int request_new(const Connection *c, const Environment *env, const char *
             (r = append_string(m, "Args", env->args)) < 0 ||
             (r = append_string(m, "Path", env->path)) < 0 ||
             (r = append_string(m, "Config", config)) < 0 ||
+            (r = append_stamp(m, env, program, config)) < 0 ||
+            (r = sd_bus_message_append(m, "{sv}", "Delegates", "b", 1)) < 0 ||
             (r = sd_bus_message_close_container(m)) < 0)
                 return r;
         *ret = TAKE_PTR(m);
@@ -314,11 +331,109 @@ static uint32_t patience_default(Verb verb) {
         }
 }
 
+/* One method call and its answer, copied to *ret. */
+static CallState call_method(const Environment *env, Connection *c, sd_bus_message *m, char **ret,
+                             Failure *f) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_(message_unrefp) sd_bus_message *reply = NULL;
+        const char *text;
+
+        int r = sd_bus_call(c->bus, m, MAX_OF(deadline_left(c->deadline), (uint64_t) 1), &error,
+                            &reply);
+        if (r < 0) {
+                CallState state = failure_call(env, c, r, &error, f);
+                /* A plugin of others that we ran: its own code is the answer, as if the runtime had run it. */
+                if (c->delegate_code &&
+                    streq(strempty(error.name), error_dbus_name(ERROR_DELEGATE)))
+                        f->code = c->delegate_code;
+                return state;
+        }
+        failpoint_past("plugin-answered");
+        r = sd_bus_message_read(reply, "s", &text);
+        if (r < 0) {
+                (void) failure_setf(f, error_cni_code(ERROR_INTERNAL),
+                                    "netmgrd answered %s with something that is not a string: %s",
+                                    verb_to_string(env->verb), strerror(-r));
+                return CALL_REFUSED;
+        }
+        free(*ret);
+        *ret = strdup(text);
+        if (*ret)
+                return CALL_ANSWERED;
+        (void) failure_setf(f, error_cni_code(ERROR_NO_MEMORY), "out of memory");
+        return CALL_REFUSED;
+}
+
+/* ---- tickets ---------------------------------------------------------------------------------- */
+
+static int result_new(const Connection *c, const char *id, const TaskResult *result,
+                      sd_bus_message **ret) {
+        _cleanup_(message_unrefp) sd_bus_message *m = NULL;
+
+        int r = sd_bus_message_new_method_call(c->bus, &m, c->destination, RUNTIME_PATH,
+                                               RUNTIME_INTERFACE, "DelegateResult");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "sis", id, (int32_t) result->exit,
+                                          strempty(result->text));
+        if (r >= 0)
+                *ret = TAKE_PTR(m);
+        return r;
+}
+
+/* Does what the ticket asks for and says so; *ret is the answer to that. */
+static CallState call_task(const Environment *env, const Ticket *t, const char *program,
+                           const char *config, Connection *c, char **ret, Failure *f) {
+        _cleanup_(task_result_clear) TaskResult result = { 0 };
+        _cleanup_(message_unrefp) sd_bus_message *m = NULL;
+
+        task_run(t, env, program, config, &result);
+        if (result.exit != 0 && result.code)
+                c->delegate_code = result.code;
+        int r = result_new(c, t->id, &result, &m);
+        if (r == -EINVAL) { /* no text for D-Bus */
+                task_failf(&result, TICKET_EXIT_BAD_OUTPUT, 0,
+                           "it wrote something that is not UTF-8");
+                r = result_new(c, t->id, &result, &m);
+        }
+        if (r < 0) {
+                (void) failure_setf(f, error_cni_code(error_kind_from_errno(r)),
+                                    "cannot tell netmgrd what came of its task: %s", strerror(-r));
+                return CALL_REFUSED;
+        }
+        failpoint_past("plugin-delegate-result");
+        /* Its patience begins anew: the time before was not netmgrd's. */
+        c->deadline = deadline_in(c->patience);
+        return call_method(env, c, m, ret, f);
+}
+
+/* As long as the answers are tickets. */
+static CallState call_tasks(const Environment *env, const char *program, const char *config,
+                            Connection *c, char **ret, Failure *f) {
+        for (unsigned round = 0; round <= TICKETS_PER_REQUEST_MAX; round++) {
+                _cleanup_(ticket_clear) Ticket ticket = { 0 };
+                _cleanup_error_ Error error = ERROR_NULL;
+
+                int r = ticket_parse(*ret, &ticket, &error);
+                if (r == 0)
+                        return CALL_ANSWERED;
+                if (r < 0) {
+                        (void) failure_set_error(f, &error);
+                        return CALL_REFUSED;
+                }
+                CallState state = call_task(env, &ticket, program, config, c, ret, f);
+                if (state != CALL_ANSWERED)
+                        return state;
+        }
+        (void) failure_setf(f, error_cni_code(ERROR_INTERNAL),
+                            "netmgrd asks for one task after the other, more than %u; given up",
+                            TICKETS_PER_REQUEST_MAX);
+        return CALL_REFUSED;
+}
+
 static CallState call_once(const Environment *env, const char *program, const char *config,
                            Connection *c, bool with_bus, char **ret, Failure *f) {
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        _cleanup_(message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
-        const char *text;
+        _cleanup_(message_unrefp) sd_bus_message *m = NULL;
+        _cleanup_free_ char *text = NULL;
 
         CallState state = connection_open(env, c, with_bus, f);
         if (state != CALL_ANSWERED)
@@ -330,23 +445,12 @@ static CallState call_once(const Environment *env, const char *program, const ch
                 return CALL_REFUSED;
         }
         failpoint_past("plugin-call");
-        r = sd_bus_call(c->bus, m, MAX_OF(deadline_left(c->deadline), (uint64_t) 1), &error,
-                        &reply);
-        if (r < 0)
-                return failure_call(env, c, r, &error, f);
-        failpoint_past("plugin-answered");
-        r = sd_bus_message_read(reply, "s", &text);
-        if (r < 0) {
-                (void) failure_setf(f, error_cni_code(ERROR_INTERNAL),
-                                    "netmgrd answered %s with something that is not a string: %s",
-                                    verb_to_string(env->verb), strerror(-r));
-                return CALL_REFUSED;
-        }
-        *ret = strdup(text);
-        if (*ret)
-                return CALL_ANSWERED;
-        (void) failure_setf(f, error_cni_code(ERROR_NO_MEMORY), "out of memory");
-        return CALL_REFUSED;
+        state = call_method(env, c, m, &text, f);
+        if (state == CALL_ANSWERED)
+                state = call_tasks(env, program, config, c, &text, f);
+        if (state == CALL_ANSWERED)
+                *ret = TAKE_PTR(text);
+        return state;
 }
 
 int runtime_call(const Environment *env, const char *program, const char *config, char **ret,

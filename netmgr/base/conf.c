@@ -126,6 +126,8 @@ static int read_key(Conf *c, const char *section, const char *key, const char *v
                 return number(value, 1, 600, &c->add_timeout_sec, key, e);
         if (streq(section, "Addresses") && streq(key, "CooldownSec"))
                 return number(value, 0, 86400, &c->cooldown_sec, key, e);
+        if (streq(section, "Addresses") && streq(key, "MirrorHostLocal"))
+                return boolean(value, &c->mirror_host_local, key, e);
         if (streq(section, "Manager") && streq(key, "Repair"))
                 return boolean(value, &c->repair, key, e);
         if (streq(section, "Nftables") && streq(key, "Owner"))

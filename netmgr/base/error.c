@@ -36,6 +36,7 @@ static const struct {
         [ERROR_KERNEL] = { NETMGR_ERROR("Kernel"), 105, EREMOTEIO },
         [ERROR_LEDGER] = { NETMGR_ERROR("Ledger"), 106, EUCLEAN },
         [ERROR_CHECK_FAILED] = { NETMGR_ERROR("CheckFailed"), 107, ESTALE },
+        [ERROR_DELEGATE] = { NETMGR_ERROR("DelegateFailed"), 108, ENOEXEC },
         [ERROR_ACCESS_DENIED] = { DBUS_ERROR("AccessDenied"), 999, EACCES },
         [ERROR_NO_MEMORY] = { DBUS_ERROR("NoMemory"), 11, ENOMEM },
         [ERROR_INTERNAL] = { DBUS_ERROR("Failed"), 999, EIO },

@@ -34,6 +34,7 @@ typedef enum ErrorKind {
         ERROR_KERNEL,             /* 105: the kernel refused a step */
         ERROR_LEDGER,             /* 106: the database refused */
         ERROR_CHECK_FAILED,       /* 107: CHECK found a difference */
+        ERROR_DELEGATE,           /* 108, or the code of a plugin of others that failed */
         ERROR_ACCESS_DENIED,      /* org.freedesktop.DBus.Error.AccessDenied, CNI code 999 */
         ERROR_NO_MEMORY,          /* org.freedesktop.DBus.Error.NoMemory, CNI code 11 */
         ERROR_INTERNAL,           /* org.freedesktop.DBus.Error.Failed, CNI code 999 */

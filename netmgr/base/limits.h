@@ -189,6 +189,26 @@
 #define PLUGIN_DEL_ANSWER_SEC    30U
 #define PLUGIN_STATUS_ANSWER_SEC 15U
 
+/* Plugins of others, run for a request. Seconds that one may take: of an ADD no more than AddTimeoutSec= leaves;
+ * a DEL less, since the runtime's patience has to be enough for what comes behind it. */
+#define DELEGATE_TIMEOUT_SEC     20U
+#define DELEGATE_DEL_TIMEOUT_SEC 15U
+/* Bytes of its stdout that are read: no result is larger; and of its stderr, which is for people. */
+#define DELEGATE_OUTPUT_MAX (1024U * 1024U)
+#define DELEGATE_STDERR_MAX 4096U
+/* Seconds that a ticket is good for beyond the time of its task, and tickets of one request: a GC may find
+ * so many ends that no runtime was there for. The next one goes on. */
+#define TICKET_GRACE_SEC        5U
+#define TICKETS_PER_REQUEST_MAX 64U
+
+/* Addresses in host-local's directory of one network, and bytes of one of its files (a container ID, an
+ * interface name). A /20 full of pods; what is larger is a leak that a person has to look at. */
+#define HOST_LOCAL_ENTRIES_MAX 4096U
+#define HOST_LOCAL_FILE_MAX    512U
+
+/* ipam.resolvConf; the C library reads three servers and six domains of it. */
+#define RESOLV_CONF_MAX 65536U
+
 /* Rows of the event table kept (about 40 MB); the oldest go first, few at a time. */
 #define EVENTS_MAX 100000U
 /* Bytes of one event's reason and of its list of ports: what is longer is cut, with a word about it. */

@@ -27,6 +27,7 @@ struct Bus {
         List peers;                  /* Peer: connections of the private socket */
         size_t n_peers, most_peers;  /* most: since there were none */
         sd_bus_track *synchronizers; /* on the system bus: who has called Synchronize */
+        List calls;                  /* RuntimeCall: those whose caller may have a ticket */
         List changes;      /* granted, and waiting for their attachment (attachment-bus.c) */
         char *socket_path; /* to be removed at the end; NULL when the socket was given */
 };
@@ -57,6 +58,9 @@ int method_collect_garbage(sd_bus_message *m, void *userdata, sd_bus_error *erro
 
 /* The a{sv} of a Runtime method. q starts empty and is to be cleared, whatever comes of it. */
 int runtime_request_read(sd_bus_message *m, Request *q, Error *e);
+
+/* The connection is about to go: who has a ticket on it will not answer. */
+void runtime_connection_gone(Bus *b, const sd_bus *connection);
 
 /* The same for Synchronize. */
 int synchronize_request_read(sd_bus_message *m, SyncRequest *q, Error *e);

@@ -46,6 +46,7 @@ static void peer_free(Peer *p) {
         list_unlink(&p->list);
         if (--p->bus->n_peers == 0)
                 give_memory_back(p->bus);
+        runtime_connection_gone(p->bus, p->connection);
         /* Operations under way hold their own references to messages, and through them to the
          * connection: answering a closed one merely fails. */
         drop_connection(p->connection);
@@ -381,6 +382,7 @@ int bus_new(Manager *m, const BusParams *params, Bus **ret, Error *e) {
         b->listen_fd = b->spare_fd = -EBADF;
         list_init(&b->peers);
         list_init(&b->changes);
+        list_init(&b->calls);
         int r = start_system(b, params->address, e);
         if (r >= 0)
                 r = start_private(b, params, e);

@@ -129,6 +129,37 @@ static int allocate_static(AddOp *op, Error *e) {
         return r;
 }
 
+/* ---- types of others -------------------------------------------------------------------------- */
+
+/* First host of the subnet: what a gateway is that its IPAM plugin does not name. */
+static InAddr default_gateway(const InPrefix *p) {
+        InAddr first = in_prefix_first(p), gateway = first;
+
+        (void) in_addr_add(&first, 1, &gateway);
+        return gateway;
+}
+
+/* What a plugin of others gave out: ours to record, not to choose. */
+static int adopt(AddOp *op, Error *e) {
+        Attachment *a = op->attachment;
+        LeaseHolder holder = holder_of(a);
+
+        for (size_t i = 0; i < op->ipam.n_ips; i++) {
+                const CniIp *ip = &op->ipam.ips[i];
+                NetRange range = { .subnet = ip->address, .gateway = ip->gateway };
+                IpamGrant grant = { .range = &range };
+
+                int r = ipam_hold(op->manager->ipam, network_pool(a->network), (unsigned) i,
+                                  &ip->address.address, &holder, &grant.lease, e);
+                if (r < 0)
+                        return r;
+                if (a->network->conf->is_gateway && !in_addr_is_set(&range.gateway))
+                        range.gateway = default_gateway(&ip->address);
+                take_grant(op, &grant, (unsigned) i);
+        }
+        return 0;
+}
+
 /* ---- type local ------------------------------------------------------------------------------- */
 
 /* CNI_ARGS first, then args and runtimeConfig; what several of them ask for counts once. */
@@ -199,7 +230,7 @@ int add_allocate(AddOp *op, Error *e) {
         Attachment *a = op->attachment;
         const NetConf *net = a->network->conf, *mine = op->conf;
         size_t room = net->n_sets + mine->n_runtime_sets + net->n_addresses + mine->n_requested +
-                      op->args.n_ips + 1;
+                      op->args.n_ips + op->ipam.n_ips + 1;
 
         a->leases = new0(Lease *, room);
         a->spec.addresses = new0(SpecAddress, room);
@@ -207,7 +238,10 @@ int add_allocate(AddOp *op, Error *e) {
         op->cursor_rows = new0(CursorRow, room);
         if (!a->leases || !a->spec.addresses || !op->address_rows || !op->cursor_rows)
                 return error_oom(e);
+        a->spec.unforeseen = net->ipam == NET_IPAM_STATIC || net->ipam == NET_IPAM_FOREIGN;
         switch (net->ipam) {
+        case NET_IPAM_FOREIGN:
+                return adopt(op, e);
         case NET_IPAM_LOCAL:
                 return allocate_local(op, e);
         case NET_IPAM_STATIC:

@@ -131,15 +131,17 @@ static bool has_default_route(const AttachmentSpec *s, int family) {
         return false;
 }
 
-static int decide_routes(AttachmentSpec *s, const NetConf *c) {
+/* routes: of the configuration, or of the plugin that gave the addresses. */
+static int decide_routes(AttachmentSpec *s, const NetConf *c, const NetRoute *routes,
+                         size_t n_routes) {
         static const int families[] = { AF_INET, AF_INET6 };
-        bool add_default = s->kind == NET_KIND_ROUTED ? c->n_routes == 0 : c->is_default_gateway;
+        bool add_default = s->kind == NET_KIND_ROUTED ? n_routes == 0 : c->is_default_gateway;
 
-        s->routes = new0(NetRoute, c->n_routes + 2);
+        s->routes = new0(NetRoute, n_routes + 2);
         if (!s->routes)
                 return -ENOMEM;
-        for (size_t i = 0; i < c->n_routes; i++) {
-                NetRoute route = c->routes[i];
+        for (size_t i = 0; i < n_routes; i++) {
+                NetRoute route = routes[i];
                 /* A dual-stack list serves a single-stack sandbox too. */
                 if (!spec_has_family(s, route.dst.address.family))
                         continue;
@@ -199,9 +201,12 @@ static int decide_spec(AddOp *op, Error *e) {
         s->lease_dns = s->dhcp && !dns_is_set(wanted_dns(op->conf, c));
         s->adjust.tuned = netconf_choose_tuning(c, op->conf);
         s->adjust.has_tuning = s->kind != NET_KIND_LOOPBACK && tuning_is_set(&s->adjust.tuned);
-        if (decide_routes(s, c) < 0 || net_dns_copy(wanted_dns(op->conf, c), &s->dns) < 0)
-                return error_oom(e);
-        return 0;
+        const NetDns *dns = wanted_dns(op->conf, c);
+        if ((op->has_ipam || op->has_resolv_conf) && !dns_is_set(dns))
+                dns = &op->ipam.dns;
+        r = op->has_ipam ? decide_routes(s, c, op->ipam.routes, op->ipam.n_routes)
+                         : decide_routes(s, c, c->routes, c->n_routes);
+        return r < 0 || net_dns_copy(dns, &s->dns) < 0 ? error_oom(e) : 0;
 }
 
 /* A network's own limits win over what the runtime sends, as with the bandwidth plugin. */
@@ -252,7 +257,8 @@ int add_list_ports(AddOp *op) {
                         SpecPort *want = &op->wanted_ports[op->n_wanted_ports];
 
                         if ((p->host.family != AF_UNSPEC && p->host.family != families[f]) ||
-                            !(sets_have_family(net->sets, net->n_sets, families[f]) ||
+                            !(net->ipam == NET_IPAM_FOREIGN ||
+                              sets_have_family(net->sets, net->n_sets, families[f]) ||
                               sets_have_family(mine->runtime_sets, mine->n_runtime_sets,
                                                families[f])))
                                 continue;
@@ -336,6 +342,7 @@ int add_decide(AddOp *op, Error *e) {
         r = a->spec.dhcp ? add_decide_lease(op, e) : add_make_answer(op, e);
         if (r < 0)
                 return r;
+        free(TAKE_PTR(op->plan_json)); /* of the row that a delegate needed */
         if (plan_make(&a->spec, op->bridge_ifindex, &op->plan) < 0 ||
             spec_to_json(&a->spec, &op->plan_json) < 0)
                 return error_oom(e);

@@ -11,9 +11,9 @@
 
 #include "base/failpoint.h"
 #include "base/fd.h"
+#include "core/add-internal.h"
 #include "core/dhcp.h"
 #include "core/enforce.h"
-#include "core/op-add.h"
 
 /* What is left for the steps after the lease. */
 #define REST_MS  500U
@@ -64,7 +64,8 @@ static int lease_run(Job *job, WorkerContext *w, Error *e) {
                 wire_announce(w, op->bridge_ifindex, op->spec);
         /* Neither may outlive their use: they pin the namespace. */
         op->pod = kernel_socket_free(op->pod);
-        op->request.netns_fd = safe_close(op->request.netns_fd);
+        if (!op->spec->nic)
+                op->request.netns_fd = safe_close(op->request.netns_fd);
         return r;
 }
 

@@ -13,6 +13,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "core/delegate.h"
 #include "core/dhcp.h"
 #include "core/netns-watch.h"
 #include "core/nic.h"
@@ -176,6 +177,7 @@ Attachment *attachment_free(Attachment *a) {
         a->network = NULL;
         wake_waiters(a);
 
+        attachment_drop_delegates(a);
         safe_close(a->netns_pin);
         spec_clear(&a->spec);
         free(a->leases);
@@ -202,22 +204,29 @@ void attachment_set_host_ifindex(Attachment *a, uint32_t ifindex) {
         (void) map_put_u64(map, ifindex, a);
 }
 
+void attachment_announce(Attachment *a) {
+        const ManagerObserver *o = &a->manager->observer;
+
+        if (a->announced)
+                return;
+        if (!a->sandbox->announced) {
+                a->sandbox->announced = true;
+                if (o->sandbox_added)
+                        o->sandbox_added(a->sandbox, o->userdata);
+        }
+        a->announced = true;
+        if (o->attachment_added)
+                o->attachment_added(a, o->userdata);
+}
+
 void attachment_set_state(Attachment *a, AttachmentState state) {
         const ManagerObserver *o = &a->manager->observer;
 
         if (a->state == state && a->announced)
                 return;
         a->state = state;
-        if (state == ATTACHMENT_UP && !a->announced) {
-                if (!a->sandbox->announced) {
-                        a->sandbox->announced = true;
-                        if (o->sandbox_added)
-                                o->sandbox_added(a->sandbox, o->userdata);
-                }
-                a->announced = true;
-                if (o->attachment_added)
-                        o->attachment_added(a, o->userdata);
-        }
+        if (state == ATTACHMENT_UP)
+                attachment_announce(a);
         if (a->announced && o->attachment_changed)
                 o->attachment_changed(a, o->userdata);
 }

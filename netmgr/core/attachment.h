@@ -24,6 +24,8 @@ typedef enum AttachmentState {
 const char *attachment_state_to_string(AttachmentState state);
 AttachmentState attachment_state_from_string(const char *s);
 
+typedef struct Delegate Delegate;
+
 struct Attachment {
         Manager *manager;
         Network *network;
@@ -39,6 +41,9 @@ struct Attachment {
         uint64_t created_boot_usec; /* CLOCK_BOOTTIME of the sandbox's boot; 0: not noted */
         uint64_t settled_usec;      /* CLOCK_MONOTONIC: when the last operation ended */
         uint32_t host_ifindex;
+        Delegate *delegates; /* owned; see delegate.h */
+        size_t n_delegates;
+        bool delegate_pending; /* nothing is left of it but what a delegate holds: a runtime has to come */
         /* Of a lent NIC: its sandbox's namespace, kept so that the NIC can be brought home from it even if
          * nothing else leads there any more. Closed with the attachment. -EBADF: none. */
         int netns_pin;
@@ -74,6 +79,8 @@ Attachment *attachment_free(Attachment *a);
 DEFINE_CLEANUP(Attachment *, attachment_free)
 
 void attachment_set_state(Attachment *a, AttachmentState state);
+/* The observer hears of it, and of its sandbox, unless he did. */
+void attachment_announce(Attachment *a);
 /* As the kernel numbered its host end; 0: none. */
 void attachment_set_host_ifindex(Attachment *a, uint32_t ifindex);
 /* Takes the descriptor over where the attachment needs one, and closes it where not. */

@@ -42,6 +42,8 @@ static void release_sandbox(Garbage *g, Sandbox *s, const char *reason) {
         Attachment *a;
 
         LIST_FOREACH (a, &s->attachments, Attachment, by_sandbox) {
+                if (a->delegate_pending)
+                        continue; /* for a runtime */
                 g->waiting++;
                 attachment_release(a, "gc", reason, garbage_released, g);
         }

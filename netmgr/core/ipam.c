@@ -437,3 +437,25 @@ int ipam_allocate(Ipam *ipam, const char *pool, unsigned set_index, const NetRan
         *ret = (IpamGrant) { .lease = l, .range = set_offers(set, &address) };
         return 0;
 }
+
+int ipam_hold(Ipam *ipam, const char *pool, unsigned set_index, const InAddr *address,
+              const LeaseHolder *holder, Lease **ret, Error *e) {
+        Lease *l = lease_find(ipam, pool, address);
+
+        if (l && !l->released_usec)
+                return error_setf(e, ERROR_ADDRESS_IN_USE,
+                                  "address %s is held by interface %s of sandbox %s on network %s",
+                                  IN_ADDR_STR(address), l->ifname, l->sandbox, l->network);
+        int r = l ? lease_set_holder(l, holder) : lease_add(ipam, pool, address, holder, &l);
+        if (r < 0)
+                return error_oom(e);
+        list_unlink(&l->cooling);
+        l->released_usec = 0;
+        l->set_index = set_index;
+        *ret = l;
+        return 0;
+}
+
+Lease *ipam_find(const Ipam *ipam, const char *pool, const InAddr *address) {
+        return lease_find(ipam, pool, address);
+}

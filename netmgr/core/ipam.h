@@ -57,6 +57,13 @@ void ipam_set_cooldown(Ipam *ipam, uint64_t usec);
 int ipam_allocate(Ipam *ipam, const char *pool, unsigned set_index, const NetRangeSet *set,
                   const InAddr *requested, const LeaseHolder *holder, IpamGrant *ret, Error *e);
 
+/* Holds one that somebody else gave out, also one that rests here. ERROR_ADDRESS_IN_USE names the holder. */
+int ipam_hold(Ipam *ipam, const char *pool, unsigned set_index, const InAddr *address,
+              const LeaseHolder *holder, Lease **ret, Error *e);
+
+/* The lease of the address, held or resting; NULL: nobody has it. */
+Lease *ipam_find(const Ipam *ipam, const char *pool, const InAddr *address);
+
 /* Starts the rest period. */
 void ipam_release(Ipam *ipam, Lease *lease, uint64_t now_usec);
 /* Forgets the lease at once: undone before anybody saw the address. */

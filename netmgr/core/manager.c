@@ -16,9 +16,11 @@
 #include "base/parse.h"
 #include "core/attachment.h"
 #include "core/audit.h"
+#include "core/conversation.h"
 #include "core/dhcp.h"
 #include "core/features.h"
 #include "core/history.h"
+#include "core/host-local.h"
 #include "core/manager-firewall.h"
 #include "core/netns-watch.h"
 #include "core/network.h"
@@ -150,6 +152,8 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         m->attachments = map_new();
         m->host_ends = map_new();
         m->orphans = map_new();
+        m->tickets = map_new();
+        m->imports = map_new();
         m->host_ifindexes = map_new();
         m->ports = port_table_new();
         m->audit = audit_new();
@@ -157,8 +161,8 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         m->sync_round = sync_round_new(m);
         if (!m->state_dir || !m->config_dir || !m->spool_dir || !m->nsd_socket || !m->dhcp_socket ||
             !m->sysctl_allowlist || !m->networks || !m->sandboxes || !m->attachments ||
-            !m->host_ends || !m->host_ifindexes || !m->orphans || !m->ports || !m->audit ||
-            !m->history || !m->sync_round)
+            !m->host_ends || !m->host_ifindexes || !m->orphans || !m->tickets || !m->imports ||
+            !m->ports || !m->audit || !m->history || !m->sync_round)
                 return error_oom(e);
 
         int r = conf_load(m->config_dir, &m->conf, e);
@@ -380,6 +384,8 @@ Manager *manager_free(Manager *m) {
         m->stopping = true;
         adds_stop(m);
         dhcp_stop(m);
+        if (m->tickets)
+                conversations_end(m);
         reaper_stop(m->reaper);
         workers_stop(m->workers);
         mailbox_drain(m->mailbox);
@@ -406,6 +412,8 @@ Manager *manager_free(Manager *m) {
         map_free(m->sandboxes);
         map_free(m->attachments);
         map_free(m->host_ends);
+        map_free(m->tickets);
+        host_local_free(m);
         rebuild_free(m);
         map_free(m->host_ifindexes);
         port_table_free(m->ports);

@@ -102,6 +102,8 @@ struct Manager {
         Map *attachments;    /* id -> Attachment */
         Map *host_ends;      /* host ifname -> Attachment */
         Map *host_ifindexes; /* of the host end -> Attachment */
+        Map *imports;        /* network -> what is known of host-local's directory */
+        Map *tickets;        /* id -> Conversation whose caller has it */
         Map *orphans;        /* host ifname -> what rebuild.c knows of it */
         uint64_t lost_id; /* highest id that a lost ledger may have given out; 0: none was lost */
         Commit probe; /* whether the ledger can be written again; see manager_set_commit_health() */

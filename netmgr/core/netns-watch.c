@@ -261,7 +261,8 @@ static int on_release(sd_event_source *source _unused_, uint64_t usec _unused_, 
                 log_ctx(LOG_NOTICE, &(LogContext) { .sandbox = s->id, .op = "gone" },
                         "sandbox %s: %s; releasing it without DEL", s->id, s->watch.release_reason);
                 LIST_FOREACH (a, &s->attachments, Attachment, by_sandbox)
-                        attachment_release(a, "gone", s->watch.release_reason, NULL, NULL);
+                        if (!a->delegate_pending)
+                                attachment_release(a, "gone", s->watch.release_reason, NULL, NULL);
         }
         arm_release(w);
         return 0;

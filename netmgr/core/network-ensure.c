@@ -318,33 +318,37 @@ static int keep_router_advertisements(WorkerContext *w, Error *e) {
         return r;
 }
 
+static int enable_forwarding(WorkerContext *w, bool inet, bool inet6, Error *e) {
+        int r = 0;
+
+        if (inet)
+                r = host_sysctl_write(&(PlanSysctl) { .name = "ipv4/ip_forward", .value = "1" }, e);
+        if (r < 0 || !inet6)
+                return r;
+        r = keep_router_advertisements(w, e);
+        if (r < 0)
+                return r;
+        return host_sysctl_write(&(PlanSysctl) { .name = "ipv6/conf/all/forwarding", .value = "1" },
+                                 e);
+}
+
+int network_enable_forwarding(WorkerContext *w, const AttachmentSpec *s, Error *e) {
+        if (!kind_is_routed(s->kind) && !s->is_gateway)
+                return 0;
+        return enable_forwarding(w, spec_has_family(s, AF_INET), spec_has_family(s, AF_INET6), e);
+}
+
 static int ensure_make(Job *job, WorkerContext *w, Error *e) {
         EnsureJob *j = (EnsureJob *) job;
-        int r;
 
         if (kind_has_bridge(j->kind)) {
-                r = bridge_setup(j, w, e);
+                int r = bridge_setup(j, w, e);
                 if (r < 0)
                         return r;
         }
         if (!kind_is_routed(j->kind) && !j->is_gateway)
                 return 0;
-        if (j->inet) {
-                r = host_sysctl_write(&(PlanSysctl) { .name = "ipv4/ip_forward", .value = "1" }, e);
-                if (r < 0)
-                        return r;
-        }
-        if (j->inet6) {
-                r = keep_router_advertisements(w, e);
-                if (r < 0)
-                        return r;
-                r = host_sysctl_write(&(PlanSysctl) { .name = "ipv6/conf/all/forwarding",
-                                                      .value = "1" },
-                                      e);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
+        return enable_forwarding(w, j->inet, j->inet6, e);
 }
 
 static void ensure_end(EnsureJob *j, int r, const Error *e) {

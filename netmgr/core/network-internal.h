@@ -4,6 +4,7 @@
 /* Between network.c (the object), network-ensure.c (its kernel side) and network-files.c. */
 
 #include "core/network.h"
+#include "core/spec.h"
 
 /* Starts looking at (and making) what the network needs in the kernel; ends in
  * network_ensured(). The network is ENSURING meanwhile. */
@@ -18,6 +19,10 @@ void network_unstored(Network *n, int r, const Error *e);
 
 /* A changed configuration holds for living attachments too, as far as the rule tables go. */
 void network_reenforce(Network *n);
+
+/* The host forwards what families the attachment has: for addresses that no range of the network told of. On a
+ * worker. */
+int network_enable_forwarding(WorkerContext *w, const AttachmentSpec *s, Error *e);
 
 /* True when the host routes to the network's addresses. */
 bool network_is_host_routed(const NetConf *c);

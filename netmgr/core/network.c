@@ -168,6 +168,17 @@ static int check_kind(const NetConf *conf, Error *e) {
         return 0;
 }
 
+/* A delegate gets the exact bytes of the runtime's configuration, which only an inline network is. */
+static int check_ipam(NetworkSource source, const NetConf *conf, Error *e) {
+        if (conf->ipam != NET_IPAM_FOREIGN || source == NETWORK_CONFIG)
+                return 0;
+        return error_setf(
+                        e, ERROR_NOT_SUPPORTED,
+                        "\"ipam.type\": \"%s\" is a plugin of others, which the runtime's own "
+                        "configuration has to name: describe the network there, without \"network\"",
+                        conf->ipam_type);
+}
+
 /* May the configuration of this source take over the network as it is now? */
 static int check_replace(const Network *n, NetworkSource source, const NetConf *conf, Error *e) {
         if (n->source != source && !n->gone && n->source != NETWORK_CONFIG)
@@ -229,6 +240,8 @@ int network_set(Manager *m, const char *name, NetworkSource source, const char *
                                 "letter or digit",
                                 NETWORK_NAME_MAX);
         int r = check_kind(conf, e);
+        if (r >= 0)
+                r = check_ipam(source, conf, e);
         if (r >= 0)
                 r = check_overlap(m, name, conf, e);
         if (r >= 0 && n)

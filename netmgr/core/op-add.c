@@ -14,11 +14,13 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/strv.h"
+#include "core/add-internal.h"
+#include "core/delegate.h"
 #include "core/dhcp.h"
 #include "core/netns-look.h"
 #include "core/netns-watch.h"
+#include "core/network-internal.h"
 #include "core/nic.h"
-#include "core/op-add.h"
 #include "core/op-chain.h"
 #include "core/ports.h"
 #include "core/sysctl-allow.h"
@@ -54,6 +56,7 @@ static void add_free(AddOp *op) {
         netconf_free(op->conf);
         kernel_socket_free(op->pod);
         plan_clear(&op->plan);
+        cni_owned_result_clear(&op->ipam);
         error_clear(&op->error);
         for (size_t i = 0; i < op->n_rested; i++)
                 lease_free(op->rested[i]);
@@ -116,7 +119,8 @@ static void add_released(int r _unused_, const Error *e _unused_, void *userdata
 
 /* What could not be undone at once is taken down as a DEL would, which goes on until it is. */
 static void add_release(AddOp *op, const char *reason) {
-        attachment_release(TAKE_PTR(op->attachment), "add-failed", reason, add_released, op);
+        attachment_release_for(TAKE_PTR(op->attachment), -EBADF, op->request.talk, "add-failed",
+                               reason, add_released, op);
 }
 
 static void undo_written(Task *task) {
@@ -144,7 +148,7 @@ static void add_log_failure(const AddOp *op) {
 }
 
 /* Takes the sentence over. The kernel holds nothing of the attachment any more, or op->left says so. */
-static void add_fail(AddOp *op, int r, Error *e) {
+void add_fail(AddOp *op, int r, Error *e) {
         Attachment *a = op->attachment;
 
         if (!error_is_set(e))
@@ -158,8 +162,9 @@ static void add_fail(AddOp *op, int r, Error *e) {
                 add_end(op, op->r, &op->error);
                 return;
         }
-        if (op->left) {
-                add_release(op, "its interfaces could not be deleted");
+        if (op->left || a->n_delegates > 0) {
+                add_release(op, op->left ? "its interfaces could not be deleted"
+                                         : error_message(&op->error));
                 return;
         }
         op->drop_sandbox = a->sandbox->n_attachments == 1;
@@ -314,6 +319,8 @@ static int wire_run(Job *job, WorkerContext *w, Error *e) {
 
         int r = add_check_wanted(op, e);
         if (r >= 0)
+                r = op->spec->unforeseen ? network_enable_forwarding(w, op->spec, e) : 0;
+        if (r >= 0)
                 r = wire_plan(w, &op->plan, op->request.netns_fd, op->pod, op->spec, &op->applied,
                               &op->left, e);
         if (r >= 0 && op->dhcp) {
@@ -332,6 +339,18 @@ static int wire_run(Job *job, WorkerContext *w, Error *e) {
         return r;
 }
 
+static void mirrored(int r, const Error *e, void *userdata) {
+        AddOp *op = userdata;
+        Error error = ERROR_NULL;
+
+        if (r >= 0) {
+                add_commit_up(op);
+                return;
+        }
+        (void) error_setf(&error, e->kind, "%s", error_message(e));
+        add_take_down(op, r, &error, "host-local's directory could not be written");
+}
+
 static void wired(Task *task) {
         AddOp *op = (AddOp *) task;
         Error error = ERROR_NULL;
@@ -347,6 +366,8 @@ static void wired(Task *task) {
         }
         if (op->dhcp)
                 add_ask_lease(op);
+        else if (add_wants_mirror(op))
+                add_mirror(op, mirrored);
         else
                 add_commit_up(op);
 }
@@ -371,6 +392,8 @@ static int write_planned(Commit *c, Store *store, Error *e) {
                 r = store_put_port(store, &op->port_rows[i], e);
         if (r >= 0 && op->put_shaping)
                 r = store_put_shaping(store, &op->shaping_row, e);
+        if (r >= 0 && op->put_delegate)
+                r = store_put_delegate(store, &op->delegate_row, e);
         return r;
 }
 
@@ -403,7 +426,7 @@ static void planned_written(Task *task) {
         workers_submit_next(op->manager->workers, &op->job);
 }
 
-static void add_commit_planned(AddOp *op) {
+void add_commit_row(AddOp *op, void (*deliver)(Task *task)) {
         Attachment *a = op->attachment;
 
         op->id = a->spec.id;
@@ -417,22 +440,34 @@ static void add_commit_planned(AddOp *op) {
                 op->rested[op->n_rested++] = l;
         op->commit.write = write_planned;
         op->commit.enforce = op->policy ? enforce_planned : NULL;
-        op->commit.task.deliver = planned_written;
+        op->commit.task.deliver = deliver;
         committer_submit(op->manager->committer, &op->commit);
 }
 
 /* --- 3. the network is ready: decide everything ------------------------------------------------ */
 
-static void add_decide_now(AddOp *op) {
+void add_decide_now(AddOp *op) {
         Error error = ERROR_NULL;
 
         if (add_is_over(op))
                 return;
+        if (add_wants_resolv_conf(op)) {
+                add_read_resolv_conf(op);
+                return;
+        }
+        if (add_wants_import(op)) {
+                add_import(op);
+                return;
+        }
+        if (add_wants_delegate(op)) {
+                add_run_delegate(op);
+                return;
+        }
         int r = add_decide(op, &error);
         if (r < 0)
                 add_fail(op, r, &error);
         else
-                add_commit_planned(op);
+                add_commit_row(op, planned_written);
 }
 
 static void sync_ready(SyncWaiter *w) {
@@ -557,11 +592,21 @@ void add_start(AddOp *op) {
         Error error = ERROR_NULL;
         Attachment *a = attachment_find(op->manager, op->request.container_id, op->request.ifname);
 
+        if (a && a->delegate_pending && !conversation_is_open(op->request.talk)) {
+                int r = error_setf(
+                                &error, ERROR_TRY_AGAIN,
+                                "interface %s of sandbox %s waits for the DEL of plugin %s, which has to "
+                                "be run by the caller: call netmgr's CNI plugin",
+                                op->request.ifname, op->request.container_id,
+                                a->delegates[a->n_delegates - 1].plugin);
+                add_fail(op, r, &error);
+                return;
+        }
         if (a && !a->busy && (a->state == ATTACHMENT_UP ? a->lost : true)) {
-                attachment_release(a, "replaced",
-                                   a->lost ? "its interface was gone when ADD came again"
-                                           : "its release had not come to its end",
-                                   healed, op);
+                attachment_release_for(a, -EBADF, op->request.talk, "replaced",
+                                       a->lost ? "its interface was gone when ADD came again"
+                                               : "its release had not come to its end",
+                                       healed, op);
                 return;
         }
         int r = add_prepare(op, a, &error);

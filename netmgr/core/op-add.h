@@ -8,6 +8,7 @@
  */
 
 #include "base/limits.h"
+#include "core/conversation.h"
 #include "core/dhcp-call.h"
 #include "core/operation.h"
 #include "core/plan.h"
@@ -81,6 +82,11 @@ typedef struct AddOp {
         DhcpCall *lease_call;
         LeaseRow lease_row;
         bool put_lease;
+        /* of a plugin of others */
+        Question question;
+        CniOwnedResult ipam;
+        bool has_ipam, put_delegate, has_resolv_conf, imported;
+        DelegateRow delegate_row;
 
         NlApplied applied;
         bool left;   /* links of a failed ADD that could not be deleted */
@@ -117,13 +123,5 @@ int add_make_answer(AddOp *op, Error *e);
 int add_decide_lease(AddOp *op, Error *e);
 int add_open_lease(AddOp *op, WorkerContext *w, Error *e);
 void add_ask_lease(AddOp *op);
-/* -EAGAIN when nobody would learn of the result. */
-int add_check_awaited(const AddOp *op, Error *e);
-/* Writes what is wired. */
-void add_commit_up(AddOp *op);
-/* It works, or part of it does, and is not wanted: taken down as a DEL would. Takes the sentence over. */
-void add_take_down(AddOp *op, int r, Error *e, const char *reason);
-/* Others may begin while it waits for the world. */
-void add_end_turn(AddOp *op);
 /* The chain from its second link on. */
 void add_start(AddOp *op);

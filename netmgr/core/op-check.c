@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "core/adjust.h"
 #include "core/compare.h"
+#include "core/delegate.h"
 #include "core/operation.h"
 #include "core/plan.h"
 #include "core/wire.h"
@@ -29,7 +30,9 @@ typedef struct CheckOp {
         uint64_t netns_cookie;
         MacAddr prev_mac; /* of the interface, as prevResult has it; zero: it says nothing */
         uint32_t prev_mtu;
-        bool keep_mtu; /* nobody else can have changed it */
+        bool keep_mtu;  /* nobody else can have changed it */
+        char *delegate; /* owned; asked last, NULL: there is none */
+        Question question;
 } CheckOp;
 
 static void check_end(CheckOp *op, int r, const Error *e) {
@@ -37,6 +40,7 @@ static void check_end(CheckOp *op, int r, const Error *e) {
         op->done(r, e, "", op->userdata);
         request_clear(&op->request);
         netconf_free(op->conf);
+        free(op->delegate);
         plan_clear(&op->plan);
         spec_clear(&op->spec);
         free(op);
@@ -245,13 +249,28 @@ static int check_run(Job *job, WorkerContext *w, Error *e) {
         return r < 0 ? r : check_host(op, w, e);
 }
 
+static void delegate_checked(Question *q, int r, const TaskAnswer *answer) {
+        CheckOp *op = list_entry(q, CheckOp, question);
+        _cleanup_error_ Error error = ERROR_NULL;
+
+        if (r < 0 || answer->exit != 0)
+                r = delegate_error(op->delegate, "CHECK", r, answer, &error);
+        check_end(op, r, &error);
+}
+
 static void checked(Task *task) {
         CheckOp *op = (CheckOp *) task;
-        Error error = task->error;
+        _cleanup_error_ Error error = task->error;
 
         task->error = ERROR_NULL;
+        if (task->r >= 0 && op->delegate) {
+                delegate_ask_own(op->delegate, "CHECK", DELEGATE_TIMEOUT_SEC, &op->question);
+                op->question.answered = delegate_checked;
+                if (conversation_ask(op->request.talk, &op->question))
+                        return;
+                /* A caller who runs nothing is told what can be told without. */
+        }
         check_end(op, task->r, &error);
-        error_clear(&error);
 }
 
 /* A later plugin may have given it another MAC or MTU (tuning), and prevResult says so, or lacks the MTU
@@ -305,6 +324,8 @@ static int check_prepare(CheckOp *op, const Attachment *a, Error *e) {
                                   op->request.ifname, op->request.container_id,
                                   attachment_state_to_string(a->state));
         int r = check_prev_result(op, a, e);
+        if (r >= 0 && a->n_delegates > 0 && !(op->delegate = strdup(a->delegates[0].plugin)))
+                r = error_oom(e);
         if (r >= 0)
                 r = spec_copy(&a->spec, &op->spec) < 0 ? error_oom(e)
                                                        : 0; /* it may go while we look */

@@ -7,6 +7,9 @@
  * start. The answer waits for the kernel's word that the host end is gone (and with it, in the same
  * instant, the interface in the sandbox), not for the RCU wait behind it. The final rows are written
  * after the answer: if they are lost, recovery finds a `releasing` row whose link is gone.
+ *
+ * What delegates hold is given back behind the link, last first, by whoever called; without a caller, or
+ * when a delegate fails, the row stays `releasing`, and whoever comes next tries again.
  */
 
 #include <inttypes.h>
@@ -17,12 +20,15 @@
 #include "base/log.h"
 #include "core/adjust.h"
 #include "core/audit.h"
+#include "core/delegate.h"
 #include "core/dhcp.h"
 #include "core/enforce.h"
 #include "core/host-end.h"
+#include "core/host-local.h"
 #include "core/inside.h"
 #include "core/netns-watch.h"
 #include "core/operation.h"
+#include "core/ports.h"
 #include "core/reconcile.h"
 #include "core/trail.h"
 #include "cri/netconf.h"
@@ -39,6 +45,9 @@ struct Release {
         Attachment *attachment; /* NULL once it is gone */
         ReleaseDone done;
         void *userdata;
+        Conversation *talk; /* who runs delegates; borrowed, NULL: nobody */
+        Question question;
+        bool link_gone;        /* from both namespaces: what is left is for delegates */
         bool reaping, writing; /* who still has a part of us */
         int netns_fd;          /* owned; the caller's, until a lease has been given back */
         bool recorded; /* `releasing` is in the ledger: a crash from here on is finished later */
@@ -105,7 +114,7 @@ static void release_tell(const Release *rel) {
                         rel->trail.sandbox, strempty(rel->trail.addresses));
 }
 
-/* The interface is gone from both namespaces. */
+/* Nothing is held any more. */
 static void release_finish(Release *rel) {
         Attachment *a = TAKE_PTR(rel->attachment);
         Manager *m = rel->manager;
@@ -129,6 +138,91 @@ static void release_finish(Release *rel) {
                 rel->done(rel->recorded ? 0 : RELEASE_UNRECORDED, NULL, rel->userdata);
 }
 
+/* ---- delegates -------------------------------------------------------------------------------- */
+
+static int write_pending(Commit *c, Store *store, Error *e) {
+        return store_delete_ports(store, RELEASE_OF_COMMIT(c)->trail.id, e);
+}
+
+static void pending_written(Task *task) {
+        Release *rel = RELEASE_OF_COMMIT(task);
+
+        manager_set_commit_health(rel->manager, &rel->commit);
+        error_clear(&task->error);
+        rel->writing = false;
+        release_maybe_free(rel);
+}
+
+/* Nothing is left but what a delegate holds. Others may have its ports. */
+static void release_leave_pending(Release *rel, int r, const Error *e) {
+        Attachment *a = TAKE_PTR(rel->attachment);
+        ReleaseDone done = rel->done;
+        void *userdata = rel->userdata;
+        bool recorded = rel->recorded;
+
+        log_ctx(LOG_NOTICE,
+                &(LogContext) { .sandbox = a->sandbox->id,
+                                .network = a->network->name,
+                                .interface = a->spec.ifname,
+                                .op = rel->op },
+                "%s: %s of %s is gone, but plugin %s still has to be told (%s); a DEL or GC by the runtime "
+                "does it",
+                rel->op, a->spec.ifname, a->sandbox->id, a->delegates[a->n_delegates - 1].plugin,
+                r < 0 ? error_message(e) : "no runtime was there to run it");
+        attachment_give_back_all_ports(a);
+        a->delegate_pending = a->lost = true;
+        attachment_announce(a);
+        rel->writing = true;
+        rel->commit.write = write_pending;
+        rel->commit.task.deliver = pending_written;
+        committer_submit(rel->manager->committer, &rel->commit);
+        if (done)
+                done(r < 0 ? r : recorded ? 0 : RELEASE_UNRECORDED, e, userdata);
+        attachment_set_idle(a);
+}
+
+static void release_delegates(Release *rel);
+
+static void delegate_ended(Question *q, int r, const TaskAnswer *answer) {
+        Release *rel = list_entry(q, Release, question);
+        Attachment *a = rel->attachment;
+        _cleanup_error_ Error error = ERROR_NULL;
+
+        if (r >= 0 && answer->exit == 0) {
+                attachment_drop_delegate(a);
+                release_delegates(rel);
+                return;
+        }
+        r = delegate_error(a->delegates[a->n_delegates - 1].plugin, "DEL", r, answer, &error);
+        release_leave_pending(rel, r, &error);
+}
+
+/* A row of one that had its DEL goes with the others: after a crash it has it once more, as CNI allows. */
+static void release_delegates(Release *rel) {
+        Attachment *a = rel->attachment;
+        _cleanup_error_ Error error = ERROR_NULL;
+
+        if (a->n_delegates == 0) {
+                release_finish(rel);
+                return;
+        }
+        delegate_ask_del(a, &a->delegates[a->n_delegates - 1], &rel->question);
+        rel->question.answered = delegate_ended;
+        if (conversation_ask(rel->talk, &rel->question))
+                return;
+        int r = rel->talk ? delegate_error(a->delegates[a->n_delegates - 1].plugin, "DEL", -EBUSY,
+                                           NULL, &error)
+                          : 0;
+        release_leave_pending(rel, r, &error);
+}
+
+/* The interface is gone from both namespaces. */
+static void release_link_gone(Release *rel) {
+        rel->link_gone = true;
+        rel->attachment->releasing = NULL;
+        release_delegates(rel);
+}
+
 static void release_failed(Release *rel, int r) {
         Attachment *a = TAKE_PTR(rel->attachment);
         _cleanup_error_ Error error = ERROR_NULL;
@@ -150,17 +244,17 @@ static void reap_delivered(Task *task) {
 
         rel->reaping = false;
         error_clear(&task->error);
-        if (rel->attachment && r < 0)
+        if (rel->attachment && !rel->link_gone && r < 0)
                 release_failed(rel, r);
-        else if (rel->attachment)
-                release_finish(rel);
+        else if (rel->attachment && !rel->link_gone)
+                release_link_gone(rel);
         release_maybe_free(rel);
 }
 
 void attachment_link_gone(Attachment *a) {
         a->lost = true;
         if (a->releasing)
-                release_finish(a->releasing);
+                release_link_gone(a->releasing);
         else if (a->state == ATTACHMENT_UP)
                 netns_watch_suspect(a->manager->netns_watch, a->sandbox);
 }
@@ -208,7 +302,7 @@ static void restored(Task *task) {
                 error_clear(&task->error);
                 release_failed(rel, r);
         } else
-                release_finish(rel);
+                release_link_gone(rel);
         release_maybe_free(rel);
 }
 
@@ -249,7 +343,7 @@ static void release_links(Release *rel) {
         if (spec_shapes_egress(&a->spec))
                 spec_ifb_name(&a->spec, rel->reap.ifb);
         if (!a->spec.host_ifname[0] || (a->lost && !rel->reap.ifb[0])) {
-                release_finish(rel);
+                release_link_gone(rel);
                 return;
         }
         a->releasing = rel;
@@ -281,7 +375,7 @@ static void inside_delivered(Task *task) {
         else if (release_foreign(rel))
                 return;
         else
-                release_finish(rel);
+                release_link_gone(rel);
         release_maybe_free(rel);
 }
 
@@ -296,7 +390,9 @@ static void release_rest(void *userdata) {
         Release *rel = userdata;
         const Attachment *a = rel->attachment;
 
-        if (kind_is_inside(a->spec.kind) || adjust_outlives(&a->spec))
+        if (a->delegate_pending)
+                release_link_gone(rel); /* it was before */
+        else if (kind_is_inside(a->spec.kind) || adjust_outlives(&a->spec))
                 release_inside(rel);
         else
                 release_links(rel);
@@ -329,6 +425,11 @@ void attachment_release(Attachment *a, const char *op, const char *reason, Relea
 
 void attachment_release_in(Attachment *a, int netns_fd, const char *op, const char *reason,
                            ReleaseDone done, void *userdata) {
+        attachment_release_for(a, netns_fd, NULL, op, reason, done, userdata);
+}
+
+void attachment_release_for(Attachment *a, int netns_fd, Conversation *talk, const char *op,
+                            const char *reason, ReleaseDone done, void *userdata) {
         _cleanup_error_ Error error = ERROR_NULL;
         Release *rel = new0(Release, 1);
 
@@ -356,6 +457,7 @@ void attachment_release_in(Attachment *a, int netns_fd, const char *op, const ch
         a->busy = true;
         rel->manager = a->manager;
         rel->attachment = a;
+        rel->talk = talk;
         rel->done = done;
         rel->userdata = userdata;
         rel->op = op;
@@ -388,13 +490,32 @@ static void del_end(DelOp *op, int r, const Error *e) {
         free(op);
 }
 
+static void del_given_back(int r, const Error *e, void *userdata) {
+        del_end(userdata, r, e);
+}
+
+/* What the reference plugin host-local had given to this interface, or has of ours (MirrorHostLocal=). */
+static void del_host_local(DelOp *op) {
+        const Request *q = &op->request;
+        const HostLocalOwner owner = { q->container_id, q->ifname };
+        bool known = host_local_has(op->manager, op->cni_name, q->container_id, q->ifname),
+             files = q->host_local && conversation_is_open(q->talk) &&
+                     (known || op->manager->conf.mirror_host_local);
+
+        if (known || files)
+                host_local_release(op->manager, op->cni_name, files ? q->talk : NULL, &owner, 1,
+                                   del_given_back, op);
+        else
+                del_end(op, 0, NULL);
+}
+
 /* DEL succeeds also when the kernel refuses to delete the link: the sandbox is cut off, its row says
  * `releasing`, and the deletion is tried again. Only without memory for that the caller has to ask again. */
 static void del_released(int r, const Error *e, void *userdata) {
-        if (r < 0 && e->kind == ERROR_KERNEL)
-                del_end(userdata, 0, NULL);
+        if (r >= 0 || e->kind == ERROR_KERNEL)
+                del_host_local(userdata);
         else
-                del_end(userdata, MIN_OF(r, 0), e);
+                del_end(userdata, r, e);
 }
 
 static void del_start(DelOp *op);
@@ -408,7 +529,7 @@ static void del_start(DelOp *op) {
         Attachment *a = attachment_find(op->manager, op->request.container_id, op->request.ifname);
 
         if (!a || !a->network || !attachment_is_of(a, op->cni_name)) {
-                del_end(op, 0, NULL);
+                del_host_local(op);
                 return;
         }
         if (a->busy) {
@@ -417,7 +538,8 @@ static void del_start(DelOp *op) {
                 list_append(&a->waiters, &op->waiter.list);
                 return;
         }
-        attachment_release_in(a, TAKE_FD(op->request.netns_fd), "del", NULL, del_released, op);
+        attachment_release_for(a, TAKE_FD(op->request.netns_fd), op->request.talk, "del", NULL,
+                               del_released, op);
 }
 
 static int del_parse(DelOp *op, Error *e) {

@@ -25,6 +25,8 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "core/delegate.h"
+#include "core/host-local.h"
 #include "core/netns-look.h"
 #include "core/operation.h"
 #include "core/wire.h"
@@ -95,7 +97,8 @@ static bool is_listed(const GcOp *op, const Attachment *a) {
 
 /* Ours to judge: of the network, idle, and not listed. */
 static bool is_candidate(const GcOp *op, const Attachment *a) {
-        return !a->busy && attachment_is_of(a, op->conf->name) && !(op->listed && is_listed(op, a));
+        return !a->busy && !a->delegate_pending && attachment_is_of(a, op->conf->name) &&
+               !(op->listed && is_listed(op, a));
 }
 
 /* Why it goes, or NULL: it stays. See the head of the file. */
@@ -134,6 +137,61 @@ static void gc_keep(GcOp *op, const Attachment *a, const NetnsView *v) {
                         a->sandbox->id, netns_view_reason(v));
 }
 
+/* What waits for a runtime that tells its delegates: here is one. */
+static void gc_release_pending(GcOp *op) {
+        Attachment *a;
+
+        MAP_FOREACH (a, op->manager->attachments) {
+                if (!a->delegate_pending || a->busy || !attachment_is_of(a, op->conf->name) ||
+                    !conversation_is_open(op->request.talk))
+                        continue;
+                op->waiting++;
+                attachment_release_for(a, -EBADF, op->request.talk, "gc",
+                                       "its delegates had not been told", gc_released, op);
+        }
+}
+
+/* ---- host-local's --------------------------------------------------------------------------------- */
+
+typedef struct Unlisted {
+        GcOp *op;
+        HostLocalOwner *owners; /* owned; the texts are the leases' */
+        size_t n, allocated;
+} Unlisted;
+
+static bool is_listed_owner(const GcOp *op, const Lease *l) {
+        for (size_t i = 0; i < op->conf->n_valid_attachments; i++)
+                if (streq(op->conf->valid_attachments[i].container_id, l->sandbox) &&
+                    (!l->ifname[0] || streq(op->conf->valid_attachments[i].ifname, l->ifname)))
+                        return true;
+        return false;
+}
+
+/* Without a name it is what a crash of host-local left, whose ADD had failed. */
+static void add_unlisted(const Lease *l, void *userdata) {
+        Unlisted *u = userdata;
+
+        if (is_listed_owner(u->op, l) || u->n >= HOST_LOCAL_ENTRIES_MAX ||
+            GREEDY_REALLOC(u->owners, u->allocated, u->n + 1) < 0)
+                return;
+        u->owners[u->n++] = (HostLocalOwner) { l->sandbox, l->ifname };
+}
+
+/* These have no namespace that could be looked at: the list decides, as for the reference plugins. */
+static void gc_release_host_local(GcOp *op) {
+        Unlisted u = { .op = op };
+        bool files = op->request.host_local && conversation_is_open(op->request.talk);
+
+        if (op->listed)
+                host_local_visit(op->manager, op->conf->name, add_unlisted, &u);
+        if (u.n > 0) {
+                op->waiting++;
+                host_local_release(op->manager, op->conf->name, files ? op->request.talk : NULL,
+                                   u.owners, u.n, gc_released, op);
+        }
+        free(u.owners);
+}
+
 static void gc_looked(NetnsView *views, size_t n, void *userdata) {
         GcOp *op = userdata;
         Attachment *a;
@@ -151,9 +209,12 @@ static void gc_looked(NetnsView *views, size_t n, void *userdata) {
                                 continue;
                         }
                         op->waiting++;
-                        attachment_release(a, "gc", reason, gc_released, op);
+                        attachment_release_for(a, -EBADF, op->request.talk, "gc", reason,
+                                               gc_released, op);
                 }
         }
+        gc_release_pending(op);
+        gc_release_host_local(op);
         gc_put(op);
 }
 
@@ -217,11 +278,15 @@ typedef struct StatusOp {
         Manager *manager;
         RequestDone done;
         void *userdata;
+        char *delegate; /* owned; asked last, NULL: there is none */
+        Conversation *talk;
+        Question question;
 } StatusOp;
 
 static void status_end(StatusOp *op, int r, const Error *e) {
         operation_end(op->manager);
         op->done(r, e, "", op->userdata);
+        free(op->delegate);
         free(op);
 }
 
@@ -237,14 +302,28 @@ static int status_run(Job *job _unused_, WorkerContext *w, Error *e) {
         return r < 0 ? error_setf(e, ERROR_NOT_READY, "%s", error_message(&error)) : 0;
 }
 
+static void delegate_told(Question *q, int r, const TaskAnswer *answer) {
+        StatusOp *op = list_entry(q, StatusOp, question);
+        _cleanup_error_ Error error = ERROR_NULL;
+
+        if (r < 0 || answer->exit != 0)
+                r = delegate_error(op->delegate, "STATUS", r, answer, &error);
+        status_end(op, r, &error);
+}
+
 static void status_ran(Task *task) {
         StatusOp *op = (StatusOp *) task;
-        Error error = task->error;
+        _cleanup_error_ Error error = task->error;
 
         task->error = ERROR_NULL;
         manager_set_health(op->manager, HEALTH_NSD, task->r < 0 ? error_message(&error) : NULL);
+        if (task->r >= 0 && op->delegate) {
+                delegate_ask_own(op->delegate, "STATUS", PLUGIN_STATUS_ANSWER_SEC, &op->question);
+                op->question.answered = delegate_told;
+                if (conversation_ask(op->talk, &op->question))
+                        return;
+        }
         status_end(op, task->r, &error);
-        error_clear(&error);
 }
 
 /* Every range set gives one address per ADD: the fullest decides. */
@@ -265,7 +344,7 @@ static int check_room(Manager *m, const char *pool_network, const NetConf *conf,
         return 0;
 }
 
-static int status_check(Manager *m, const Request *q, Error *e) {
+static int status_check(Manager *m, const Request *q, char **ret_delegate, Error *e) {
         _cleanup_(netconf_freep) NetConf *conf = NULL;
 
         int r = request_check_host(m, q, e);
@@ -277,6 +356,10 @@ static int status_check(Manager *m, const Request *q, Error *e) {
         if (!conf->name)
                 return error_setf(e, ERROR_INVALID_ARGUMENT,
                                   "name: wanted the network's name, found nothing");
+        if (!conf->network && conf->ipam == NET_IPAM_FOREIGN) {
+                *ret_delegate = strdup(conf->ipam_type);
+                return *ret_delegate ? 0 : error_oom(e);
+        }
         if (!conf->network)
                 return check_room(m, conf->name, conf, e);
         const Network *n = network_find(m, conf->network);
@@ -288,9 +371,11 @@ static int status_check(Manager *m, const Request *q, Error *e) {
 
 void operation_status(Manager *m, Request *q, RequestDone done, void *userdata) {
         _cleanup_error_ Error error = ERROR_NULL;
+        _cleanup_free_ char *delegate = NULL;
+        Conversation *talk = q->talk;
         StatusOp *op = NULL;
 
-        int r = status_check(m, q, &error);
+        int r = status_check(m, q, &delegate, &error);
         request_clear(q);
         if (r >= 0 && !(op = new0(StatusOp, 1)))
                 r = error_oom(&error);
@@ -298,7 +383,11 @@ void operation_status(Manager *m, Request *q, RequestDone done, void *userdata) 
                 done(r, &error, "", userdata);
                 return;
         }
-        *op = (StatusOp) { .manager = m, .done = done, .userdata = userdata };
+        *op = (StatusOp) { .manager = m,
+                           .done = done,
+                           .userdata = userdata,
+                           .delegate = TAKE_PTR(delegate),
+                           .talk = talk };
         m->n_operations++;
         op->job.run = status_run;
         op->job.task.deliver = status_ran;

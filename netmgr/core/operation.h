@@ -16,6 +16,9 @@ typedef struct Request {
         char *type, *container_id, *ifname, *netns_path, *args, *path, *config; /* owned */
         size_t config_size;
         int netns_fd, host_netns_fd; /* owned; -EBADF: not sent */
+        uint64_t host_local; /* stamp of host-local's directory (cri/host-local.h); 0: there is none */
+        bool delegates;      /* the caller does tasks, if he may */
+        struct Conversation *talk; /* to ask him for some; borrowed, NULL: he cannot be asked */
         /* True once the caller has gone away; userdata is that of `done`. NULL: it cannot. */
         bool (*abandoned)(void *userdata);
 } Request;
@@ -59,6 +62,11 @@ void attachment_release(Attachment *a, const char *op, const char *reason, Relea
  * is deleted by that descriptor. Otherwise the recorded path has to lead there. */
 void attachment_release_in(Attachment *a, int netns_fd, const char *op, const char *reason,
                            ReleaseDone done, void *userdata);
+/* The same on behalf of a caller who also runs the DEL of its delegates, the last of which fails it; talk
+ * NULL: nobody does, and the attachment stays for one who will (Attachment.delegate_pending), which is no
+ * failure. */
+void attachment_release_for(Attachment *a, int netns_fd, struct Conversation *talk, const char *op,
+                            const char *reason, ReleaseDone done, void *userdata);
 /* The monitor saw the host end go. */
 void attachment_link_gone(Attachment *a);
 /* Its host end is gone although its namespace lives: somebody deleted it. Called again at every

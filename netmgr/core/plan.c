@@ -382,7 +382,24 @@ static void plan_host_gateways(const AttachmentSpec *s, Plan *p) {
         }
 }
 
-static void plan_finish(const AttachmentSpec *s, Plan *p) {
+/* Addresses that came from elsewhere bring their gateways. Those stay, as the bridge's own do: other
+ * sandboxes use them. */
+static void plan_bridge_gateways(const AttachmentSpec *s, uint32_t bridge_ifindex, Plan *p) {
+        for (size_t i = 0; s->unforeseen && s->is_gateway && i < s->n_addresses; i++) {
+                const SpecAddress *a = &s->addresses[i];
+
+                if (!in_addr_is_set(&a->gateway) || bridge_ifindex == 0)
+                        continue;
+                NlOp *op = op_append(p->finish, &p->n_finish, NL_ADDR_ADD,
+                                     "add the gateway's address to the bridge");
+                op->addr.ifindex = (int32_t) bridge_ifindex;
+                op->addr.address =
+                                (InPrefix) { .address = a->gateway, .length = a->address.length };
+        }
+}
+
+static void plan_finish(const AttachmentSpec *s, uint32_t master_ifindex, Plan *p) {
+        plan_bridge_gateways(s, master_ifindex, p);
         plan_shaping(s, p);
         if (kind_has_bridge(s->kind) && spec_needs_route_localnet(s)) {
                 link_set(p->finish, &p->n_finish, s->bridge, NL_LINK_ROUTE_LOCALNET,
@@ -432,7 +449,7 @@ int plan_make(const AttachmentSpec *s, uint32_t master_ifindex, Plan *ret) {
         p.sysctls = s->sysctls;
         p.n_sysctls = s->n_sysctls;
         if (kind_has_host_end(s->kind))
-                plan_finish(s, &p);
+                plan_finish(s, master_ifindex, &p);
         *ret = p;
         return 0;
 }

@@ -249,6 +249,8 @@ static void find_attachment(ReconcileRun *run, Attachment *a, const NlDump *d) {
         Differences l = { 0 };
         Plan plan = { 0 };
 
+        if (a->delegate_pending)
+                return; /* for a runtime: nothing of it is in the kernel */
         if (a->state != ATTACHMENT_UP) {
                 differ(&l, NULL, "%s of sandbox %s is %s and nobody works on it", a->spec.ifname,
                        a->sandbox->id, attachment_state_to_string(a->state));

@@ -11,7 +11,9 @@
 #include "base/parse.h"
 #include "core/attachment.h"
 #include "core/audit.h"
+#include "core/delegate.h"
 #include "core/dhcp.h"
+#include "core/host-local.h"
 #include "core/netns-watch.h"
 #include "core/network.h"
 #include "core/operation.h"
@@ -60,6 +62,16 @@ static int on_lease(LeaseRow *row, void *userdata) {
         return dhcp_load_lease(l->manager, row, l->error);
 }
 
+static int on_delegate(DelegateRow *row, void *userdata) {
+        Loader *l = userdata;
+        return attachment_load_delegate(l->manager, row) < 0 ? error_oom(l->error) : 0;
+}
+
+static int on_import(ImportRow *row, void *userdata) {
+        Loader *l = userdata;
+        return host_local_load(l->manager, row) < 0 ? error_oom(l->error) : 0;
+}
+
 static int on_cursor(CursorRow *row, void *userdata) {
         Loader *l = userdata;
         return ipam_load_cursor(l->manager->ipam, row->network, row->set_index, &row->address) < 0
@@ -83,6 +95,10 @@ static int load_all(Manager *m, Store *store, Error *e) {
                 r = store_load_shapings(store, on_shaping, &l, e);
         if (r >= 0)
                 r = store_load_leases(store, on_lease, &l, e);
+        if (r >= 0)
+                r = store_load_delegates(store, on_delegate, &l, e);
+        if (r >= 0)
+                r = store_load_imports(store, on_import, &l, e);
         if (r >= 0)
                 r = store_load_cursors(store, on_cursor, &l, e);
         if (r >= 0)

@@ -63,6 +63,7 @@ typedef struct AttachmentSpec {
         uint32_t mtu;        /* bytes */
         uint32_t bridge_mtu; /* for the result only; 0: unknown */
         bool hairpin;
+        bool unforeseen; /* addresses of no range of the network: ADD sees to their forwarding and gateways */
         bool is_gateway;        /* kind bridge: the bridge holds the gateways' addresses */
         SpecAddress *addresses; /* owned */
         size_t n_addresses;

@@ -31,6 +31,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "core/attachment.h"
+#include "core/host-local.h"
 #include "core/operation.h"
 #include "cri/netconf.h"
 #include "cri/spool-entry.h"
@@ -222,9 +223,14 @@ static void item_work(SpoolItem *i) {
 
         if (!streq(entry->boot_id, m->boot_id))
                 item_end_void(i, "it is of an earlier boot");
-        else if (!a || !a->network || !attachment_is_of(a, i->cni_name))
+        else if (!a || !a->network || !attachment_is_of(a, i->cni_name)) {
+                const HostLocalOwner owner = { i->entry.container_id, i->entry.ifname };
+
+                /* Of host-local's files, which only a plugin may remove, a later GC takes care. */
+                if (host_local_has(m, i->cni_name, owner.container_id, owner.ifname))
+                        host_local_release(m, i->cni_name, NULL, &owner, 1, NULL, NULL);
                 item_end_void(i, "there is no such interface");
-        else if (is_newer(a, entry))
+        } else if (is_newer(a, entry))
                 item_end_void(i, "the interface is newer than the request");
         else if (a->busy) {
                 i->waiter.idle = item_woken;

@@ -8,6 +8,8 @@ crash left: then nothing of it may be there any more.
 import contextlib
 import dataclasses
 import json
+import os
+import shutil
 import subprocess
 import time
 
@@ -131,6 +133,58 @@ class AddLoopback(Add):
     name = "add-loopback"
     conf = {"cniVersion": "1.0.0", "name": "crash-l", "type": "loopback"}
     ifname, plugin = "lo", "loopback"
+
+
+class AddDelegate(Add):
+    """Addresses from a plugin of others, here Debian's host-local by another name."""
+    name = "add-delegate"
+
+    def __init__(self, host):
+        super().__init__(host)
+        self.data = f"{host.dir}/node-local"
+        os.makedirs(self.data, exist_ok=True)
+        shutil.copy("/usr/lib/cni/host-local", f"{self.data}/node-local")
+        self.conf = {**bridge("crash-d", isGateway=True),
+                     "ipam": {"type": "node-local", "subnet": "10.98.4.0/24", "dataDir": self.data}}
+
+    def cni(self, verb, conf):
+        argv, env, text = super().cni(verb, conf)
+        return argv, {**env, "CNI_PATH": self.data}, text
+
+    def call(self, verb, conf):
+        argv, env, text = self.cni(verb, conf)
+        return self.host.cni(verb, text, self.pod.name, self.ifname, self.pod.path, env=env)
+
+    def reserved(self):
+        return [a for a in os.listdir(f"{self.data}/crash-d") if a[0].isdigit()]
+
+    def delete(self):
+        self.call("DEL", self.conf).expect_ok()
+        assert self.reserved() == []
+
+    def finish(self, outcome):
+        if outcome.ok:
+            self.call("CHECK", {**self.conf, "prevResult": json.loads(outcome.stdout)}).expect_ok()
+        self.delete()
+        self.retry()
+        assert len(self.reserved()) == 1
+        self.delete()
+        self.remove_pod()
+
+
+class DelDelegate(AddDelegate):
+    name = "del-delegate"
+
+    def prepare(self):
+        super().prepare()
+        self.reply = self.call("ADD", self.conf).expect_ok()
+
+    def argv(self):
+        return self.cni("DEL", {**self.conf, "prevResult": self.reply.json})
+
+    def finish(self, outcome):
+        self.delete()
+        self.remove_pod()
 
 
 class Attached(Operation):
@@ -504,8 +558,8 @@ class Lose(Claim):
         self.remove_pod()
 
 
-OPERATIONS = [AddRouted, AddBridge, AddLoopback, DelRouted, DelBridge, DelDead, DelSpooled, GarbageCollection,
-              CollectGarbage, ChainPortmap, ChainBandwidth, ChainFirewall,
+OPERATIONS = [AddRouted, AddBridge, AddLoopback, AddDelegate, DelDelegate, DelRouted, DelBridge, DelDead, DelSpooled,
+              GarbageCollection, CollectGarbage, ChainPortmap, ChainBandwidth, ChainFirewall,
               ForeignPortmap, ForeignDel, EndWithoutDel, AddPort,
               RemovePort, Bandwidth, BandwidthShape, NetworkAdd, NetworkRemove, Reload, Claim,
               Lose]

@@ -22,7 +22,7 @@ MEMBERS = {
         "signals": {"SandboxAdded": "so", "SandboxRemoved": "so", "AttachmentChanged": "osss"}},
     RUNTIME: {
         "methods": {m: ("a{sv}", "s") for m in ("Add", "Del", "Check", "CollectGarbage", "Status",
-                                                "Synchronize")},
+                                                "Synchronize")} | {"DelegateResult": ("sis", "s")},
         "properties": {}, "signals": {"SynchronizeWanted": ""}},
     SANDBOX: {
         "methods": {"Describe": ("", "s")},

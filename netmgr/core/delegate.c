@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Delegates of attachments: their rows, and the questions that run them. See delegate.h. */
+
+#include "core/delegate.h"
+
+#include <inttypes.h>
+
+#include "base/json.h"
+#include "base/limits.h"
+#include "base/parse.h"
+
+static void delegate_clear(Delegate *d) {
+        free(d->plugin);
+        free(d->path);
+        free(d->config);
+        free(d->args);
+        free(d->result);
+        *d = (Delegate) { 0 };
+}
+
+static Delegate *next_delegate(Attachment *a) {
+        Delegate *more = reallocarray(a->delegates, a->n_delegates + 1, sizeof(*more));
+
+        if (!more)
+                return NULL;
+        a->delegates = more;
+        more[a->n_delegates] = (Delegate) { 0 };
+        return &more[a->n_delegates];
+}
+
+int attachment_add_delegate(Attachment *a, const char *plugin, const char *path, const char *config,
+                            const char *args) {
+        Delegate *d = next_delegate(a);
+
+        if (!d)
+                return -ENOMEM;
+        *d = (Delegate) { .seq = (uint32_t) a->n_delegates,
+                          .plugin = strdup(plugin),
+                          .path = strdup(path),
+                          .config = strdup(config),
+                          .args = strdup(args) };
+        if (!d->plugin || !d->path || !d->config || !d->args) {
+                delegate_clear(d);
+                return -ENOMEM;
+        }
+        a->n_delegates++;
+        return 0;
+}
+
+void attachment_drop_delegate(Attachment *a) {
+        delegate_clear(&a->delegates[--a->n_delegates]);
+}
+
+void attachment_drop_delegates(Attachment *a) {
+        while (a->n_delegates > 0)
+                attachment_drop_delegate(a);
+        free(TAKE_PTR(a->delegates));
+}
+
+int attachment_load_delegate(Manager *m, DelegateRow *row) {
+        Attachment *a = map_get_u64(m->attachments, row->attachment);
+        Delegate *d;
+
+        if (!a)
+                return 0;
+        d = next_delegate(a);
+        if (!d)
+                return -ENOMEM;
+        *d = (Delegate) { .seq = row->seq,
+                          .plugin = TAKE_PTR(row->plugin),
+                          .path = TAKE_PTR(row->path),
+                          .config = TAKE_PTR(row->config),
+                          .args = TAKE_PTR(row->args),
+                          .result = TAKE_PTR(row->result) };
+        a->n_delegates++;
+        return 0;
+}
+
+DelegateRow delegate_row(const Attachment *a, const Delegate *d) {
+        return (DelegateRow) { .attachment = a->spec.id,
+                               .seq = d->seq,
+                               .plugin = d->plugin,
+                               .path = d->path,
+                               .config = d->config,
+                               .args = d->args,
+                               .result = d->result };
+}
+
+void delegate_ask_del(const Attachment *a, const Delegate *d, Question *ret) {
+        ret->ticket = (Ticket) {
+                .task = TICKET_EXEC,
+                .timeout_ms = DELEGATE_DEL_TIMEOUT_SEC * 1000,
+                .command = (char *) "DEL",
+                .plugin = d->plugin,
+                .container_id = a->sandbox->id,
+                .ifname = (char *) a->spec.ifname,
+                .netns = (char *) strempty(a->sandbox->netns_path),
+                .args = d->args,
+                .config = d->config,
+        };
+}
+
+void delegate_ask_own(const char *plugin, const char *command, uint32_t timeout_sec,
+                      Question *ret) {
+        ret->ticket = (Ticket) { .task = TICKET_EXEC,
+                                 .timeout_ms = timeout_sec * 1000,
+                                 .command = (char *) command,
+                                 .plugin = (char *) plugin };
+}
+
+int delegate_check_size(const Attachment *a, const Delegate *d, Error *e) {
+        Question q = { 0 };
+        _cleanup_free_ char *text = NULL;
+        char id[TICKET_ID_SIZE] = "";
+
+        delegate_ask_del(a, d, &q);
+        memset(id, '0', sizeof(id) - 1);
+        q.ticket.id = id;
+        int r = ticket_format(&q.ticket, &text);
+        if (r == -E2BIG)
+                return error_setf(
+                                e, ERROR_INVALID_ARGUMENT,
+                                "the configuration has %zu bytes, too many to be kept for the DEL of "
+                                "ipam.type \"%s\"; at most %u are possible, with quotes counted twice",
+                                strlen(d->config), d->plugin, CONFIG_SIZE_MAX);
+        return r < 0 ? error_oom(e) : 0;
+}
+
+typedef struct CniError {
+        uint64_t code;
+        char *msg, *details; /* owned */
+} CniError;
+
+static void cni_error_clear(CniError *c) {
+        free(c->msg);
+        free(c->details);
+}
+
+static const JsonField error_fields[] = {
+        { "code", json_read_u64, offsetof(CniError, code), 0 },
+        { "msg", json_read_string, offsetof(CniError, msg), 0 },
+        { "details", json_read_string, offsetof(CniError, details), 0 },
+        {},
+};
+
+int answer_error(const char *what, ErrorKind kind, int r, const TaskAnswer *answer, Error *e) {
+        _cleanup_(cni_error_clear) CniError words = { 0 };
+        _cleanup_json_ json_object *o = NULL;
+
+        if (r == -ETIMEDOUT)
+                return error_setf(e, ERROR_TRY_AGAIN, "%s was not answered in time by the caller",
+                                  what);
+        if (r < 0)
+                return error_setf(e, ERROR_TRY_AGAIN,
+                                  "%s: no caller is there any more to do it; try again", what);
+        /* The caller wrote it, from whatever he got; without it the exit status has to do. */
+        if (json_parse(answer->text, strlen(answer->text), "its error", &o, NULL) >= 0 &&
+            json_object_is_type(o, json_type_object))
+                (void) json_read_object(o, "", error_fields, JSON_UNKNOWN_IGNORE, &words, NULL);
+        if (isempty(words.msg))
+                return error_setf(e, kind, "%s ended with status %d", what, answer->exit);
+        return error_setf(e, kind, "%s: %.1024s%s%.1024s", what, words.msg,
+                          isempty(words.details) ? "" : ": ", strempty(words.details));
+}
+
+int delegate_error(const char *plugin, const char *command, int r, const TaskAnswer *answer,
+                   Error *e) {
+        _cleanup_free_ char *what = strf("%s of plugin %s", command, plugin);
+
+        return answer_error(strempty(what), ERROR_DELEGATE, r, answer, e);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Plugins of others that hold something for an attachment (an IPAM plugin its addresses). netmgrd never
+ * executes them: the plugin that a runtime called does (core/conversation.h). Their rows are in the ledger
+ * before they are run, with the exact bytes of their configuration, and go with the attachment, after their
+ * DEL. Where no runtime is there to run that, the attachment stays `releasing` until one is.
+ */
+
+#include "core/attachment.h"
+#include "core/conversation.h"
+#include "store/store.h"
+
+struct Delegate {
+        uint32_t seq;
+        char *plugin, *path, *config, *args, *result; /* as in DelegateRow; owned */
+};
+
+/* The next of the attachment. */
+int attachment_add_delegate(Attachment *a, const char *plugin, const char *path, const char *config,
+                            const char *args);
+/* The last one: its DEL has come to its end, or it was never run. */
+void attachment_drop_delegate(Attachment *a);
+void attachment_drop_delegates(Attachment *a);
+int attachment_load_delegate(Manager *m, DelegateRow *row);
+/* Borrows the delegate's strings. */
+DelegateRow delegate_row(const Attachment *a, const Delegate *d);
+
+/* The question that runs it for what the ledger remembers of ADD; borrows the attachment's strings. */
+void delegate_ask_del(const Attachment *a, const Delegate *d, Question *ret);
+/* The question that runs a plugin with the caller's own configuration and environment. */
+void delegate_ask_own(const char *plugin, const char *command, uint32_t timeout_sec, Question *ret);
+/* Whether a ticket can carry what its DEL will need. */
+int delegate_check_size(const Attachment *a, const Delegate *d, Error *e);
+
+/* Why there was no success of a task, in the words of the answer. */
+int answer_error(const char *what, ErrorKind kind, int r, const TaskAnswer *answer, Error *e);
+/* The same of a plugin: its own words. Returns its negative errno. */
+int delegate_error(const char *plugin, const char *command, int r, const TaskAnswer *answer,
+                   Error *e);
