@@ -230,8 +230,7 @@ static void item_work(SpoolItem *i) {
                 if (host_local_has(m, i->cni_name, owner.container_id, owner.ifname))
                         host_local_release(m, i->cni_name, NULL, &owner, 1, NULL, NULL);
                 item_end_void(i, "there is no such interface");
-        }
-        else if (is_newer(a, entry))
+        } else if (is_newer(a, entry))
                 item_end_void(i, "the interface is newer than the request");
         else if (a->busy) {
                 i->waiter.idle = item_woken;
