@@ -520,7 +520,8 @@ static int inspect_run(Job *job, WorkerContext *w, Error *e) {
                 r = add_find_master(op, w, e);
         if (r >= 0 && op->kind == NET_KIND_HOST_DEVICE)
                 r = nic_find(w, &op->device, op->keep, &op->nic, e);
-        if (r < 0 || op->loopback)
+        /* Of an IPAM plugin's caller the interface may be there already: it is not ours to make. */
+        if (r < 0 || op->loopback || op->kind == NET_KIND_FOREIGN)
                 return r;
         r = kernel_get_link(op->pod, op->request.ifname, &link);
         if (r == -ENODEV)
