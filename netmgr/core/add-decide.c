@@ -212,6 +212,8 @@ static int decide_spec(AddOp *op, Error *e) {
                 s->is_gateway = c->is_gateway;
                 op->bridge_ifindex = n->bridge_ifindex;
         }
+        s->dhcp = c->ipam == NET_IPAM_DHCP;
+        s->lease_dns = s->dhcp && !dns_is_set(wanted_dns(op->conf, c));
         s->adjust.tuned = netconf_choose_tuning(c, op->conf);
         s->adjust.has_tuning = s->kind != NET_KIND_LOOPBACK && tuning_is_set(&s->adjust.tuned);
         const NetDns *dns = wanted_dns(op->conf, c);
@@ -319,6 +321,13 @@ static int decide_sysctls(AttachmentSpec *s, const NetSysctl *wanted, size_t n) 
         return 0;
 }
 
+int add_make_answer(AddOp *op, Error *e) {
+        const AttachmentSpec *s = &op->attachment->spec;
+
+        int r = spec_to_result(s, op->request.netns_path, op->conf->cni_version, &op->answer, e);
+        return r < 0 ? r : spec_to_result(s, op->request.netns_path, "1.1.0", &op->result, e);
+}
+
 int add_decide(AddOp *op, Error *e) {
         Attachment *a = op->attachment;
 
@@ -337,9 +346,8 @@ int add_decide(AddOp *op, Error *e) {
                 return r;
         op->spec = &a->spec;
 
-        r = spec_to_result(&a->spec, op->request.netns_path, op->conf->cni_version, &op->answer, e);
-        if (r >= 0)
-                r = spec_to_result(&a->spec, op->request.netns_path, "1.1.0", &op->result, e);
+        /* Without addresses there is no answer yet. */
+        r = a->spec.dhcp ? add_decide_lease(op, e) : add_make_answer(op, e);
         if (r < 0)
                 return r;
         free(TAKE_PTR(op->plan_json)); /* of the row that a delegate needed */

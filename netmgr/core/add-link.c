@@ -130,7 +130,7 @@ static int decide_macs(AddOp *op, Error *e) {
         MacAddr wanted = netconf_choose_mac(op->attachment->network->conf, op->conf, &op->args);
         int r = 0;
 
-        if (s->kind == NET_KIND_LOOPBACK)
+        if (s->kind == NET_KIND_LOOPBACK || s->kind == NET_KIND_FOREIGN)
                 return 0;
         /* The kernel gives it that of its master, whatever is asked for. */
         if (kind_shares_mac(s->kind) ||

@@ -36,6 +36,8 @@ void operation_status(Manager *m, Request *q, RequestDone done, void *userdata);
 
 /* For `done`: the answer could not be delivered. userdata is that of the operation. */
 void operation_unheard(Manager *m, const void *userdata);
+/* At the end: those that wait for a DHCP server are undone. */
+void adds_stop(Manager *m);
 /* The ADD that works on the attachment, if one does, is undone as soon as it can be: a DEL waits for it. */
 void attachment_abandon_add(const Attachment *a);
 

@@ -52,8 +52,9 @@ def test_addresses_of_a_foreign_plugin(host, others, kind):
     for x in (a, b):
         delete(x).expect_ok()
     assert others.commands() == ["DEL", "DEL"]
-    assert others.reserved() == {} and host.sql("SELECT * FROM delegate") == []
+    assert others.reserved() == {}
     await_states(host, {})
+    assert host.sql("SELECT * FROM delegate") == []
 
 
 def test_what_the_plugin_is_given(host, others):

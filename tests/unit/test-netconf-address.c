@@ -187,6 +187,8 @@ static void test_type_bad(void **state) {
                   "ipam.type|a b" },
                 { NET_PLUGIN_MACVLAN, ",\"ipam\":{\"type\":\"..\"}", ERROR_INVALID_ARGUMENT,
                   "ipam.type|.." },
+                { NET_PLUGIN_MACVLAN, ",\"ipam\":{\"type\":\"portmap\"}", ERROR_INVALID_ARGUMENT,
+                  "ipam.type|portmap|no addresses" },
                 { NET_PLUGIN_HOST_LOCAL, "", ERROR_INVALID_ARGUMENT, "ipam|host-local" },
                 { NET_PLUGIN_STATIC, ",\"ipam\":null", ERROR_INVALID_ARGUMENT, "ipam|static" },
         };
