@@ -185,3 +185,23 @@ int cni_args_parse(const char *s, CniArgs *ret, Error *e) {
         a.args = (CniArgs) { 0 };
         return 0;
 }
+
+int cni_args_find(const char *s, const char *key, char **ret) {
+        _cleanup_free_ char *copy = strdup(strempty(s));
+        const char *found = NULL;
+        char *rest = copy, *pair;
+
+        if (!copy)
+                return -ENOMEM;
+        while ((pair = strsep(&rest, ";"))) {
+                char *eq = strchr(pair, '=');
+
+                if (!eq)
+                        continue;
+                *eq = 0;
+                if (streq(pair, key))
+                        found = eq + 1;
+        }
+        *ret = found ? strdup(found) : NULL;
+        return found && !*ret ? -ENOMEM : 0;
+}

@@ -77,6 +77,18 @@ static void put_firewall(FILE *f, const NetConf *c) {
         }
 }
 
+static void put_dhcp(FILE *f, const NetDhcp *d) {
+        for (size_t i = 0; i < d->n_provide; i++) {
+                put_number(f, "provide", d->provide[i].code, 0);
+                put_text(f, "value", d->provide[i].value);
+                put_text(f, "fromArg", d->provide[i].from_arg);
+        }
+        for (size_t i = 0; i < d->n_request; i++)
+                put_number(f, "request", d->request[i], 0);
+        put_number(f, "skipDefault", d->skip_default, 0);
+        put_number(f, "priority", d->priority, 0);
+}
+
 static void put_mac(FILE *f, const char *field, const MacAddr *mac) {
         if (!mac_is_zero(mac))
                 put_text(f, field, MAC_STR(mac));
@@ -161,6 +173,7 @@ static void put_network(FILE *f, const NetConf *c) {
         put_firewall(f, c);
         put_chain(f, c);
         put_text(f, "ipam", c->ipam_type);
+        put_dhcp(f, &c->dhcp);
         for (size_t i = 0; i < c->n_addresses; i++) {
                 put_text(f, "address", IN_PREFIX_STR(&c->addresses[i].address));
                 put_addr(f, "gateway", &c->addresses[i].gateway);

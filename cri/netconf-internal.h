@@ -103,6 +103,11 @@ int netconf_read_tuning(json_object *top, NetConf *c, Error *e);
 /* args.cni.{mtu,promisc,allmulti,txQLen,sysctl} to args_tuning and args_sysctls. */
 int netconf_read_tuning_args(json_object *top, NetConf *c, Error *e);
 
+/* netconf-dhcp.c */
+
+/* The keys of ipam of type dhcp. */
+int netconf_read_dhcp(json_object *ipam, NetConf *c, Error *e);
+
 /* netconf-range.c */
 
 /* Range sets under construction: an array that grows, and how unknown keys of a range are taken. */

@@ -209,7 +209,7 @@ static int netconf_read_local(json_object *ipam, NetConf *c, Error *e) {
 
 /* ---- the type --------------------------------------------------------------------------------- */
 
-/* The readers of the types that are ours. A type without one is accepted once it has. */
+/* The readers of the types that are ours. */
 static const struct {
         const char *type;
         NetIpam ipam;
@@ -218,7 +218,7 @@ static const struct {
         { "local", NET_IPAM_LOCAL, netconf_read_local },
         { "host-local", NET_IPAM_LOCAL, netconf_read_local },
         { "static", NET_IPAM_STATIC, netconf_read_static },
-        { "dhcp", NET_IPAM_DHCP, NULL },
+        { "dhcp", NET_IPAM_DHCP, netconf_read_dhcp },
 };
 
 /* The name of a program in CNI_PATH, without a way out of its directories. */
@@ -276,14 +276,8 @@ int netconf_read_ipam_type(json_object *top, NetConf *c, Error *e) {
         }
         c->ipam = NET_IPAM_FOREIGN;
         for (size_t i = 0; i < ELEMENTSOF(ipam_types); i++)
-                if (streq(ipam_types[i].type, type)) {
-                        if (!ipam_types[i].read)
-                                return error_setf(e, ERROR_NOT_SUPPORTED,
-                                                  "\"ipam.type\": \"%s\" is not available in this "
-                                                  "version of netmgr",
-                                                  type);
+                if (streq(ipam_types[i].type, type))
                         c->ipam = ipam_types[i].ipam;
-                }
         if (c->ipam == NET_IPAM_FOREIGN) {
                 r = check_foreign_type(type, e);
                 if (r < 0)

@@ -67,6 +67,7 @@ NetConf *netconf_free(NetConf *c) {
         free(c->device.pci_bus_id);
         free(c->ipam_type);
         free(c->addresses);
+        net_dhcp_clear(&c->dhcp);
         free(c->data_dir);
         free(c->resolv_conf);
         range_sets_free(c->sets, c->n_sets);
@@ -309,6 +310,27 @@ static int check_families(const NetConf *c, Error *e) {
         return 0;
 }
 
+/* The server has to be on the sandbox's own link, and its word on addresses is the only one. */
+static int check_dhcp(const NetConf *c, Error *e) {
+        if (c->kind == NET_KIND_ROUTED || c->kind == NET_KIND_LOOPBACK || c->kind == NET_KIND_PTP)
+                return error_setf(
+                                e, ERROR_INVALID_ARGUMENT,
+                                "\"ipam.type\": \"dhcp\" is not possible for the kind %s: no DHCP "
+                                "server is on its link; use \"bridge\" or another kind with one",
+                                net_kind_to_string(c->kind));
+        if (c->is_gateway)
+                return error_setf(
+                                e, ERROR_INVALID_ARGUMENT,
+                                "\"%s\": true and \"ipam.type\": \"dhcp\" exclude each other: the "
+                                "DHCP server names the gateway, which cannot be this bridge",
+                                c->is_default_gateway ? "isDefaultGateway" : "isGateway");
+        if (c->n_runtime_sets > 0)
+                return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                  "\"runtimeConfig.ipRanges\" has no meaning with \"ipam.type\": "
+                                  "\"dhcp\": the DHCP server has the ranges");
+        return 0;
+}
+
 /* Kinds that without addresses are of no use, or could not be told how to be used. */
 static bool kind_needs_ipam(const NetConf *c) {
         switch (c->kind) {
@@ -349,6 +371,8 @@ static int check_network(NetConf *c, json_object *top, Error *e) {
                 /* the reference plugin does not come to look at them */
                 c->is_gateway = c->is_default_gateway = false;
         }
+        if (c->ipam == NET_IPAM_DHCP && (r = check_dhcp(c, e)) < 0)
+                return r;
         return check_families(c, e);
 }
 

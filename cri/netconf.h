@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/inaddr.h"
 #include "base/json.h"
+#include "base/limits.h"
 
 /* The program of the chain that is called: the name under which the plugin was executed, which is the
  * "type" of the configuration. All but NET_PLUGIN_NETMGR read the keys of the reference plugin of that
@@ -226,6 +227,23 @@ typedef struct NetStaticAddress {
         InAddr gateway; /* AF_UNSPEC: none */
 } NetStaticAddress;
 
+/* One of ipam.provide of type dhcp: an option that the server is sent. */
+typedef struct NetDhcpOption {
+        uint8_t code;
+        char *value;    /* owned; NULL: none but the next */
+        char *from_arg; /* owned; the value of this key of CNI_ARGS goes before; NULL: unset */
+} NetDhcpOption;
+
+typedef struct NetDhcp {
+        NetDhcpOption *provide; /* owned */
+        size_t n_provide;
+        uint8_t request[DHCP_CONF_OPTIONS_MAX]; /* codes of options asked for beside the default ones */
+        size_t n_request;
+        bool skip_default; /* not even those */
+        uint32_t priority; /* metric of the lease's routes, 0: unset */
+} NetDhcp;
+void net_dhcp_clear(NetDhcp *d);
+
 typedef enum NetIpam {
         NET_IPAM_NONE,
         NET_IPAM_LOCAL, /* "local" and "host-local" */
@@ -285,6 +303,7 @@ typedef struct NetConf {
         char *ipam_type;             /* as written; NULL: none */
         NetStaticAddress *addresses; /* of type static */
         size_t n_addresses;
+        NetDhcp dhcp; /* of type dhcp */
         char *data_dir; /* host-local's: where the reference plugin kept what it gave out; NULL: unset */
         char *resolv_conf; /* host-local's: file that `dns` is read from, by the plugin; NULL: unset */
         NetRangeSet *sets; /* of ipam.subnet, then ipam.ranges; without runtimeConfig.ipRanges */
@@ -396,6 +415,9 @@ typedef struct CniArgs {
 } CniArgs;
 int cni_args_parse(const char *s, CniArgs *ret, Error *e);
 void cni_args_clear(CniArgs *a);
+/* The value of any key of a string that cni_args_parse() took, the last one of several; owned by the
+ * caller. *ret is NULL when there is none. */
+int cni_args_find(const char *s, const char *key, char **ret);
 
 /* The MAC address that the sandbox's interface is to have: "mac" of `network`, CNI_ARGS, then what the
  * runtime says in `request`, the later one winning. Zero: any. */

@@ -192,6 +192,10 @@ static void add_mac(ElementList *l, const PolicyAttachment *a) {
 }
 
 static void add_sources(ElementList *l, const PolicyAttachment *a) {
+        const InAddr nobody = { .family = AF_INET };
+
+        if (a->dhcp && a->bridged)
+                add_source(l, SET_BR_SRC4, a->host_ifname, &nobody);
         for (size_t i = 0; i < a->n_addresses; i++) {
                 bool v4 = a->addresses[i].family == AF_INET;
 
@@ -216,7 +220,7 @@ static void add_host_end(ElementList *l, const PolicyAttachment *a) {
                 add_mac(l, a);
         if (a->spoof == POLICY_SPOOF_MAC)
                 add_name(l, SET_BR_MAC_ONLY, a->host_ifname);
-        else if (a->bridged && a->n_addresses == 0)
+        else if (a->bridged && a->n_addresses == 0 && !a->dhcp)
                 add_name(l, SET_BR_L2, a->host_ifname);
         else
                 add_sources(l, a);

@@ -55,6 +55,7 @@ typedef struct PolicyAttachment {
         MacAddr mac; /* of the sandbox's end */
         InAddr *addresses;
         size_t n_addresses;
+        bool dhcp; /* it may send from 0.0.0.0, as who asks for an address does, and from nowhere else */
         PolicyPort *ports;
         size_t n_ports;
         bool masquerade; /* what leaves the node leaves with the node's address */

@@ -121,6 +121,17 @@ static const char *const migrations[STORE_SCHEMA_VERSION] = {
         " seq INTEGER NOT NULL, plugin TEXT NOT NULL, path TEXT NOT NULL, config TEXT NOT NULL,"
         " args TEXT NOT NULL, result TEXT,"
         " PRIMARY KEY (attachment, seq)) STRICT, WITHOUT ROWID;"
+
+        /* Leases of DHCP servers. Times in seconds count from obtained_boot_usec (CLOCK_BOOTTIME of the
+         * sandbox's boot). provide, wanted: what the server is sent each time; options: what it sent. */
+        "CREATE TABLE lease ("
+        " attachment INTEGER PRIMARY KEY NOT NULL REFERENCES attachment (id) ON DELETE CASCADE,"
+        " address TEXT NOT NULL, server TEXT NOT NULL, server_mac BLOB NOT NULL,"
+        " obtained_usec INTEGER NOT NULL, obtained_boot_usec INTEGER NOT NULL,"
+        " lease_sec INTEGER NOT NULL, t1_sec INTEGER NOT NULL, t2_sec INTEGER NOT NULL,"
+        " expired INTEGER NOT NULL, priority INTEGER NOT NULL,"
+        " provide BLOB NOT NULL, wanted BLOB NOT NULL, options BLOB NOT NULL) STRICT;"
+
         /* What was taken over from host-local's directory, and as of when. */
         "CREATE TABLE import ("
         " network TEXT PRIMARY KEY NOT NULL, path TEXT NOT NULL, stamp INTEGER NOT NULL"

@@ -110,6 +110,18 @@ static const char *const sql[_STMT_MAX] = {
         [STMT_PUT_SHAPING] = "INSERT INTO shaping VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
                              " ON CONFLICT (attachment) DO UPDATE SET mode = ?2, ingress_rate = ?3,"
                              " ingress_burst = ?4, egress_rate = ?5, egress_burst = ?6",
+        [STMT_LOAD_LEASES] =
+                        "SELECT attachment, address, server, server_mac, obtained_usec, obtained_boot_usec,"
+                        " lease_sec, t1_sec, t2_sec, expired, priority, provide, wanted, options"
+                        " FROM lease ORDER BY attachment",
+        [STMT_PUT_LEASE] =
+                        "INSERT OR REPLACE INTO lease VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"
+                        " ?11, ?12, ?13, ?14)",
+        [STMT_UPDATE_LEASE] =
+                        "UPDATE lease SET address = ?2, server = ?3, server_mac = ?4, obtained_usec = ?5,"
+                        " obtained_boot_usec = ?6, lease_sec = ?7, t1_sec = ?8, t2_sec = ?9, expired = ?10,"
+                        " priority = ?11, provide = ?12, wanted = ?13, options = ?14"
+                        " WHERE attachment = ?1",
         [STMT_DELETE_PORTS] = "DELETE FROM port WHERE attachment = ?1",
         [STMT_LOAD_DELEGATES] =
                         "SELECT attachment, seq, plugin, path, config, args, result FROM delegate"

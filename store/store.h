@@ -137,12 +137,28 @@ typedef struct CursorRow {
         InAddr address;
 } CursorRow;
 
+/* What a DHCP server has granted to an attachment. */
+typedef struct LeaseRow {
+        uint64_t attachment;
+        InAddr address, server;
+        uint8_t server_mac[6];
+        uint64_t obtained_usec;             /* CLOCK_REALTIME, for people */
+        uint64_t obtained_boot_usec;        /* CLOCK_BOOTTIME within the sandbox's boot id */
+        uint32_t lease_sec, t1_sec, t2_sec; /* UINT32_MAX: for ever */
+        bool expired;                       /* the address is off the interface, which is down */
+        uint32_t priority;                  /* of its routes, 0: unset */
+        uint8_t *provide, *wanted,
+                        *options; /* owned: options sent, codes asked for, options received */
+        size_t provide_size, wanted_size, options_size;
+} LeaseRow;
+
 void network_row_clear(NetworkRow *r);
 void sandbox_row_clear(SandboxRow *r);
 void attachment_row_clear(AttachmentRow *r);
 void address_row_clear(AddressRow *r);
 void port_row_clear(PortRow *r);
 void shaping_row_clear(ShapingRow *r);
+void lease_row_clear(LeaseRow *r);
 void cursor_row_clear(CursorRow *r);
 void delegate_row_clear(DelegateRow *r);
 void import_row_clear(ImportRow *r);
@@ -160,6 +176,7 @@ int store_load_addresses(Store *s, int (*cb)(AddressRow *row, void *userdata), v
 int store_load_ports(Store *s, int (*cb)(PortRow *row, void *userdata), void *userdata, Error *e);
 int store_load_shapings(Store *s, int (*cb)(ShapingRow *row, void *userdata), void *userdata,
                         Error *e);
+int store_load_leases(Store *s, int (*cb)(LeaseRow *row, void *userdata), void *userdata, Error *e);
 int store_load_cursors(Store *s, int (*cb)(CursorRow *row, void *userdata), void *userdata,
                        Error *e);
 int store_load_delegates(Store *s, int (*cb)(DelegateRow *row, void *userdata), void *userdata,
@@ -202,6 +219,9 @@ int store_put_port(Store *s, const PortRow *row, Error *e);
 /* By host address, protocol and host port, of that attachment only. -ENOENT: it has no such port. */
 int store_delete_port(Store *s, const PortRow *row, Error *e);
 int store_put_shaping(Store *s, const ShapingRow *row, Error *e);
+int store_put_lease(Store *s, const LeaseRow *row, Error *e);
+/* Only if there is one: the attachment may have ended meanwhile. */
+int store_update_lease(Store *s, const LeaseRow *row, Error *e);
 int store_delete_ports(Store *s, uint64_t attachment, Error *e);
 int store_put_delegate(Store *s, const DelegateRow *row, Error *e);
 int store_put_import(Store *s, const ImportRow *row, Error *e);

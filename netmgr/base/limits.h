@@ -43,9 +43,6 @@
 #define RANGES_PER_SET_MAX 64U
 #define EXCLUDES_MAX       256U
 
-/* The name of an IPAM plugin of others: a file name in CNI_PATH. */
-#define IPAM_TYPE_MAX 64U
-
 /* Addresses of one network with ipam of type static: all of one interface. */
 #define STATIC_ADDRESSES_MAX 32U
 
@@ -230,3 +227,15 @@
 
 /* Bytes of one netlink reply datagram; the kernel's dumps use at most 32 KiB. */
 #define NETLINK_BUFFER_SIZE 65536U
+
+/* One exchange with DHCP servers, in ms: an ADD's whole time at most. How many netmgr-dhcp has under way:
+ * those of all ADDs that have begun, and renewals beside them, which are made this many at a time. */
+#define DHCP_EXCHANGE_MAX_MS 600000U
+#define DHCP_EXCHANGES_MAX   256U
+#define DHCP_RENEWALS_MAX    64U
+
+/* How long a DEL waits until a lease has been given back to its server, in ms: one packet, no answer. */
+#define DHCP_GIVE_BACK_MS 500U
+
+/* Options that a network provides to DHCP servers or asks them for. */
+#define DHCP_CONF_OPTIONS_MAX 64U

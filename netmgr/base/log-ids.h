@@ -21,6 +21,8 @@
 #define LOG_ID_SPOOL_CONSUMED "aca1c6ef40ea4ddaa4dcef14e116b7af"
 /* A file of the spool that is no request was moved away. */
 #define LOG_ID_SPOOL_SET_ASIDE "d321185d09fb40efb7998ad83c9f3a64"
+/* The lease of a DHCP server has run out, or was revoked: the interface is down. */
+#define LOG_ID_LEASE_OVER "ae619643619d445f8de8462f213072a1"
 /* Health became degraded for one more reason; and one reason is gone. */
 #define LOG_ID_DEGRADED  "55a98ecf00a2445fb765b256d6d58c89"
 #define LOG_ID_RECOVERED "ebafe51687df45478d3c2d421f3baac7"

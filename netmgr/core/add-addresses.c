@@ -246,6 +246,8 @@ int add_allocate(AddOp *op, Error *e) {
                 return allocate_local(op, e);
         case NET_IPAM_STATIC:
                 return allocate_static(op, e);
+        case NET_IPAM_DHCP:
+                return 0; /* once the link is there */
         default:
                 /* ipRanges and requested addresses of the runtime all the same; a drop-in ignores them. */
                 return net->plugin == NET_PLUGIN_NETMGR ? allocate_local(op, e) : 0;

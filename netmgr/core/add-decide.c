@@ -9,6 +9,7 @@
 #include "base/parse.h"
 #include "core/adjust.h"
 #include "core/enforce.h"
+#include "core/features.h"
 #include "core/op-add.h"
 #include "core/ports.h"
 
@@ -70,6 +71,19 @@ static int find_network(AddOp *op, Network **ret, Error *e) {
         return r;
 }
 
+/* Before anything is made for it. */
+static int check_kernel(const Manager *m, const Network *n, Error *e) {
+        const NetLinkConf *l = &n->conf->link;
+        const char *lacks = manager_lacks_kind(m, n->conf->kind);
+
+        if (!lacks && (l->vlan > 0 || l->n_trunks > 0))
+                lacks = manager_lacks_vlan_filtering(m);
+        if (lacks)
+                return error_setf(e, ERROR_NOT_SUPPORTED, "network %s: kind %s: %s", n->name,
+                                  net_kind_to_string(n->conf->kind), lacks);
+        return 0;
+}
+
 int add_prepare(AddOp *op, const Attachment *existing, Error *e) {
         Manager *m = op->manager;
         Network *n;
@@ -97,7 +111,8 @@ int add_prepare(AddOp *op, const Attachment *existing, Error *e) {
         int r = find_network(op, &n, e);
         if (r < 0)
                 return r;
-        if (!s && sandbox_new(m, op->request.container_id, &s) < 0)
+        r = check_kernel(m, n, e);
+        if (r >= 0 && !s && sandbox_new(m, op->request.container_id, &s) < 0)
                 r = error_oom(e);
         if (r >= 0 && (sandbox_note(s, op->request.netns_path, &op->args) < 0 ||
                        attachment_new(m, n, s, op->request.ifname, &op->attachment) < 0)) {
@@ -197,6 +212,8 @@ static int decide_spec(AddOp *op, Error *e) {
                 s->is_gateway = c->is_gateway;
                 op->bridge_ifindex = n->bridge_ifindex;
         }
+        s->dhcp = c->ipam == NET_IPAM_DHCP;
+        s->lease_dns = s->dhcp && !dns_is_set(wanted_dns(op->conf, c));
         s->adjust.tuned = netconf_choose_tuning(c, op->conf);
         s->adjust.has_tuning = s->kind != NET_KIND_LOOPBACK && tuning_is_set(&s->adjust.tuned);
         const NetDns *dns = wanted_dns(op->conf, c);
@@ -304,16 +321,16 @@ static int decide_sysctls(AttachmentSpec *s, const NetSysctl *wanted, size_t n) 
         return 0;
 }
 
+int add_make_answer(AddOp *op, Error *e) {
+        const AttachmentSpec *s = &op->attachment->spec;
+
+        int r = spec_to_result(s, op->request.netns_path, op->conf->cni_version, &op->answer, e);
+        return r < 0 ? r : spec_to_result(s, op->request.netns_path, "1.1.0", &op->result, e);
+}
+
 int add_decide(AddOp *op, Error *e) {
         Attachment *a = op->attachment;
 
-        if (kind_has_bridge(a->spec.kind) && !op->manager->firewall_features.bridge)
-                return error_setf(
-                                e, ERROR_NOT_SUPPORTED,
-                                "network %s: bridges need nftables tables of family bridge to keep "
-                                "sandboxes from using each other's addresses, and this kernel refuses "
-                                "them (%s)",
-                                a->network->name, op->manager->firewall_features.why);
         int r = add_allocate(op, e);
         if (r >= 0)
                 r = decide_spec(op, e);
@@ -329,9 +346,8 @@ int add_decide(AddOp *op, Error *e) {
                 return r;
         op->spec = &a->spec;
 
-        r = spec_to_result(&a->spec, op->request.netns_path, op->conf->cni_version, &op->answer, e);
-        if (r >= 0)
-                r = spec_to_result(&a->spec, op->request.netns_path, "1.1.0", &op->result, e);
+        /* Without addresses there is no answer yet. */
+        r = a->spec.dhcp ? add_decide_lease(op, e) : add_make_answer(op, e);
         if (r < 0)
                 return r;
         free(TAKE_PTR(op->plan_json)); /* of the row that a delegate needed */

@@ -27,3 +27,9 @@ void add_mirror(AddOp *op, void (*done)(int r, const Error *e, void *userdata));
  * add_decide_now() is called again. */
 bool add_wants_delegate(const AddOp *op);
 void add_run_delegate(AddOp *op);
+/* Writes what is wired. */
+void add_commit_up(AddOp *op);
+/* It works, or part of it does, and is not wanted: taken down as a DEL would. Takes the sentence over. */
+void add_take_down(AddOp *op, int r, Error *e, const char *reason);
+/* Others may begin while it waits for the world. */
+void add_end_turn(AddOp *op);

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "core/delegate.h"
+#include "core/dhcp.h"
 #include "core/netns-watch.h"
 #include "core/nic.h"
 #include "core/ports.h"
@@ -159,6 +160,7 @@ Attachment *attachment_free(Attachment *a) {
         Manager *m = a->manager;
         if (a->announced && m->observer.attachment_removed)
                 m->observer.attachment_removed(a, m->observer.userdata);
+        a->dhcp = dhcp_binding_free(a->dhcp);
         attachment_give_back_all_ports(a);
         attachment_set_host_ifindex(a, 0);
         map_remove_u64(m->attachments, a->spec.id);

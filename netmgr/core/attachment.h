@@ -52,6 +52,7 @@ struct Attachment {
         bool unsure; /* its inside was left unfinished or differed at last: every look goes there */
         bool announced;            /* the observer knows it */
         bool busy;                 /* an operation works on it */
+        struct DhcpBinding *dhcp;  /* owned; NULL: its addresses do not come from a DHCP server */
         struct Release *releasing; /* waits for the link to be gone (op-del.c); borrowed */
         List waiters;              /* AttachmentWaiter: DELs that came while it was busy */
         List by_sandbox;

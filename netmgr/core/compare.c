@@ -197,7 +197,7 @@ void compare_pod(const AttachmentSpec *s, const Plan *p, const NlDump *d, Differ
                 (void) adjust_compare(s, d, l, false, ret);
         if (s->kind == NET_KIND_FOREIGN || !spec_has_link(s))
                 return; /* it belongs to somebody else */
-        if (s->link && s->link->no_container_interface) {
+        if ((s->link && s->link->no_container_interface) || s->lease_over) {
                 if (!l)
                         differ(ret, NULL, "interface %s is missing in " WHERE_SANDBOX, name);
                 return;

@@ -97,6 +97,7 @@ PolicyAttachment *enforce_attachment(const Attachment *a) {
                                .mac = s->mac,
                                .addresses = addresses,
                                .n_addresses = s->n_addresses,
+                               .dhcp = s->dhcp,
                                .ports = ports,
                                .foreign = foreign,
                                .spoof = spoof_of(c),

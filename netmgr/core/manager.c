@@ -17,6 +17,7 @@
 #include "core/attachment.h"
 #include "core/audit.h"
 #include "core/conversation.h"
+#include "core/dhcp.h"
 #include "core/features.h"
 #include "core/history.h"
 #include "core/host-local.h"
@@ -138,11 +139,13 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         m->inotify_fd = -EBADF;
         list_init(&m->adds);
         list_init(&m->adds_waiting);
+        list_init(&m->give_backs);
         conf_init(&m->conf);
         m->state_dir = strdup(params->state_dir);
         m->config_dir = strdup(params->config_dir);
         m->spool_dir = strdup(params->spool_dir);
         m->nsd_socket = strdup(params->nsd_socket);
+        m->dhcp_socket = strdup(params->dhcp_socket);
         m->sysctl_allowlist = strdup(params->sysctl_allowlist);
         m->networks = map_new();
         m->sandboxes = map_new();
@@ -156,7 +159,7 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         m->audit = audit_new();
         m->history = history_queue_new();
         m->sync_round = sync_round_new(m);
-        if (!m->state_dir || !m->config_dir || !m->spool_dir || !m->nsd_socket ||
+        if (!m->state_dir || !m->config_dir || !m->spool_dir || !m->nsd_socket || !m->dhcp_socket ||
             !m->sysctl_allowlist || !m->networks || !m->sandboxes || !m->attachments ||
             !m->host_ends || !m->host_ifindexes || !m->orphans || !m->tickets || !m->imports ||
             !m->ports || !m->audit || !m->history || !m->sync_round)
@@ -336,6 +339,7 @@ int manager_start(Manager *m, Error *e) {
         if (r < 0)
                 return r;
         manager_finish_recovery(m);
+        dhcp_start(m);
         r = spool_new(m, m->spool_dir, &m->spool, e);
         if (r < 0)
                 return r;
@@ -378,6 +382,8 @@ Manager *manager_free(Manager *m) {
         /* The datapath stays. Threads end first: nothing may touch the objects after. What they have done
          * is taken note of; what it would lead to is cancelled, and left to the next start. */
         m->stopping = true;
+        adds_stop(m);
+        dhcp_stop(m);
         if (m->tickets)
                 conversations_end(m);
         reaper_stop(m->reaper);
@@ -422,6 +428,7 @@ Manager *manager_free(Manager *m) {
         free(m->config_dir);
         free(m->spool_dir);
         free(m->nsd_socket);
+        free(m->dhcp_socket);
         free(m->sysctl_allowlist);
         free(m);
         return NULL;

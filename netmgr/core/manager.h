@@ -57,6 +57,7 @@ typedef enum HealthBit {
         HEALTH_FOREIGN,      /* another firewall drops what sandboxes forward */
         HEALTH_RECONCILE,    /* the kernel differs from the ledger */
         HEALTH_SPOOL,        /* the spool is missing or unfit: DEL fails while netmgrd is down */
+        HEALTH_DHCP,         /* netmgr-dhcp cannot be reached */
         HEALTH_CONF,         /* netmgr.conf is broken; the last good one is in force */
         _HEALTH_MAX,
 } HealthBit;
@@ -64,8 +65,8 @@ typedef enum HealthBit {
 struct Manager {
         sd_event *event; /* borrowed */
         Conf conf;
-        char *state_dir, *config_dir, *spool_dir, *nsd_socket; /* owned */
-        char *sysctl_allowlist;                                /* owned: path; see sysctl-allow.h */
+        char *state_dir, *config_dir, *spool_dir, *nsd_socket, *dhcp_socket; /* owned */
+        char *sysctl_allowlist; /* owned: path; see sysctl-allow.h */
         char boot_id[40];
         dev_t netns_dev; /* of the host's netns, which stays open as long as we live in it */
         ino_t netns_ino;
@@ -117,6 +118,8 @@ struct Manager {
         List adds_waiting;           /* of those, who has not begun; first come, first served */
         unsigned n_adds_begun;       /* at most ADDS_BEGUN_MAX */
         struct SyncRound *sync_round;
+        unsigned n_renewals; /* exchanges with DHCP servers for leases that are held; DHCP_RENEWALS_MAX */
+        List give_backs;                /* GiveBack (dhcp-release.c) */
         unsigned health;                /* 1 << HealthBit */
         char *health_text[_HEALTH_MAX]; /* owned; the sentence that goes with the bit */
         struct HistoryQueue *history;   /* questions about the past that wait */
@@ -129,9 +132,9 @@ struct Manager {
 };
 
 typedef struct ManagerParams {
-        const char *state_dir, *config_dir, *spool_dir, *nsd_socket; /* copied */
-        const char *sysctl_allowlist;                                /* copied */
-        Kernel *kernel;                                              /* borrowed */
+        const char *state_dir, *config_dir, *spool_dir, *nsd_socket, *dhcp_socket; /* copied */
+        const char *sysctl_allowlist;                                              /* copied */
+        Kernel *kernel;                                                            /* borrowed */
 } ManagerParams;
 
 int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Error *e);

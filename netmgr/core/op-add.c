@@ -16,6 +16,7 @@
 #include "base/strv.h"
 #include "core/add-internal.h"
 #include "core/delegate.h"
+#include "core/dhcp.h"
 #include "core/netns-look.h"
 #include "core/netns-watch.h"
 #include "core/network-internal.h"
@@ -32,14 +33,24 @@ static AddOp *add_of_waiter(NetworkWaiter *w) {
 }
 
 static void add_begin_next(Manager *m);
+static int enforce_planned(Commit *c, Firewall *f);
+
+void add_end_turn(AddOp *op) {
+        if (!op->begun)
+                return;
+        op->begun = false;
+        op->manager->n_adds_begun--;
+        add_begin_next(op->manager);
+}
 
 static void add_free(AddOp *op) {
         list_unlink(&op->list);
         list_unlink(&op->turn);
-        if (op->begun) {
-                op->manager->n_adds_begun--;
-                add_begin_next(op->manager);
-        }
+        add_end_turn(op);
+        dhcp_call_free(op->lease_call);
+        safe_close(op->packet_fd);
+        lease_row_clear(&op->lease_row);
+        free(op->dhcp);
         request_clear(&op->request);
         cni_args_clear(&op->args);
         netconf_free(op->conf);
@@ -197,12 +208,18 @@ static bool add_is_over(AddOp *op) {
         return r < 0;
 }
 
+static void add_abandon(AddOp *op) {
+        op->unwanted = true;
+        if (op->lease_call)
+                dhcp_call_abandon(op->lease_call);
+}
+
 void operation_unheard(Manager *m, const void *userdata) {
         AddOp *op;
 
         LIST_FOREACH (op, &m->adds, AddOp, list)
                 if (op->userdata == userdata)
-                        op->unwanted = true;
+                        add_abandon(op);
 }
 
 void attachment_abandon_add(const Attachment *a) {
@@ -210,22 +227,33 @@ void attachment_abandon_add(const Attachment *a) {
 
         LIST_FOREACH (op, &a->manager->adds, AddOp, list)
                 if (op->attachment == a)
-                        op->unwanted = true;
+                        add_abandon(op);
 }
 
 /* --- 6. up ------------------------------------------------------------------------------------ */
+
+/* What the row `planned` could not have. */
+static int write_lease(AddOp *op, Store *store, Error *e) {
+        int r = store_put_attachment(store, &op->attachment_row, e);
+
+        for (size_t i = 0; i < op->n_address_rows && r >= 0; i++)
+                r = store_put_address(store, &op->address_rows[i], e);
+        return r < 0 ? r : store_put_lease(store, &op->lease_row, e);
+}
 
 static int write_up(Commit *c, Store *store, Error *e) {
         AddOp *op = (AddOp *) ((char *) c - offsetof(AddOp, commit));
         EventRow event = trail_event(&op->trail, "add", now_realtime());
 
-        int r = store_set_attachment_state(store, op->id, attachment_state_to_string(ATTACHMENT_UP),
-                                           op->applied.host_ifindex, op->result, e);
+        int r = op->put_lease ? write_lease(op, store, e) : 0;
+        if (r >= 0)
+                r = store_set_attachment_state(store, op->id,
+                                               attachment_state_to_string(ATTACHMENT_UP),
+                                               op->applied.host_ifindex, op->result, e);
         return r < 0 ? r : store_add_event(store, &event, e);
 }
 
-/* It works and is not wanted: taken down as a DEL would. Takes the sentence over. */
-static void add_take_down(AddOp *op, int r, Error *e, const char *reason) {
+void add_take_down(AddOp *op, int r, Error *e, const char *reason) {
         op->r = r;
         op->error = *e;
         *e = ERROR_NULL;
@@ -256,6 +284,8 @@ static void up_written(Task *task) {
         attachment_set_host_ifindex(a, op->applied.host_ifindex);
         op->attachment = NULL;
         attachment_set_state(a, ATTACHMENT_UP);
+        if (a->dhcp)
+                dhcp_binding_start(a->dhcp);
         log_ctx(LOG_INFO,
                 &(LogContext) { .sandbox = a->sandbox->id,
                                 .network = a->network->name,
@@ -274,6 +304,14 @@ static void up_written(Task *task) {
                 attachment_set_idle(a);
 }
 
+void add_commit_up(AddOp *op) {
+        trail_take(&op->trail, op->attachment);
+        op->commit.write = write_up;
+        op->commit.enforce = op->put_lease && op->policy ? enforce_planned : NULL;
+        op->commit.task.deliver = up_written;
+        committer_submit(op->manager->committer, &op->commit);
+}
+
 /* --- 5. wire ----------------------------------------------------------------------------------- */
 
 static int wire_run(Job *job, WorkerContext *w, Error *e) {
@@ -285,6 +323,13 @@ static int wire_run(Job *job, WorkerContext *w, Error *e) {
         if (r >= 0)
                 r = wire_plan(w, &op->plan, op->request.netns_fd, op->pod, op->spec, &op->applied,
                               &op->left, e);
+        if (r >= 0 && op->dhcp) {
+                r = add_open_lease(op, w, e);
+                /* What is wired stays open until the lease is there. */
+                op->left = r < 0;
+                if (r >= 0)
+                        return 0;
+        }
         if (r >= 0 && op->bridge_ifindex)
                 wire_announce(w, op->bridge_ifindex, op->spec);
         /* Neither the socket nor the descriptor may outlive their use: they pin the namespace. */
@@ -292,14 +337,6 @@ static int wire_run(Job *job, WorkerContext *w, Error *e) {
         if (!op->spec->nic)
                 op->request.netns_fd = safe_close(op->request.netns_fd);
         return r;
-}
-
-static void add_commit_up(AddOp *op) {
-        trail_take(&op->trail, op->attachment);
-        op->commit.write = write_up;
-        op->commit.enforce = NULL;
-        op->commit.task.deliver = up_written;
-        committer_submit(op->manager->committer, &op->commit);
 }
 
 static void mirrored(int r, const Error *e, void *userdata) {
@@ -327,7 +364,9 @@ static void wired(Task *task) {
                 add_take_down(op, r, &error, "nobody waited for it any more");
                 return;
         }
-        if (add_wants_mirror(op))
+        if (op->dhcp)
+                add_ask_lease(op);
+        else if (add_wants_mirror(op))
                 add_mirror(op, mirrored);
         else
                 add_commit_up(op);
@@ -603,7 +642,9 @@ void operation_add(Manager *m, Request *q, RequestDone done, void *userdata) {
                 error_clear(&error);
                 return;
         }
-        *op = (AddOp) { .manager = m, .request = *q, .done = done, .userdata = userdata };
+        *op = (AddOp) {
+                .manager = m, .request = *q, .done = done, .userdata = userdata, .packet_fd = -EBADF
+        };
         *q = (Request) { .netns_fd = -EBADF, .host_netns_fd = -EBADF };
         list_append(&m->adds, &op->list);
         op->deadline = now_monotonic() + (uint64_t) m->conf.add_timeout_sec * 1000000U;

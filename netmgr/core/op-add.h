@@ -9,6 +9,7 @@
 
 #include "base/limits.h"
 #include "core/conversation.h"
+#include "core/dhcp-call.h"
 #include "core/operation.h"
 #include "core/plan.h"
 #include "core/sync-round.h"
@@ -75,6 +76,12 @@ typedef struct AddOp {
         Lease *rested[16]; /* owned: out of the pool, their rows go with our commit */
         size_t n_rested;
 
+        /* a lease of a DHCP server */
+        DhcpRequest *dhcp; /* owned; NULL: there is no server to be asked */
+        int packet_fd;     /* owned; for the exchange */
+        DhcpCall *lease_call;
+        LeaseRow lease_row;
+        bool put_lease;
         /* of a plugin of others */
         Question question;
         CniOwnedResult ipam;
@@ -108,5 +115,13 @@ int add_decide_link(AddOp *op, Error *e);
 int add_allocate(AddOp *op, Error *e);
 /* Addresses, routes, MACs, plan, rows, answer. Nothing is written yet. */
 int add_decide(AddOp *op, Error *e);
+/* Result and answer of the specification. */
+int add_make_answer(AddOp *op, Error *e);
+
+/* add-lease.c. What the server will be told; the worker's part behind the wiring; and the question, which
+ * leads to add_commit_up(). */
+int add_decide_lease(AddOp *op, Error *e);
+int add_open_lease(AddOp *op, WorkerContext *w, Error *e);
+void add_ask_lease(AddOp *op);
 /* The chain from its second link on. */
 void add_start(AddOp *op);

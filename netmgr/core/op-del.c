@@ -21,6 +21,7 @@
 #include "core/adjust.h"
 #include "core/audit.h"
 #include "core/delegate.h"
+#include "core/dhcp.h"
 #include "core/enforce.h"
 #include "core/host-end.h"
 #include "core/host-local.h"
@@ -48,6 +49,7 @@ struct Release {
         Question question;
         bool link_gone;        /* from both namespaces: what is left is for delegates */
         bool reaping, writing; /* who still has a part of us */
+        int netns_fd;          /* owned; the caller's, until a lease has been given back */
         bool recorded; /* `releasing` is in the ledger: a crash from here on is finished later */
         /* for the event trail; copies, the last write outlives the attachment */
         const char *op; /* static */
@@ -384,6 +386,18 @@ static void release_inside(Release *rel) {
         workers_submit(rel->manager->workers, &rel->inside.job);
 }
 
+static void release_rest(void *userdata) {
+        Release *rel = userdata;
+        const Attachment *a = rel->attachment;
+
+        if (a->delegate_pending)
+                release_link_gone(rel); /* it was before */
+        else if (kind_is_inside(a->spec.kind) || adjust_outlives(&a->spec))
+                release_inside(rel);
+        else
+                release_links(rel);
+}
+
 static void releasing_written(Task *task) {
         Release *rel = RELEASE_OF_COMMIT(task);
         Attachment *a = rel->attachment;
@@ -397,12 +411,11 @@ static void releasing_written(Task *task) {
         /* Who gets the address next must not inherit its flows. */
         for (size_t i = 0; i < a->spec.n_addresses && enforce_concerns(a); i++)
                 flows_forget_address(rel->manager->flows, &a->spec.addresses[i].address.address);
-        if (a->delegate_pending)
-                release_link_gone(rel); /* it was before */
-        else if (kind_is_inside(a->spec.kind) || adjust_outlives(&a->spec))
-                release_inside(rel);
-        else
-                release_links(rel);
+        rel->commit.enforce = enforce_concerns(a) ? enforce_releasing : NULL;
+        bool waits = dhcp_give_back(a, rel->netns_fd, release_rest, rel);
+        rel->netns_fd = safe_close(rel->netns_fd);
+        if (!waits)
+                release_rest(rel);
 }
 
 void attachment_release(Attachment *a, const char *op, const char *reason, ReleaseDone done,
@@ -420,12 +433,15 @@ void attachment_release_for(Attachment *a, int netns_fd, Conversation *talk, con
         _cleanup_error_ Error error = ERROR_NULL;
         Release *rel = new0(Release, 1);
 
-        if (rel)
+        if (rel) {
                 trail_take(&rel->trail, a);
+                rel->netns_fd = a->dhcp && netns_fd >= 0 ? fd_dup(netns_fd) : -EBADF;
+        }
         if (!rel || inside_job_init(&rel->inside, a, &netns_fd) < 0 || !rel->trail.sandbox ||
             !rel->trail.network || !rel->trail.ifname) {
                 safe_close(netns_fd);
                 if (rel) {
+                        safe_close(rel->netns_fd);
                         trail_clear(&rel->trail);
                         inside_job_clear(&rel->inside);
                 }
@@ -450,7 +466,8 @@ void attachment_release_for(Attachment *a, int netns_fd, Conversation *talk, con
 
         rel->writing = true;
         rel->commit.write = write_releasing;
-        rel->commit.enforce = enforce_concerns(a) ? enforce_releasing : NULL;
+        /* A lease is given back by way of the interface: it is cut when it is deleted, right behind. */
+        rel->commit.enforce = enforce_concerns(a) && !a->dhcp ? enforce_releasing : NULL;
         rel->commit.enforce_anyway = true;
         rel->commit.task.deliver = releasing_written;
         committer_submit(rel->manager->committer, &rel->commit);

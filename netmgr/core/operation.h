@@ -17,8 +17,8 @@ typedef struct Request {
         size_t config_size;
         int netns_fd, host_netns_fd; /* owned; -EBADF: not sent */
         uint64_t host_local; /* stamp of host-local's directory (cri/host-local.h); 0: there is none */
-        bool delegates;              /* the caller does tasks, if he may */
-        struct Conversation *talk;   /* to ask him for some; borrowed, NULL: he cannot be asked */
+        bool delegates;      /* the caller does tasks, if he may */
+        struct Conversation *talk; /* to ask him for some; borrowed, NULL: he cannot be asked */
         /* True once the caller has gone away; userdata is that of `done`. NULL: it cannot. */
         bool (*abandoned)(void *userdata);
 } Request;
@@ -36,6 +36,8 @@ void operation_status(Manager *m, Request *q, RequestDone done, void *userdata);
 
 /* For `done`: the answer could not be delivered. userdata is that of the operation. */
 void operation_unheard(Manager *m, const void *userdata);
+/* At the end: those that wait for a DHCP server are undone. */
+void adds_stop(Manager *m);
 /* The ADD that works on the attachment, if one does, is undone as soon as it can be: a DEL waits for it. */
 void attachment_abandon_add(const Attachment *a);
 

@@ -310,7 +310,7 @@ static void plan_pod(const AttachmentSpec *s, Plan *p) {
                 op->link.mtu = s->mtu;
                 op->link.mac = s->mac;
         }
-        if (s->link && s->link->no_container_interface)
+        if ((s->link && s->link->no_container_interface) || s->lease_over)
                 return;
         link_set(p->pod, &p->n_pod, s->ifname, NL_LINK_UP, "raise the interface");
         if (s->adjust.has_tuning)

@@ -12,6 +12,7 @@
 #include "core/attachment.h"
 #include "core/audit.h"
 #include "core/delegate.h"
+#include "core/dhcp.h"
 #include "core/host-local.h"
 #include "core/netns-watch.h"
 #include "core/network.h"
@@ -56,6 +57,11 @@ static int on_shaping(ShapingRow *row, void *userdata) {
         return attachment_load_shaping(l->manager, row, l->error);
 }
 
+static int on_lease(LeaseRow *row, void *userdata) {
+        Loader *l = userdata;
+        return dhcp_load_lease(l->manager, row, l->error);
+}
+
 static int on_delegate(DelegateRow *row, void *userdata) {
         Loader *l = userdata;
         return attachment_load_delegate(l->manager, row) < 0 ? error_oom(l->error) : 0;
@@ -87,6 +93,8 @@ static int load_all(Manager *m, Store *store, Error *e) {
                 r = store_load_ports(store, on_port, &l, e);
         if (r >= 0)
                 r = store_load_shapings(store, on_shaping, &l, e);
+        if (r >= 0)
+                r = store_load_leases(store, on_lease, &l, e);
         if (r >= 0)
                 r = store_load_delegates(store, on_delegate, &l, e);
         if (r >= 0)

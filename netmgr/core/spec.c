@@ -268,6 +268,9 @@ int spec_to_json(const AttachmentSpec *s, char **ret) {
             json_add(o, "hairpin", json_object_new_boolean(s->hairpin)) < 0 ||
             json_add(o, "isGateway", json_object_new_boolean(s->is_gateway)) < 0 ||
             json_add(o, "snat", json_object_new_boolean(s->snat)) < 0 ||
+            (s->dhcp && json_add(o, "dhcp", json_object_new_boolean(true)) < 0) ||
+            (s->lease_dns && json_add(o, "leaseDns", json_object_new_boolean(true)) < 0) ||
+            (s->lease_over && json_add(o, "leaseOver", json_object_new_boolean(true)) < 0) ||
             json_add(o, "group", json_object_new_int64(s->group)) < 0 ||
             json_add(o, "routes", TAKE_PTR(routes)) < 0 || json_add(o, "dns", TAKE_PTR(dns)) < 0)
                 return -ENOMEM;
@@ -411,6 +414,9 @@ int spec_from_json(const char *text, AttachmentSpec *s, Error *e) {
                 { "hairpin", json_read_bool, offsetof(AttachmentSpec, hairpin), 0 },
                 { "isGateway", json_read_bool, offsetof(AttachmentSpec, is_gateway), 0 },
                 { "snat", json_read_bool, offsetof(AttachmentSpec, snat), 0 },
+                { "dhcp", json_read_bool, offsetof(AttachmentSpec, dhcp), 0 },
+                { "leaseDns", json_read_bool, offsetof(AttachmentSpec, lease_dns), 0 },
+                { "leaseOver", json_read_bool, offsetof(AttachmentSpec, lease_over), 0 },
                 { "group", json_read_u32, offsetof(AttachmentSpec, group), 0 },
                 { "bridge", read_name, offsetof(AttachmentSpec, bridge), 0 },
                 { "bridgeMac", read_mac, offsetof(AttachmentSpec, bridge_mac), 0 },

@@ -79,7 +79,10 @@ typedef struct AttachmentSpec {
         NetShapingMode shaping_mode;
         NetSysctl *sysctls; /* owned; IFNAME replaced; written at ADD */
         size_t n_sysctls;
-        char *cni_name; /* "name" of the CNI configuration; owned */
+        bool dhcp;       /* addresses and routes are those of a lease of a DHCP server */
+        bool lease_dns;  /* and the DNS settings */
+        bool lease_over; /* there is none at the moment: the interface is down */
+        char *cni_name;  /* "name" of the CNI configuration; owned */
         NetIngressPolicy ingress;
         char *portmap; /* what a chained portmap was configured with; NULL: none was; owned */
         /* kind foreign: of what another program has made; addresses are in the JSON, not in their table */

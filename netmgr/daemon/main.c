@@ -27,7 +27,7 @@
 
 typedef struct Options {
         const char *bus_address, *state_dir, *runtime_dir, *config_dir, *spool_dir, *nsd_socket,
-                        *sysctl_allowlist;
+                        *dhcp_socket, *sysctl_allowlist;
 } Options;
 
 static void usage(FILE *f) {
@@ -40,6 +40,7 @@ static void usage(FILE *f) {
                 "  --config-dir=DIR       netmgr.conf and networks.d (default /etc/netmgr)\n"
                 "  --spool-dir=DIR        spooled requests (default /var/lib/netmgr-spool)\n"
                 "  --nsd-socket=PATH      socket of netmgr-nsd (default /run/netmgr-nsd/nsd.sock)\n"
+                "  --dhcp-socket=PATH     socket of netmgr-dhcp (default /run/netmgr-dhcp/dhcp.sock)\n"
                 "  --sysctl-allowlist=FILE  regular expressions of the sysctls that networks may set\n"
                 "                         (default " SYSCTL_ALLOWLIST "; no file: all)\n"
                 "  --version, --help\n");
@@ -54,6 +55,7 @@ static int parse_options(int argc, char **argv, Options *o) {
                 { "config-dir", required_argument, NULL, 'c' },
                 { "spool-dir", required_argument, NULL, 'p' },
                 { "nsd-socket", required_argument, NULL, 'n' },
+                { "dhcp-socket", required_argument, NULL, 'd' },
                 { "sysctl-allowlist", required_argument, NULL, 'a' },
                 { "version", no_argument, NULL, 'V' },
                 { "help", no_argument, NULL, 'h' },
@@ -80,6 +82,9 @@ static int parse_options(int argc, char **argv, Options *o) {
                         break;
                 case 'n':
                         o->nsd_socket = optarg;
+                        break;
+                case 'd':
+                        o->dhcp_socket = optarg;
                         break;
                 case 'a':
                         o->sysctl_allowlist = optarg;
@@ -162,6 +167,7 @@ static int run(const Options *o, Error *e) {
                                        .config_dir = o->config_dir,
                                        .spool_dir = o->spool_dir,
                                        .nsd_socket = o->nsd_socket,
+                                       .dhcp_socket = o->dhcp_socket,
                                        .sysctl_allowlist = o->sysctl_allowlist,
                                        .kernel = &kernel_real };
         BusParams bus_params = { .address = o->bus_address,
@@ -200,6 +206,7 @@ int main(int argc, char **argv) {
                 .config_dir = "/etc/netmgr",
                 .spool_dir = "/var/lib/netmgr-spool",
                 .nsd_socket = "/run/netmgr-nsd/nsd.sock",
+                .dhcp_socket = "/run/netmgr-dhcp/dhcp.sock",
                 .sysctl_allowlist = SYSCTL_ALLOWLIST,
         };
         _cleanup_error_ Error error = ERROR_NULL;

@@ -334,7 +334,8 @@ class Chained(Attached):
     keys = {}
 
     def prepare(self):
-        super().prepare()
+        Operation.prepare(self)
+        self.reply = self.host.cni("ADD", self.conf, self.pod.name, self.ifname, self.pod.path).expect_ok()
         self.prev = self.reply.json
 
     def chained(self):

@@ -21,11 +21,18 @@ import differences
 from cni_list import Attach, Driver
 from net_facts import facts_of, result_facts
 from netmgr_host import LIMIT, Host
+from traffic import Outside, ask, serving
 
 REFERENCE = "/usr/lib/cni"
 # Facts of the kernel may follow a verb by some time (carrier, link-local addresses): how long until
 # a difference counts.
 PATIENCE = 3.0
+
+
+def outcome(reply):
+    if reply.ok:
+        return "ok"
+    return f"error {reply.code}" if reply.stdout.strip().startswith("{") else "crash"
 
 
 class Side:
@@ -36,27 +43,39 @@ class Side:
         self.ours = name == "netmgr" and path is None
         self.host = Host()
         self.path = path or ([f"{self.host.dir}/cni"] if self.ours else [REFERENCE])
-        self.pods, self.attached = {}, {}
+        self.pods, self.attached, self.mixed = {}, {}, False
 
-    def start(self):
+    def start(self, dad):
+        """dad: duplicate address detection as the kernel has it, for which the reference plugins wait"""
+        self.dad = dad
         self.host.start() if self.ours else self.host.hold()
         # what plugins keep is not to be found by the machine or by another test
-        self.host.run(["sh", "-c", "mount -t tmpfs -o mode=755 tmpfs /var/lib && mkdir /var/lib/cni"])
+        self.host.run(["sh", "-c", "mount -t tmpfs -o mode=755 tmpfs /var/lib && mkdir /var/lib/cni" + self.no_dad()])
         self.driver = Driver(self.host, self.path)
+
+    def no_dad(self):
+        return "" if self.dad else "; for f in all default; do echo 0 > /proc/sys/net/ipv6/conf/$f/accept_dad; done"
 
     def pod(self, name):
         if name not in self.pods:
             self.pods[name] = self.host.pod(name)
+            self.host.run(["sh", "-c", "true" + self.no_dad()], netns=self.pods[name])
         return self.pods[name]
 
     def mix(self, foreign):
         """A plugin directory where the plugins named come from the other house."""
         directory = f"{self.host.dir}/mixed"
+        self.mixed = True
         os.mkdir(directory)
         other = REFERENCE if self.ours else self.path[0]
         for name in os.listdir(REFERENCE):
             os.symlink(os.path.join(other if name in foreign else self.path[0], name), os.path.join(directory, name))
         self.driver.path = [directory]
+
+    def host_end(self, pod, ifname="eth0"):
+        """Name of the host's end of a pod's veth"""
+        index = self.pods[pod].link(ifname)["link_index"]
+        return next(x["ifname"] for x in self.host.ip("link", "show") if x["ifindex"] == index)
 
     def held(self):
         """{address: "cid/ifname"} that IPAM has given out: host-local's files, or the ledger."""
@@ -68,7 +87,13 @@ class Side:
 
     def rules(self):
         """All packet filter rules as text, one per line"""
-        return self.host.run(["sh", "-c", "nft list ruleset; iptables-save; ip6tables-save"]).stdout
+        # nft does not show what is behind extensions of iptables
+        more = "" if self.ours and not self.mixed else "; iptables-save; ip6tables-save"
+        return self.host.run(["sh", "-c", "nft list ruleset" + more]).stdout
+
+    def flush_iptables(self):
+        """What the reference plugins leave behind, on either side"""
+        self.host.run(["nft", "flush ruleset ip; flush ruleset ip6"])
 
     def facts(self, needles, chosen):
         facts, self.names = facts_of(self.host, self.pods.values(), chosen)
@@ -87,19 +112,17 @@ class Side:
 
 
 class Duel:
-    def __init__(self, request, ours=None, chosen=()):
+    def __init__(self, request, ours=None, chosen=(), dad=False):
         """ours: other plugin directories for the second side. chosen: MACs that configurations name."""
         self.case = request.node.name
         self.sides = [Side("reference"), Side("netmgr", ours)]
-        self.chosen, self.needles = chosen, []
+        self.chosen, self.dad, self.needles = chosen, dad, []
         self.unlisted, self.used, self.seen = [], set(), set()
         self.pool = concurrent.futures.ThreadPoolExecutor(2)
-        self.step = 0
 
     def __enter__(self):
         try:
-            self.each(lambda side: side.start())
-            self.left = None
+            self.each(lambda side: side.start(self.dad))
             return self
         except BaseException:
             self.close()
@@ -128,6 +151,13 @@ class Duel:
         """A preparation, the same on both: a shell command in the host or in a pod."""
         self.each(lambda side: side.host.run(["sh", "-ec", " ".join(argv)], netns=side.pod(pod) if pod else None))
 
+    def outside(self):
+        """A neighbour of both hosts on a wire of its own, as pod "outside"; traffic.py has the addresses."""
+        def one(side):
+            side.wire = Outside(side.host)
+            side.pods["outside"] = side.wire.__enter__()
+        self.each(one)
+
     # --- verbs ---
 
     def add(self, pod, net, ifname="eth0", stop_after=None, again=False, **keys):
@@ -139,23 +169,20 @@ class Duel:
                 side.attached[pod, net.name, ifname] = a
             return a, reply
         both = self.each(one)
-        if all(reply.ok for _, reply in both):
-            for a, _ in both:
-                self.needle(a)
-            self.each(lambda side: side.facts([], self.chosen))  # names of the host ends
-            results = self.each(lambda side: self.result(side, side.attached[pod, net.name, ifname], stop_after))
-            self.compare_facts(f"ADD {pod} {net.name} {ifname}", *results)
-        return self.verb(f"ADD {pod} {net.name} {ifname}", [reply for _, reply in both])
+        for a, _ in both:
+            self.needle(a)
+        replies = self.verb(f"ADD {pod} {net.name} {ifname}", [reply for _, reply in both])
+        if all(a.result for a, _ in both):
+            self.compare_facts("ADD", *(self.result(side, a) for side, (a, _) in zip(self.sides, both)))
+        return replies
 
     def needle(self, a):
         result = a.result or {}
         found = [i["address"] for i in result.get("ips", [])] + [result[k]["ip"] for k in ("ip4", "ip6") if k in result]
         self.needles = sorted({*self.needles, *(x.split("/")[0] for x in found)} - {"127.0.0.1", "::1"})
 
-    def result(self, side, a, stop_after):
-        if a.result is None and stop_after is None:
-            return {}
-        found = result_facts(a.result or {}, side.names, a.pod.path, side.macs(a.pod))
+    def result(self, side, a):
+        found = result_facts(a.result, side.names, a.pod.path, side.macs(a.pod))
         return {("result", a.pod.name, k): v for k, v in found.items()}
 
     def attachment(self, side, pod, net, ifname):
@@ -179,7 +206,7 @@ class Duel:
 
     def verb(self, what, replies):
         """Both replies, then both kernels"""
-        found = [{("verb", "", what): "ok" if r.ok else f"error {r.code}"} for r in replies]
+        found = [{("verb", "", what): outcome(r)} for r in replies]
         self.compare_facts(what, *found, replies=replies)
         self.compare(what)
         return replies
@@ -195,24 +222,25 @@ class Duel:
                 r = side.host.run(["ping", "-n", "-c1", "-W1", address], netns=netns, check=False)
                 if r.returncode == 0 or time.monotonic() > end:
                     return {("reach", "", f"{pod or 'host'} to {address}"): r.returncode == 0}
-        self.compare_facts("ping", *self.each(one))
+        found = self.each(one)
+        assert expect == all(any(f.values()) for f in found) or found[0] != found[1], found
+        self.compare_facts("ping", *found)
 
     def ask(self, pod, address, port, expect=True, protocol="tcp"):
         """What a server behind the address answers: the name of the one that was reached."""
-        from traffic import ask
-
         def one(side):
             netns = side.pod(pod) if pod else None
             end = time.monotonic() + (LIMIT / 3 if expect else 0)
             while True:
                 answer = ask(side.host, netns, protocol, address, port, timeout=1)
                 if answer or time.monotonic() > end:
-                    return {("ask", "", f"{pod or 'host'} to {address} {port}/{protocol}"): answer and answer[0]}
-        self.compare_facts("ask", *self.each(one))
+                    return {("ask", "", f"{pod or 'host'} to {address} {port}/{protocol}"): answer and " sees ".join(answer)}
+        found = self.each(one)
+        assert expect == all(any(f.values()) for f in found) or found[0] != found[1], found
+        self.compare_facts("ask", *found)
 
     @contextlib.contextmanager
     def serving(self, pod, family, port, protocol="tcp"):
-        from traffic import serving
         with contextlib.ExitStack() as stack:
             for side in self.sides:
                 stack.enter_context(serving(side.host, side.pod(pod), protocol, family, port, pod))
@@ -233,7 +261,7 @@ class Duel:
         found = self.differences(when, reference, ours)
         for d in found:
             if replies and not d.entry:
-                d.note = "; ".join(f"{s.name}: {(r.stdout + r.stderr).strip()[:600]}" for s, r in zip(self.sides, replies))
+                d.note = "; ".join(f"{s.name}: {' '.join((r.stdout + r.stderr).split())[:300]}" for s, r in zip(self.sides, replies))
         self.keep(found)
 
     def differences(self, when, reference, ours):
@@ -263,8 +291,14 @@ class Duel:
     def finish(self):
         ours = self.sides[1]
         for side in self.sides:
+            if getattr(side, "wire", None):
+                side.wire.__exit__()
             for pod in side.pods.values():
                 pod.delete()
+        # bridges stay, as the reference plugins' do: an administrator may have given them more
+        for bridge in ours.host.ip("link", "show", "type", "bridge"):
+            if bridge.get("ifname"):
+                ours.host.run(["ip", "link", "del", bridge["ifname"]])
         left = ""
         if ours.ours:
             try:

@@ -15,7 +15,7 @@ def can(kind, family, version):
 def test_life(request, kind, family, version):
     net = conflist(plugin(kind, family), version=version)
     ifname = "lo" if kind == "loopback" else "eth0"
-    with Duel(request) as duel:
+    with Duel(request, dad=version == "1.0.0") as duel:
         surroundings(duel, kind)
         duel.add("pod1", net, ifname)
         if FAMILIES[family]:

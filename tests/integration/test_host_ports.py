@@ -9,6 +9,9 @@ from netmgr_host import bridge, routed, settle
 from traffic import (HOST4, HOST6, NODE4, NODE6, OTHER4, OTHER6, OUT4, OUT6, Capture, Outside, ask, check_listing,
                      elements, refused_at_once, ruleset, send_frames, serving)
 
+# what they need of the kernel differs from one to the next
+pytestmark = pytest.mark.vm
+
 HOST = {4: HOST4, 6: HOST6}
 OTHER = {4: OTHER4, 6: OTHER6}
 OUT = {4: OUT4, 6: OUT6}

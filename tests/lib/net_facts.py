@@ -10,8 +10,6 @@ namespace.
 import json
 import re
 
-from host_daemon import settle
-
 SYSCTLS = {
     "ipv4": ["arp_notify", "arp_ignore", "accept_redirects", "proxy_arp", "rp_filter", "route_localnet", "send_redirects"],
     "ipv6": ["disable_ipv6", "accept_ra", "accept_dad", "enhanced_dad", "keep_addr_on_down", "forwarding",
@@ -39,11 +37,6 @@ class View:
 
     def by_index(self, index):
         return next((x for x in self.link if x["ifindex"] == index), None)
-
-    @property
-    def settled(self):
-        """No address waits for duplicate detection."""
-        return not any(a.get("tentative") for x in self.addr for a in x["addr_info"])
 
 
 def abroad(link):
@@ -156,17 +149,9 @@ def sysctl_facts(view, called):
         yield link, "sysctl " + ".".join(words), value
 
 
-def settled_views(host, pods):
-    """(View of the host, {pod's name: View}) once no address waits for duplicate detection."""
-    def once():
-        views = View(host, None), {p.name: View(host, p) for p in pods if p.exists}
-        return views if views[0].settled and all(v.settled for v in views[1].values()) else None
-    return settle(once, "no address is tentative")
-
-
 def facts_of(host, pods, chosen=()):
     """({(where, link or "", what): value}, {link of the host: its name in facts})"""
-    view, inside = settled_views(host, pods)
+    view, inside = View(host, None), {p.name: View(host, p) for p in pods if p.exists}
     names = host_names(view, inside)
     found = {}
     for where, v in [("host", view), *inside.items()]:

@@ -17,6 +17,7 @@
 #define IPAM(keys)   CONF(",\"ipam\":{\"type\":\"local\"" keys "}")
 #define RANGE(keys)  IPAM(",\"ranges\":[[{" keys "}]]")
 #define BRIDGE(keys) CONF(",\"kind\":\"bridge\"" keys)
+#define DHCP(keys)   BRIDGE(",\"ipam\":{\"type\":\"dhcp\"" keys "}")
 #define SUBNET4      ",\"subnet\":\"10.97.0.0/24\""
 #define RUNTIME(s)   ",\"runtimeConfig\":{" s "}"
 
