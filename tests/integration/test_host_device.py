@@ -155,6 +155,26 @@ def test_two_with_one_mac(host):
     assert (facts(host, "nic1"), facts(host, "nic2")) == before
 
 
+def test_wanted_while_it_comes_home(host, nic):
+    """Who asks for it then gets it as it was, or an error: never what it is on the way."""
+    pods = [host.pod() for _ in range(12)]
+    for i, pod in enumerate(pods):
+        a, conf = lend(host), drop_in("host-device", device="nic0", name=f"net{i + 2}")
+
+        def want():
+            for _ in range(6):
+                reply, b = host.try_add(conf, pod, plugin="host-device")
+                if reply.ok:
+                    return b
+                assert reply.code in (7, 11), reply.stdout
+            return None
+
+        b, _ = host.parallel(2, lambda which: want() if which == 0 else a.delete().expect_ok(), workers=2)
+        if b:
+            b.delete().expect_ok()
+        assert facts(host, "nic0") == nic
+
+
 def test_no_ipam(host, nic):
     a = host.add(drop_in("host-device", device="nic0"), plugin="host-device")
     assert "ips" not in a.result and "UP" in a.pod.link("eth0")["flags"]
