@@ -259,6 +259,9 @@ int network_set(Manager *m, const char *name, NetworkSource source, const char *
 
         bool changed = is_new || n->conf->hash != conf->hash,
              was_foreign = !is_new && n->conf->kind == NET_KIND_FOREIGN;
+        char extra_before[16] = "", extra[16];
+        if (!is_new)
+                network_extra_name(n, extra_before);
         free(n->config);
         n->config = TAKE_PTR(copy);
         netconf_free(n->conf);
@@ -277,6 +280,9 @@ int network_set(Manager *m, const char *name, NetworkSource source, const char *
                 if (conf->kind != NET_KIND_LOOPBACK)
                         derive_group(n);
         }
+        network_extra_name(n, extra);
+        if (extra_before[0] && !streq(extra, extra_before))
+                reconcile_soon(m); /* nobody has the old one any more */
         if (changed && n->n_attachments > 0)
                 network_reenforce(n);
         if (is_new && m->observer.network_added)
@@ -415,6 +421,8 @@ static void network_take_down(Network *n) {
         network_extra_name(n, extra);
         if (extra[0] && network_extra_is_shared(n, extra))
                 extra[0] = '\0';
+        else
+                network_extra_reap_name(n, extra);
         if (!bridge && !extra[0]) {
                 network_drop(n);
                 return;

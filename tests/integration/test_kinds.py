@@ -270,3 +270,72 @@ def test_vxlan(host):
     b.delete().expect_ok()
     settle(lambda: not overlays(host), "its end")
     host.run(["ip", "addr", "del", "10.98.0.2/24", "dev", "up0"])
+
+
+@pytest.mark.vm("vxlan")
+def test_vxlan_becomes_another(host):
+    """The tunnel is that of the newest configuration, also when another one was there before."""
+    uplink(host)
+    host.run(["ip", "addr", "add", "10.98.0.2/24", "dev", "up0"])
+
+    def over(**keys):
+        return netconf("over", V4, **({"kind": "vxlan", "vni": 77, "master": "up0", "local": "10.98.0.2"} | keys))
+
+    a = host.add(over())
+    first = overlays(host)[0]["ifindex"]
+    b = host.add(over())
+    assert [x["ifindex"] for x in overlays(host)] == [first]
+    c = host.add(over(vni=78, remote="10.98.0.3"))
+    data = [x["linkinfo"]["info_data"] for x in overlays(host)]
+    assert [(x["id"], x["remote"]) for x in data] == [(78, "10.98.0.3")]
+    host.netmgrd.restart()
+    d = host.add(over(vni=78, remote="10.98.0.4"))
+    data = [x["linkinfo"]["info_data"] for x in overlays(host)]
+    assert [(x["id"], x["remote"]) for x in data] == [(78, "10.98.0.4")]
+    for x in (a, b, c, d):
+        x.delete().expect_ok()
+    settle(lambda: not overlays(host), "its end")
+    host.run(["ip", "addr", "del", "10.98.0.2/24", "dev", "up0"])
+
+
+@pytest.mark.vm("vxlan")
+def test_a_tunnel_without_a_network(host):
+    """What a crash or a changed configuration has left; what others have made stays."""
+    names = ["nmv-0123456789a", "nmw-0123456789a", "nmv-bridge"]
+    host.run(["ip", "link", "add", names[0], "type", "vxlan", "id", "99", "dstport", "4789"])
+    host.run(["ip", "link", "add", names[1], "type", "veth", "peer", "name", "br.77"])
+    host.run(["ip", "link", "add", names[2], "type", "bridge"])
+    host.ctl("reconcile")
+    settle(lambda: host.link(names[0]) is None and host.link("br.77") is None, "their end")
+    assert host.link(names[2])
+    host.run(["ip", "link", "del", names[2]])
+
+
+@pytest.mark.vm("bridge-vlan-filtering")
+def test_gateway_of_a_vlan_is_made_whole(host):
+    """It was left half made, or its bridge is a new one: the next ADD, and reconcile, put it into its VLAN."""
+    conf = drop_in("bridge", V4, isGateway=True, vlan=7)
+    a = host.add(conf, plugin="bridge")
+    a.pod.wait_ping("10.97.4.1")
+    port = next(x["ifname"] for x in host.links() if x["ifname"].startswith("nmw-"))
+    for words in (["del", "vid", "7"], ["add", "vid", "1", "pvid", "untagged"]):
+        host.run(["bridge", "vlan", words[0], "dev", port, *words[1:]])
+    host.run(["ip", "link", "set", port, "down"])
+    host.netmgrd.restart()
+    b = host.add(conf, plugin="bridge")
+    b.pod.wait_ping("10.97.4.1")
+    b.check().expect_ok()
+    host.run(["ip", "link", "del", "cni0"])
+    settle(lambda: host.ctl("reconcile").returncode == 0 and host.link("cni0"), "the new bridge")
+    a.pod.wait_ping("10.97.4.1")
+    # another VLAN: the old gateway lasts as long as somebody is behind it
+    c = host.add({**conf, "vlan": 9}, plugin="bridge")
+    c.pod.wait_ping("10.97.4.1")
+    for x in (a, b):
+        assert host.link("cni0.7")
+        x.delete().expect_ok()
+    settle(lambda: host.link("cni0.7") is None, "the end of the old gateway")
+    assert host.link("cni0.9")
+    c.delete().expect_ok()
+    settle(lambda: host.link("cni0.9") is None, "the end of the new one")
+    host.run(["ip", "link", "del", "cni0"])
