@@ -49,7 +49,7 @@ void network_extra_name(const Network *n, char ret[static 16]) {
                 gateway_name(n->bridge, n->conf->link.vlan, ret);
 }
 
-static void attachment_extra_name(const AttachmentSpec *s, char ret[static 16]) {
+void attachment_extra_name(const AttachmentSpec *s, char ret[static 16]) {
         ret[0] = '\0';
         if (s->kind == NET_KIND_BRIDGE && s->is_gateway && s->link && s->link->vlan > 0)
                 gateway_name(s->bridge, s->link->vlan, ret);

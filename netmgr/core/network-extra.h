@@ -8,10 +8,13 @@
  */
 
 #include "core/network.h"
+#include "core/spec.h"
 #include "core/workers.h"
 
 /* "": the network has none. */
 void network_extra_name(const Network *n, char ret[static 16]);
+/* That of the configuration that the attachment was made by. */
+void attachment_extra_name(const AttachmentSpec *s, char ret[static 16]);
 /* What to delete for it to be gone; of a pair, the end that nobody else would make. */
 void network_extra_reap_name(const Network *n, char ret[static 16]);
 /* Another network has the same one, or somebody lives behind it. */

@@ -13,6 +13,7 @@
 #include "core/adjust.h"
 #include "core/compare.h"
 #include "core/delegate.h"
+#include "core/network-extra.h"
 #include "core/operation.h"
 #include "core/plan.h"
 #include "core/wire.h"
@@ -137,25 +138,33 @@ static int check_sysctls(const CheckOp *op, WorkerContext *w, Error *e) {
 }
 
 static void check_gateways(const AttachmentSpec *s, const NlDump *d, uint32_t ifindex,
-                           Differences *ret) {
+                           const char *ifname, Differences *ret) {
         for (size_t i = 0; i < s->n_addresses; i++) {
                 InPrefix gw = { .address = s->addresses[i].gateway,
                                 .length = s->addresses[i].address.length };
                 if (in_addr_is_set(&gw.address))
-                        compare_address(d, ifindex, &gw, s->bridge, WHERE_HOST, NULL, ret);
+                        compare_address(d, ifindex, &gw, ifname, WHERE_HOST, NULL, ret);
         }
 }
 
 static int check_bridge(const AttachmentSpec *s, NlSocket *host, const NlLink *port, Error *e) {
         Differences found = { 0 };
         NlDump d = { 0 };
-        NlLink bridge;
+        NlLink bridge, gateway;
+        char extra[IF_NAMESIZE];
 
         int r = kernel_get_link(host, s->bridge, &bridge);
         if (r < 0 && r != -ENODEV)
                 return error_set_errnof(e, ERROR_KERNEL, r, "looking for bridge %s", s->bridge);
         bool there = r >= 0;
         compare_port(s, port, there ? &bridge : NULL, &found);
+        /* Of a VLAN it is a link of its own. */
+        attachment_extra_name(s, extra);
+        gateway = bridge;
+        if (there && extra[0] && kernel_get_link(host, extra, &gateway) < 0) {
+                differ(&found, NULL, "interface %s is missing in " WHERE_HOST, extra);
+                there = false;
+        }
         if (there && s->is_gateway) {
                 r = kernel_dump(host, NL_DUMP_ADDRS, &d);
                 if (r < 0) {
@@ -163,7 +172,7 @@ static int check_bridge(const AttachmentSpec *s, NlSocket *host, const NlLink *p
                         return error_set_errnof(e, ERROR_KERNEL, r, "listing the host's addresses");
                 }
                 compare_index(&d);
-                check_gateways(s, &d, bridge.ifindex, &found);
+                check_gateways(s, &d, gateway.ifindex, gateway.name, &found);
                 kernel_dump_clear(&d);
         }
         return first_difference(&found, e);

@@ -339,3 +339,20 @@ def test_gateway_of_a_vlan_is_made_whole(host):
     c.delete().expect_ok()
     settle(lambda: host.link("cni0.9") is None, "the end of the new one")
     host.run(["ip", "link", "del", "cni0"])
+
+
+@pytest.mark.vm("bridge-vlan-filtering")
+def test_vlan_of_our_own_network(host):
+    """Its gateway's route is no stranger's at the next start, and CHECK looks for the gateway where it is."""
+    conf = netconf("ours", V4, kind="bridge", bridge="vl0", isGateway=True, vlan=5)
+    a = host.add(conf)
+    host.netmgrd.restart()
+    b = host.add(conf)
+    a.pod.wait_ping(b.ips[0])
+    a.check().expect_ok()
+    host.run(["ip", "addr", "del", "10.97.4.1/24", "dev", "vl0.5"])
+    a.check().expect_error(107, "10.97.4.1", "vl0.5")
+    settle(lambda: a.check().ok, "the repair")
+    for x in (a, b):
+        x.delete().expect_ok()
+    settle(lambda: host.link("vl0") is None and host.link("vl0.5") is None, "their end")
