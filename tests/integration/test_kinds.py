@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Interfaces of every kind, by the keys of the reference plugins: they work, are checked, and go."""
 import json
+import os
 
 import pytest
 from netmgr_host import netconf, settle
@@ -95,6 +96,23 @@ def test_macvlan_goes_although_its_netns_lives(host):
     host.cni("GC", gc, plugin="macvlan").expect_ok()
     assert a.pod.link("eth0"), "GC took a sandbox that lives"
     a.delete().expect_ok()
+
+
+@pytest.mark.vm("macvlan")
+def test_macvlan_goes_with_its_failed_add(host):
+    """Also from a namespace by a path that netmgrd may not open itself: there is no DHCP server to be asked."""
+    uplink(host)
+    pod = host.pod()
+    process = host.popen(["sleep", "infinity"], netns=pod)
+    path = f"/proc/{process.pid}/ns/net"
+    try:
+        settle(lambda: os.stat(path).st_ino == os.stat(pod.outside).st_ino, "the process is in the pod")
+        conf = {**drop_in("macvlan", master="up0"), "ipam": {"type": "dhcp"}}
+        host.cni("ADD", conf, pod.name, "eth0", path, plugin="macvlan").expect_error(11, "dhcp")
+        assert pod.link("eth0") is None
+    finally:
+        process.kill()
+        process.wait()
 
 
 @pytest.mark.vm("macvlan")
