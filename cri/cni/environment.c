@@ -208,13 +208,16 @@ int environment_open_netns(Environment *env, Failure *f) {
                                     "cannot open /proc/thread-self/ns/net: %s; is /proc mounted?",
                                     strerror(errno));
 
-        if (!env->netns_path)
+        /* What can be opened helps netmgrd, which may not open what is below /proc/PID; the path itself says
+         * nothing that it does not know. */
+        const char *path = env->verb == VERB_DEL ? getenv("CNI_NETNS") : env->netns_path;
+        if (!path)
                 return 0;
-        r = netns_open(env->netns_path);
+        r = netns_open(path);
         if (r >= 0)
                 env->netns_fd = r;
         else if (env->verb != VERB_DEL)
-                return failure_netns(env->netns_path, r, f);
+                return failure_netns(path, r, f);
         return 0;
 }
 

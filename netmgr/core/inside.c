@@ -4,6 +4,7 @@
 
 #include "core/inside.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 
@@ -38,6 +39,10 @@ int inside_open(WorkerContext *w, int netns_fd, const char *path, uint64_t cooki
         if (r == -ESTALE) {
                 safe_close(fd);
                 fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+                /* Something is there: who may open it (a DEL brings it along) will find out what. */
+                if (fd < 0 && (errno == EACCES || errno == EPERM))
+                        return error_set_errnof(e, ERROR_KERNEL, -errno, "opening \"%.256s\"",
+                                                path);
                 r = open_if(w, fd, cookie, ret, e);
         }
         if (r == -ESTALE)

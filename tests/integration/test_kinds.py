@@ -116,6 +116,29 @@ def test_macvlan_goes_with_its_failed_add(host):
 
 
 @pytest.mark.vm("macvlan")
+@pytest.mark.parametrize("end", ["del", "dies"])
+def test_macvlan_behind_a_path_of_others(host, end):
+    """A release that may not open the path has not seen the end of anything: it is kept for one who may."""
+    uplink(host)
+    pod = host.pod()
+    process = host.popen(["sleep", "infinity"], netns=pod)
+    path = f"/proc/{process.pid}/ns/net"
+    try:
+        settle(lambda: os.stat(path).st_ino == os.stat(pod.outside).st_ino, "the process is in the pod")
+        conf = drop_in("macvlan", V4, master="up0")
+        for verb in ("ADD", "DEL"):
+            host.cni(verb, conf, pod.name, "eth0", path if verb == "ADD" else "", plugin="macvlan").expect_ok()
+        assert pod.link("eth0") and host.held() != {}
+        if end == "del":
+            host.cni("DEL", conf, pod.name, "eth0", path, plugin="macvlan").expect_ok()
+            assert pod.link("eth0") is None
+    finally:
+        process.kill()
+        process.wait()
+    settle(lambda: host.held() == {}, "the release")
+
+
+@pytest.mark.vm("macvlan")
 @pytest.mark.parametrize("keys, code, words", [
     ({"master": "nothere0"}, 7, ["master", "nothere0"]),
     ({"master": "up0", "mtu": 9000}, 7, ["mtu", "9000", "1500"]),
