@@ -247,6 +247,7 @@ def test_bridge_vlan(host):
     for x in (a, b, other):
         x.check().expect_ok()
     host.run(["ip", "addr", "del", "10.97.4.1/24", "dev", "cni0.7"])
+    host.ctl("reconcile", check=True)
     settle(lambda: any(x["local"] == "10.97.4.1" for l in host.ip("addr", "show", "dev", "cni0.7")
                        for x in l["addr_info"]), "the gateway address is put back")
     a.check().expect_ok()
