@@ -56,7 +56,7 @@ int add_open_lease(AddOp *op, WorkerContext *w, Error *e) {
 static int lease_run(Job *job, WorkerContext *w, Error *e) {
         AddOp *op = (AddOp *) job;
 
-        int r = failpoint("add-lease");
+        int r = failpoint("dhcp-lease");
         if (r < 0)
                 return error_set_errnof(e, ERROR_KERNEL, r, "giving the interface its lease");
         r = dhcp_apply(op->pod, NULL, op->spec, e);

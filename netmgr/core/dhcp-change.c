@@ -121,7 +121,7 @@ static int change_run(Job *job, WorkerContext *w, Error *e) {
         int r = inside_open(w, -EBADF, c->path, c->cookie, NULL, &pod, e);
         if (r >= 0)
                 r = dhcp_apply(pod, &c->from, &c->to, e);
-        failpoint_past("lease-applied");
+        failpoint_past("dhcp-applied");
         return r;
 }
 

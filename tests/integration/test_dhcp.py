@@ -5,7 +5,7 @@ import signal
 
 import pytest
 from dhcp_lan import SERVER, Lan
-from netmgr_host import settle
+from netmgr_host import netconf, settle
 
 
 IMPATIENT = "[Host]\nNodeAddress=192.0.2.1\n[Runtime]\nAddTimeoutSec=6\n"
@@ -58,7 +58,7 @@ def test_delete_gives_it_back(host, lan):
     a.delete().expect_ok()
     server.wait_for(rf"DHCPRELEASE\(lan0\) {a.ips[0]} ")
     settle(lambda: not lan.dnsmasq_leases(), "dnsmasq has no lease any more")
-    assert host.sql("SELECT * FROM lease") == []
+    settle(lambda: host.sql("SELECT * FROM lease") == [], "nor has the ledger")
 
 
 def test_several_at_once(host, lan):
@@ -247,6 +247,50 @@ def test_changed_routes_are_applied(host, lan):
     assert a.pod.addresses() == set(a.cidrs)
 
 
+# --- other kinds ---------------------------------------------------------------------------------
+
+def upper(lan, kind, **keys):
+    return netconf("up", kind=kind, master="up0", ipam={"type": "dhcp"}, **keys)
+
+
+@pytest.fixture
+def port(host, lan):
+    """up0: an interface of the host with the bridge at its other end, as a cable would be"""
+    host.run(["sh", "-c", "ip link add up0 type veth peer name up1 && ip link set up1 master lan0 up && "
+                          "ip link set up0 up"])
+    yield
+    host.run(["ip", "link", "delete", "up0"])
+
+
+def test_macvlan(host, lan, port):
+    server = lan.dnsmasq()
+    a = host.add(upper(lan, "macvlan"))
+    assert a.pod.addresses() == set(a.cidrs)
+    a.pod.wait_ping(SERVER)
+    assert list(lan.dnsmasq_leases().values())[0][0] == a.pod.link("eth0")["address"]
+    a.delete().expect_ok()
+    server.wait_for(rf"DHCPRELEASE\(lan0\) {a.ips[0]} ")
+
+
+def test_macvlan_is_renewed_and_ends(host, lan, port):
+    lan.udhcpd(lease=4)
+    a = host.add(upper(lan, "macvlan"))
+    wait_renewed(lan)
+    lan.stop_server()
+    settle(lambda: not a.pod.addresses() and not is_up(a.pod), "the interface has lost its address and is down")
+
+
+def test_plugins_of_the_reference(host, lan, port):
+    """The same configuration that the reference plugins take, by their names."""
+    lan.dnsmasq()
+    ipam = {"type": "dhcp", "daemonSocketPath": "/run/cni/dhcp.sock", "unknown": 1}
+    for plugin, keys in (("bridge", {"bridge": "lan0"}), ("macvlan", {"master": "up0"})):
+        conf = {"cniVersion": "1.0.0", "name": f"ref-{plugin}", "type": plugin, "ipam": ipam, **keys}
+        a = host.add(conf, plugin=plugin)
+        assert a.pod.addresses() == set(a.cidrs)
+        a.pod.wait_ping(SERVER)
+
+
 # --- what is in the way --------------------------------------------------------------------------
 
 @pytest.mark.host(conf=IMPATIENT)
@@ -288,7 +332,7 @@ def test_delete_with_netmgr_dhcp_down(host, lan):
     a = host.add(lan.conf())
     lan.dhcp.kill()
     a.delete().expect_ok()
-    assert host.sql("SELECT * FROM lease") == [] and host.ledger()["attachment"] == []
+    settle(lambda: host.sql("SELECT * FROM lease") == [] and host.ledger()["attachment"] == [], "the rows are gone")
 
 
 def test_delete_when_the_namespace_is_gone(host, lan):
@@ -296,7 +340,7 @@ def test_delete_when_the_namespace_is_gone(host, lan):
     a = host.add(lan.conf())
     a.pod.delete()
     a.delete().expect_ok()
-    assert host.sql("SELECT * FROM lease") == []
+    settle(lambda: host.sql("SELECT * FROM lease") == [], "the row is gone")
 
 
 def test_delete_amid_the_exchange(host, lan):
@@ -312,7 +356,7 @@ def test_delete_amid_the_exchange(host, lan):
     caller.wait()
     caller.stdout.close()
     caller.stderr.close()
-    assert host.ledger()["attachment"] == [] and not pod.link("eth0")
+    settle(lambda: host.ledger()["attachment"] == [] and not pod.link("eth0"), "nothing is left")
 
 
 def test_killed_amid_the_exchange(host, lan):

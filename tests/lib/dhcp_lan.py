@@ -62,7 +62,7 @@ class Lan:
         try:
             if kind is None:
                 for a in self.host.attachments:
-                    if a.live:
+                    if a.live and isinstance(a.conf, dict) and a.conf.get("ipam", {}).get("type") == "dhcp":
                         a.delete().expect_ok()
         finally:
             if kind is not None:
