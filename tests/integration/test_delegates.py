@@ -456,3 +456,22 @@ def test_drop_in_plugins_with_a_foreign_one(host, others, plugin):
         delete(x).expect_ok()
     assert others.reserved("mixed") == {}
     host.run(["ip", "link", "delete", "cni0"], check=False)
+
+
+def test_more_ends_than_one_call_runs(host, others):
+    """One GC runs so many; what is left it tells, and the next one goes on."""
+    conf = others.conf()
+    pods = host.make_pods(70)
+    many = host.parallel(70, lambda i: add(host, others, conf, pod=pods[i]))
+    for pod in pods:
+        pod.delete()
+    settle(lambda: set(states(host).values()) == {"releasing"} and
+           host.netmgrd.text().count("still has to be told") >= 70, "all have been found dead")
+    gc = {**conf, "cniVersion": "1.1.0", "cni.dev/valid-attachments": []}
+    host.cni("GC", gc, env=others.env).expect_error(11, NAME)
+    settle(lambda: len(states(host)) == 70 - 64, lambda: f"64 are gone: {len(states(host))}")
+    host.cni("GC", gc, env=others.env).expect_ok()
+    await_states(host, {})
+    assert others.reserved() == {}
+    for a in many:
+        a.live = False
