@@ -20,7 +20,7 @@ typedef struct Conf {
                                default */
         uint32_t add_timeout_sec; /* [Runtime] AddTimeoutSec= 1..600 */
         uint32_t cooldown_sec;    /* [Addresses] CooldownSec= 0..86400 */
-        bool mirror_host_local;   /* [Addresses] MirrorHostLocal= write host-local's directory, too */
+        bool mirror_host_local; /* [Addresses] MirrorHostLocal= write host-local's directory, too */
         bool repair; /* [Manager] Repair= what somebody changed by hand, without being asked */
         bool nftables_owner;  /* [Nftables] Owner= yes: nobody else can change our tables */
         InAddr node_address4; /* [Host] NodeAddress= one or two addresses, white space between */

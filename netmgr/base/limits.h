@@ -43,9 +43,6 @@
 #define RANGES_PER_SET_MAX 64U
 #define EXCLUDES_MAX       256U
 
-/* The name of an IPAM plugin of others: a file name in CNI_PATH. */
-#define IPAM_TYPE_MAX 64U
-
 /* Addresses of one network with ipam of type static: all of one interface. */
 #define STATIC_ADDRESSES_MAX 32U
 

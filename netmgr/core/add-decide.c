@@ -9,6 +9,7 @@
 #include "base/parse.h"
 #include "core/adjust.h"
 #include "core/enforce.h"
+#include "core/features.h"
 #include "core/op-add.h"
 #include "core/ports.h"
 
@@ -70,6 +71,19 @@ static int find_network(AddOp *op, Network **ret, Error *e) {
         return r;
 }
 
+/* Before anything is made for it. */
+static int check_kernel(const Manager *m, const Network *n, Error *e) {
+        const NetLinkConf *l = &n->conf->link;
+        const char *lacks = manager_lacks_kind(m, n->conf->kind);
+
+        if (!lacks && (l->vlan > 0 || l->n_trunks > 0))
+                lacks = manager_lacks_vlan_filtering(m);
+        if (lacks)
+                return error_setf(e, ERROR_NOT_SUPPORTED, "network %s: kind %s: %s", n->name,
+                                  net_kind_to_string(n->conf->kind), lacks);
+        return 0;
+}
+
 int add_prepare(AddOp *op, const Attachment *existing, Error *e) {
         Manager *m = op->manager;
         Network *n;
@@ -97,7 +111,8 @@ int add_prepare(AddOp *op, const Attachment *existing, Error *e) {
         int r = find_network(op, &n, e);
         if (r < 0)
                 return r;
-        if (!s && sandbox_new(m, op->request.container_id, &s) < 0)
+        r = check_kernel(m, n, e);
+        if (r >= 0 && !s && sandbox_new(m, op->request.container_id, &s) < 0)
                 r = error_oom(e);
         if (r >= 0 && (sandbox_note(s, op->request.netns_path, &op->args) < 0 ||
                        attachment_new(m, n, s, op->request.ifname, &op->attachment) < 0)) {
@@ -316,13 +331,6 @@ int add_make_answer(AddOp *op, Error *e) {
 int add_decide(AddOp *op, Error *e) {
         Attachment *a = op->attachment;
 
-        if (kind_has_bridge(a->spec.kind) && !op->manager->firewall_features.bridge)
-                return error_setf(
-                                e, ERROR_NOT_SUPPORTED,
-                                "network %s: bridges need nftables tables of family bridge to keep "
-                                "sandboxes from using each other's addresses, and this kernel refuses "
-                                "them (%s)",
-                                a->network->name, op->manager->firewall_features.why);
         int r = add_allocate(op, e);
         if (r >= 0)
                 r = decide_spec(op, e);

@@ -2,6 +2,7 @@
 
 /* The link of an ADD: what it stands on (asked for on a worker), its MTU and its MAC addresses. */
 
+#include <linux/if_link.h>
 #include <net/if.h>
 
 #include "base/strv.h"
@@ -129,9 +130,11 @@ static int decide_macs(AddOp *op, Error *e) {
         MacAddr wanted = netconf_choose_mac(op->attachment->network->conf, op->conf, &op->args);
         int r = 0;
 
-        if (s->kind == NET_KIND_LOOPBACK)
+        if (s->kind == NET_KIND_LOOPBACK || s->kind == NET_KIND_FOREIGN)
                 return 0;
-        if (kind_shares_mac(s->kind)) {
+        /* The kernel gives it that of its master, whatever is asked for. */
+        if (kind_shares_mac(s->kind) ||
+            (s->kind == NET_KIND_MACVLAN && s->link->mode == MACVLAN_MODE_PASSTHRU)) {
                 s->mac = op->master.mac;
                 return 0;
         }

@@ -216,47 +216,67 @@ static int mend(NlSocket *pod, const Differences *l, Error *e) {
         return n ? apply_ops(pod, ops, n, e) : 0;
 }
 
+static bool has_joined(const AttachmentSpec *s, const NlDump *d, const NlLink *l) {
+        const NlLink *vrf = s->adjust.vrf[0] ? compare_find_link(d, s->adjust.vrf) : NULL;
+
+        return vrf && l->master == vrf->ifindex;
+}
+
+/* One look and what it shows to be missing. Addresses first: gateways are reached by their subnets. */
+static int apply_round(NlSocket *pod, const AttachmentSpec *s, const NlDump *seen, const NlDump *d,
+                       bool *ret_more, Error *e) {
+        const NlLink *l = compare_find_link(d, s->ifname);
+        Differences found = { 0 };
+
+        if (!l)
+                return error_setf(e, ERROR_KERNEL, "interface %s of the sandbox is gone",
+                                  s->ifname);
+        if (has_joined(s, d, l))
+                compare_addresses(seen, d, l, &found);
+        *ret_more = adjust_compare(s, d, l, true, &found);
+        failpoint_past("adjust-apply");
+        int r = mend(pod, &found, e);
+        differences_clear(&found);
+        return r;
+}
+
 int adjust_apply(NlSocket *pod, const AttachmentSpec *s, const NlDump *seen, Error *e) {
+        NlDump first = { 0 };
         bool more = true;
         int r = 0;
 
         for (unsigned round = 0; round < ROUNDS && more && r >= 0; round++) {
-                Differences found = { 0 };
                 NlDump d = { 0 };
 
                 r = kernel_dump(pod, ADJUST_DUMP, &d);
-                if (r < 0)
-                        return error_set_errnof(e, ERROR_KERNEL, r, "looking into the sandbox");
-                compare_index(&d);
-                const NlLink *l = compare_find_link(&d, s->ifname);
-                if (!l)
-                        r = error_setf(e, ERROR_KERNEL, "interface %s of the sandbox is gone",
-                                       s->ifname);
-                else {
-                        more = adjust_compare(s, &d, l, true, &found);
-                        if (seen && s->adjust.vrf[0] && !more)
-                                compare_addresses(seen, &d, l, &found);
-                        failpoint_past("adjust-apply");
-                        r = mend(pod, &found, e);
+                if (r < 0) {
+                        (void) error_set_errnof(e, ERROR_KERNEL, r, "looking into the sandbox");
+                        break;
                 }
-                differences_clear(&found);
-                kernel_dump_clear(&d);
+                compare_index(&d);
+                r = apply_round(pod, s, seen ? seen : round ? &first : &d, &d, &more, e);
+                if (round == 0)
+                        first = d;
+                else
+                        kernel_dump_clear(&d);
         }
+        kernel_dump_clear(&first);
         return r;
 }
 
 /* ---- undoing ---------------------------------------------------------------------------------- */
 
 /* One that is no longer there to be undone is as good. */
-static void undo_one(NlSocket *pod, const AttachmentSpec *s, const NlOp *op) {
+static int undo_one(NlSocket *pod, const AttachmentSpec *s, const NlOp *op) {
         int r = kernel_apply(pod, op, 1, &(NlApplied) { 0 });
 
         if (r >= 0 || r == -ENOENT || r == -ESRCH || r == -ENODEV || r == -EADDRNOTAVAIL)
-                return;
+                return 0;
         _cleanup_free_ char *words = nl_op_describe(op);
         log_ctx(LOG_WARNING, &(LogContext) { .interface = s->ifname, .error = r },
                 "undoing: the kernel refused to %s in the sandbox: %s", strempty(words),
                 strerror(-r));
+        return r;
 }
 
 static bool rule_is_in(const SpecAdjust *in, const AdjustRule *rule) {
@@ -267,23 +287,27 @@ static bool rule_is_in(const SpecAdjust *in, const AdjustRule *rule) {
         return false;
 }
 
-static void undo_rules(NlSocket *pod, const AttachmentSpec *now, const AttachmentSpec *before) {
+static int undo_rules(NlSocket *pod, const AttachmentSpec *now, const AttachmentSpec *before) {
+        int r = 0;
         NlOp op;
 
         for (size_t i = 0; i < now->adjust.n_rules; i++) {
                 if (before && rule_is_in(&before->adjust, &now->adjust.rules[i]))
                         continue;
                 sbr_rule_op(&now->adjust.rules[i], NL_RULE_DEL, &op);
-                undo_one(pod, now, &op);
+                r = MIN_OF(r, undo_one(pod, now, &op));
         }
+        return r;
 }
 
-static void undo_settings(NlSocket *pod, const AttachmentSpec *s, const NetTuning *before) {
+static int undo_settings(NlSocket *pod, const AttachmentSpec *s, const NetTuning *before) {
         NlOp ops[TUNING_OPS_MAX];
         size_t n = tuning_ops(before, s->ifname, ops);
+        int r = 0;
 
         for (size_t i = 0; i < n; i++)
-                undo_one(pod, s, &ops[i]);
+                r = MIN_OF(r, undo_one(pod, s, &ops[i]));
+        return r;
 }
 
 static bool route_was_seen(const NlDump *seen, uint32_t ifindex, const AdjustRoute *r) {
@@ -311,12 +335,12 @@ static void undo_routes(NlSocket *pod, const AttachmentSpec *now, const NlDump *
                         AdjustRoute back = adjust_route_from(r, r->table);
                         back.onlink = gateways && now->kind == NET_KIND_ROUTED;
                         adjust_route_op(&back, ifindex, NL_ROUTE_ADD, &op);
-                        undo_one(pod, now, &op);
+                        (void) undo_one(pod, now, &op);
                 }
         for (size_t i = 0; i < now->adjust.n_routes; i++)
                 if (!route_was_seen(seen, ifindex, &now->adjust.routes[i])) {
                         adjust_route_op(&now->adjust.routes[i], ifindex, NL_ROUTE_DEL, &op);
-                        undo_one(pod, now, &op);
+                        (void) undo_one(pod, now, &op);
                 }
 }
 
@@ -328,7 +352,7 @@ static void undo_addresses(NlSocket *pod, const AttachmentSpec *now, const NlDum
         if (kernel_dump(pod, NL_DUMP_ADDRS, &d) >= 0)
                 compare_addresses(seen, &d, l, &lost);
         for (size_t i = 0; i < lost.n; i++)
-                undo_one(pod, now, &lost.items[i].repair);
+                (void) undo_one(pod, now, &lost.items[i].repair);
         kernel_dump_clear(&d);
         differences_clear(&lost);
 }
@@ -340,25 +364,27 @@ void adjust_roll_back(NlSocket *pod, const AttachmentSpec *now, const Attachment
 
         if (!l)
                 return;
-        undo_rules(pod, now, before);
+        (void) undo_rules(pod, now, before);
         if (now->adjust.vrf[0] && !before->adjust.vrf[0]) {
-                vrf_leave(pod, now);
+                (void) vrf_leave(pod, now);
                 undo_addresses(pod, now, seen, l);
         }
         if (now->adjust.routes_moved)
                 undo_routes(pod, now, seen, l->ifindex);
         if (now->adjust.has_tuning) {
                 tuning_read(&now->adjust.tuned, l, &was);
-                undo_settings(pod, now, &was);
+                (void) undo_settings(pod, now, &was);
         }
 }
 
-void adjust_undo(NlSocket *pod, const AttachmentSpec *s) {
+int adjust_undo(NlSocket *pod, const AttachmentSpec *s) {
+        bool stays = s->kind == NET_KIND_FOREIGN || s->kind == NET_KIND_HOST_DEVICE;
+
         failpoint_past("adjust-undo");
-        undo_rules(pod, s, NULL);
+        int r = undo_rules(pod, s, NULL);
         if (s->adjust.vrf[0])
-                vrf_leave(pod, s);
-        if (s->adjust.has_tuning &&
-            (s->kind == NET_KIND_FOREIGN || s->kind == NET_KIND_HOST_DEVICE))
-                undo_settings(pod, s, &s->adjust.before);
+                r = MIN_OF(r, vrf_leave(pod, s));
+        if (s->adjust.has_tuning && stays)
+                r = MIN_OF(r, undo_settings(pod, s, &s->adjust.before));
+        return r;
 }

@@ -44,14 +44,14 @@ int adjust_decide(AttachmentSpec *s, const NetConf *c, const CniArgs *args,
 bool adjust_compare(const AttachmentSpec *s, const NlDump *d, const NlLink *l, bool whole,
                     Differences *ret);
 
-/* Makes it so. seen: how it was, for what an enslaved interface loses; NULL: nothing to keep. */
+/* Makes it so. seen: how it was, for what an enslaved interface loses; NULL: as it is now. */
 int adjust_apply(NlSocket *pod, const AttachmentSpec *s, const NlDump *seen, Error *e);
 /* After a failure: as `seen` was. Best effort, what fails is logged. */
 void adjust_roll_back(NlSocket *pod, const AttachmentSpec *now, const AttachmentSpec *before,
                       const NlDump *seen);
-/* The end of the attachment, whose interface may be gone already or stay with somebody else. Best
- * effort. */
-void adjust_undo(NlSocket *pod, const AttachmentSpec *s);
+/* The end of the attachment, whose interface may be gone already or stay with somebody else. Does what it
+ * can; the worst refusal, which is logged, is returned. */
+int adjust_undo(NlSocket *pod, const AttachmentSpec *s);
 
 /* ---- one plugin each -------------------------------------------------------------------------- */
 
@@ -81,7 +81,7 @@ int vrf_decide(AttachmentSpec *s, const NetVrf *conf, const NlDump *seen, const 
                Error *e);
 bool vrf_compare(const AttachmentSpec *s, const NlDump *d, const NlLink *l, Differences *ret);
 /* Leaves the VRF, which goes with its last member. */
-void vrf_leave(NlSocket *pod, const AttachmentSpec *s);
+int vrf_leave(NlSocket *pod, const AttachmentSpec *s);
 
 /* Routes of the interface that a plugin of the chain may move: not link-local ones, which belong to the
  * interface wherever it is. */

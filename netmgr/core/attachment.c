@@ -323,6 +323,10 @@ int attachment_load_address(Manager *m, const AddressRow *row) {
         a->leases = leases;
         a->leases[a->n_leases++] = l;
 
+        /* Of a foreign interface the plan's column has them, too. */
+        for (size_t i = 0; i < a->spec.n_addresses; i++)
+                if (in_addr_equal(&a->spec.addresses[i].address.address, &row->address.address))
+                        return 0;
         SpecAddress *more = reallocarray(a->spec.addresses, a->spec.n_addresses + 1,
                                          sizeof(SpecAddress));
         if (!more)

@@ -71,14 +71,16 @@ static int inside_delete(Job *job, WorkerContext *w, Error *e) {
         }
         if (r < 0)
                 return r;
-        if (j->adjusted)
-                adjust_undo(pod, j->adjusted);
+        int undone = j->adjusted ? adjust_undo(pod, j->adjusted) : 0;
         if (j->spec)
                 return nic_return(w, j->spec, pod, e);
         if (j->kind == NET_KIND_LOOPBACK)
                 return lower_loopback(pod, e);
         if (!kind_is_inside(j->kind))
-                return 0;
+                return undone < 0 ? error_set_errnof(e, ERROR_KERNEL, undone,
+                                                     "undoing in the sandbox what was set on %s",
+                                                     j->ifname)
+                                  : 0;
         r = kernel_get_link(pod, j->ifname, &link);
         /* The sandbox may have put something of its own in its place. */
         if (r == -ENODEV || (r >= 0 && !streq(link.kind, kind_in_kernel(j->kind))))

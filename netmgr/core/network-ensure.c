@@ -195,6 +195,20 @@ static int bridge_join_group(EnsureJob *j, WorkerContext *w, uint32_t found, Err
                      : 0;
 }
 
+/* A bridge that nobody has given a MAC takes one of its ports': what sandboxes have learnt, and results tell,
+ * would be wrong from the next port on. */
+static int freeze_mac(const NlLink *bridge, WorkerContext *w, Error *e) {
+        NlOp set = { .type = NL_LINK_SET, .what = "keep the bridge's MAC" };
+
+        memcpy(set.link.name, bridge->name, sizeof(set.link.name));
+        set.link.mask = NL_LINK_MAC;
+        set.link.mac = bridge->mac;
+        int r = kernel_apply(w->host, &set, 1, &(NlApplied) { 0 });
+        return r < 0 ? error_set_errnof(e, ERROR_KERNEL, r, "keeping the MAC of bridge %s",
+                                        bridge->name)
+                     : 0;
+}
+
 static int bridge_create(EnsureJob *j, WorkerContext *w, Error *e) {
         NlOp op = { .type = NL_BRIDGE_ADD, .what = "create the bridge" };
         NlLink link;
@@ -216,6 +230,9 @@ static int bridge_create(EnsureJob *j, WorkerContext *w, Error *e) {
         j->bridge_ifindex = link.ifindex;
         j->bridge_mtu = link.mtu;
         j->bridge_mac = link.mac;
+        r = freeze_mac(&link, w, e);
+        if (r < 0)
+                return r;
         return link.group == j->group ? 0 : bridge_join_group(j, w, link.group, e);
 }
 

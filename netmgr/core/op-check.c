@@ -85,6 +85,9 @@ static int check_pod(CheckOp *op, NlSocket *pod, Error *e) {
         if (r < 0)
                 return error_set_errnof(e, ERROR_KERNEL, r, "looking into the sandbox's netns");
         compare_index(&d);
+        const NlLink *link = compare_find_link(&d, seen.ifname);
+        if (link && memcmp(&link->mac, &op->prev_mac, sizeof(link->mac)) == 0)
+                seen.mac = op->prev_mac;
         if (op->spec.kind == NET_KIND_FOREIGN)
                 check_foreign_pod(&seen, &d, &found);
         else
@@ -332,8 +335,6 @@ static int check_prepare(CheckOp *op, const Attachment *a, Error *e) {
         if (r < 0)
                 return r;
         op->netns_cookie = a->sandbox->netns_cookie;
-        if (!mac_is_zero(&op->prev_mac))
-                op->spec.mac = op->prev_mac;
         return plan_make(&op->spec, 0, &op->plan) < 0 ? error_oom(e) : 0;
 }
 

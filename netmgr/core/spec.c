@@ -494,7 +494,8 @@ int spec_to_result(const AttachmentSpec *s, const char *netns_path, const char *
                 interfaces[n++] = (CniInterface) {
                         .name = s->host_ifname, .mac = s->host_mac, .has_mac = true, .mtu = s->mtu
                 };
-        if (spec_has_link(s))
+        /* An IPAM plugin answers with addresses only: the interface is its caller's. */
+        if (spec_has_link(s) && s->kind != NET_KIND_FOREIGN)
                 interfaces[n++] = (CniInterface) { .name = s->ifname,
                                                    .mac = s->mac,
                                                    .has_mac = true,

@@ -152,14 +152,14 @@ bool vrf_compare(const AttachmentSpec *s, const NlDump *d, const NlLink *l, Diff
         return true;
 }
 
-void vrf_leave(NlSocket *pod, const AttachmentSpec *s) {
+int vrf_leave(NlSocket *pod, const AttachmentSpec *s) {
         NlOp leave = { .type = NL_LINK_SET, .what = "leave the VRF", .link.mask = NL_LINK_MASTER },
              del = { .type = NL_LINK_DEL, .what = "delete the VRF" };
         NlDump d = { 0 };
         NlLink vrf, link;
 
         if (kernel_get_link(pod, s->adjust.vrf, &vrf) < 0 || !streq(vrf.kind, "vrf"))
-                return;
+                return 0;
         memcpy(leave.link.name, s->ifname, sizeof(leave.link.name));
         memcpy(del.link.name, s->adjust.vrf, sizeof(del.link.name));
         int r = kernel_get_link(pod, s->ifname, &link);
@@ -173,7 +173,9 @@ void vrf_leave(NlSocket *pod, const AttachmentSpec *s) {
         kernel_dump_clear(&d);
         if (alone)
                 r = kernel_apply(pod, &del, 1, &(NlApplied) { 0 });
-        if (r < 0 && r != -ENODEV)
-                log_ctx(LOG_WARNING, &(LogContext) { .interface = s->ifname, .error = r },
-                        "%s does not leave VRF %s: %s", s->ifname, s->adjust.vrf, strerror(-r));
+        if (r >= 0 || r == -ENODEV)
+                return 0;
+        log_ctx(LOG_WARNING, &(LogContext) { .interface = s->ifname, .error = r },
+                "%s does not leave VRF %s: %s", s->ifname, s->adjust.vrf, strerror(-r));
+        return r;
 }

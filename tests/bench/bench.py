@@ -67,9 +67,9 @@ def reference_bridge(network, bridge, subnet, data_dir, masquerade):
     }
 
 
-def chain_plugins(data_dir):
+def chain_plugins(data_dir, network):
     return [
-        reference_bridge("bench-chain", "cni-chain", "10.99.0.0/20", data_dir, True),
+        reference_bridge(network, "cni-chain", "10.99.0.0/20", data_dir, True),
         {
             "type": "portmap",
             "snat": True,
@@ -104,7 +104,9 @@ class Bench:
         self.full_bridge = full_side("bridge, all", "bench-fullbr", "bridge", "10.97.160.0/20", plugins)
         self.full_ports = full_side("routed, 32 ports", "bench-ports", "routed", "10.97.176.0/20",
                                     plugins, ports=32)
-        self.netmgr_sides = [self.routed, self.bridge, self.full, self.full_bridge, self.full_ports]
+        # the conflist of the reference side, unchanged, with netmgr's plugins of the same names
+        self.five = Side("five names", "bench-five", chain_plugins(self.scratch, "bench-five"), plugins, ports=2)
+        self.netmgr_sides = [self.routed, self.bridge, self.full, self.full_bridge, self.full_ports, self.five]
         self.reference = self.chain = None
         if not options.no_reference:
             if os.access(REFERENCE_DIR + "/host-local", os.X_OK):
@@ -121,7 +123,7 @@ class Bench:
             REFERENCE_DIR,
             host=self.host("host-ref"),
         )
-        self.chain = Side("whole chain", "bench-chain", chain_plugins(self.scratch), REFERENCE_DIR,
+        self.chain = Side("whole chain", "bench-chain", chain_plugins(self.scratch, "bench-chain"), REFERENCE_DIR,
                           host=self.host("host-chain"), ports=2)
 
     def host(self, name):

@@ -187,6 +187,33 @@ class DelDelegate(AddDelegate):
         self.remove_pod()
 
 
+class AddHostLocal(Add):
+    """The drop-in bridge, on a node where the reference's has given out addresses."""
+    name = "add-host-local"
+    plugin = "bridge"
+
+    def __init__(self, host):
+        super().__init__(host)
+        self.dir = f"{host.dir}/host-local/crash-h"
+        os.makedirs(self.dir, exist_ok=True)
+        self.conf = {"cniVersion": "1.0.0", "name": "crash-h", "type": "bridge", "bridge": "crash-h", "isGateway": True,
+                     "ipam": {"type": "host-local", "subnet": "10.98.5.0/24", "dataDir": os.path.dirname(self.dir)}}
+
+    def prepare(self):
+        super().prepare()
+        with open(f"{self.dir}/10.98.5.2", "w") as f:
+            f.write(f"old-{self.pod.name}\r\neth0")
+
+    def finish(self, outcome):
+        super().finish(outcome)
+        held = {a.split("/")[0]: who for a, who in self.host.held().items()}
+        assert list(held.values()).count(f"old-{self.pod.name}/eth0") == 1, held
+        gc = {**self.conf, "cniVersion": "1.1.0", "cni.dev/valid-attachments": []}
+        self.host.cni("GC", gc, plugin=self.plugin).expect_ok()
+        assert not [f for f in os.listdir(self.dir) if f[0].isdigit()]
+        self.host.run(["ip", "link", "delete", "crash-h"], check=False)
+
+
 class Attached(Operation):
     """Something with an attachment that is there before."""
     conf = AddRouted.conf
@@ -307,7 +334,8 @@ class Chained(Attached):
     keys = {}
 
     def prepare(self):
-        super().prepare()
+        Operation.prepare(self)
+        self.reply = self.host.cni("ADD", self.conf, self.pod.name, self.ifname, self.pod.path).expect_ok()
         self.prev = self.reply.json
 
     def chained(self):
@@ -558,7 +586,7 @@ class Lose(Claim):
         self.remove_pod()
 
 
-OPERATIONS = [AddRouted, AddBridge, AddLoopback, AddDelegate, DelDelegate, DelRouted, DelBridge, DelDead, DelSpooled,
+OPERATIONS = [AddRouted, AddBridge, AddLoopback, AddDelegate, DelDelegate, AddHostLocal, DelRouted, DelBridge, DelDead, DelSpooled,
               GarbageCollection, CollectGarbage, ChainPortmap, ChainBandwidth, ChainFirewall,
               ForeignPortmap, ForeignDel, EndWithoutDel, AddPort,
               RemovePort, Bandwidth, BandwidthShape, NetworkAdd, NetworkRemove, Reload, Claim,

@@ -26,17 +26,28 @@ class Difference:
                     and agrees(self.reference, reference) and agrees(self.ours, ours))
 
 
+def failed(outcome):
+    return outcome != "ok"
+
+
+def refused(outcome):
+    return str(outcome).startswith("error ")
+
+
 HOST_END = r"host host\(pod\d/eth\d\)"
 POD = r"pod\d eth\d"
 
 DIFFERENCES = [
-    # --- results ---
+    # --- answers ---
     Difference("mtu", r"result pod\d: interfaces\[\d\]\.mtu", reference=None,
                reason="a field of 1.1.0 that newer reference plugins tell in every version, too",
                proof="test_life[bridge-v4-1.0.0]"),
     Difference("loopback-old-result", r"result pod1: .*", case=r"test_life\[loopback-l2-0\.[12]\.0\]",
                reason="the reference answers in the form of 1.0.0 under the number of 0.1.0 and 0.2.0",
                proof="test_life[loopback-l2-0.2.0]"),
+    Difference("error-code", r"verb: .*", reference="error 999", ours=refused,
+               reason="999 says nothing; netmgr has a code for each sort of refusal", proof="test_refused[ptp-no-ipam]"),
+
     # --- the sandbox ---
     Difference("lo", r"pod\d lo: (UP|address (127\.0\.0\.1/8|::1/128) host)", reference=lambda v: not v, ours=True,
                reason="netmgr raises lo with the first interface; the reference leaves it to a plugin of its own",
@@ -44,15 +55,31 @@ DIFFERENCES = [
     Difference("txqlen", rf"({HOST_END}|{POD}): txqlen", reference=None, ours=1000,
                reason="the reference's library asks for 0 where it means to ask for nothing; newer ones do not",
                proof="test_life[bridge-v4-1.0.0]"),
-    # --- rules ---
-    Difference("rules", r"rules: name .*", reference=False, ours=True,
-               reason="netmgr's tables know the addresses of every sandbox (no forged source)",
-               proof="test_life[bridge-v4-1.0.0]"),
+    Difference("nodad", rf"{POD}: sysctl ipv6\.conf\.accept_dad", reference="0", ours="1",
+               reason="netmgr's addresses are free of duplicate detection one by one; what the pod adds is its own affair",
+               proof="test_life[bridge-dual-1.0.0]"),
+    Difference("keep-addr", rf"{POD}: sysctl ipv6\.conf\.keep_addr_on_down", reference="0", ours="1",
+               reason="IPv6 addresses survive a link that is set down and up, as with newer reference plugins",
+               proof="test_life[bridge-dual-1.0.0]"),
+    Difference("ndisc-notify", rf"{POD}: sysctl ipv6\.conf\.ndisc_notify", reference="0", ours="1",
+               reason="newer reference plugins set it, too", proof="test_life[macvlan-v6-1.0.0]"),
+
     # --- ends on the host ---
     Difference("host-end-link-local", rf"{HOST_END}: (address fe80::\*/64 link|route fe80::/64 dev .*)", reference=True,
                ours=None, reason="a bridge port and a host end need no address of their own", proof="test_life[bridge-dual-1.0.0]"),
+    Difference("bridge-link-local", r"host (cni|br|mybr)\d: (address fe80::\*/64 link|route fe80::/64 dev .*)", reference=True,
+               ours=None, reason="a bridge that is no IPv6 gateway does not speak IPv6", proof="test_life[bridge-v4-1.0.0]"),
+    Difference("port-accept-ra", rf"{HOST_END}: sysctl ipv6\.conf\.accept_ra", reference="0", ours="1",
+               reason="a bridge port hears no router advertisements; the bridge does, and has 0 on both sides",
+               proof="test_life[bridge-dual-1.0.0]"),
     Difference("host-end-hardened", rf"{HOST_END}: sysctl ipv4\.conf\.(send_redirects|accept_redirects|rp_filter)",
                reason="no redirects to or from sandboxes, and no forged sources", proof="test_life[ptp-v4-1.0.0]"),
+    Difference("host-end-without-ipv6", rf"{HOST_END}: sysctl ipv6\.conf\.disable_ipv6", reference="0", ours="1",
+               reason="no IPv6 at a host end whose pod has none", proof="test_life[ptp-v4-1.0.0]"),
+    Difference("rules", r"rules: name .*", reference=False, ours=True,
+               reason="netmgr's tables know the addresses of routed sandboxes (no forged source)",
+               proof="test_life[ptp-v4-1.0.0]"),
+
     # --- ptp ---
     Difference("ptp-neighbours", rf"({HOST_END}|{POD}): neighbour .*", reference=None, ours=True,
                reason="both ends know each other from the start: the first packet does not wait for ARP or ND",
@@ -63,10 +90,88 @@ DIFFERENCES = [
     Difference("ptp-scope", rf"{HOST_END}: route 10\.88\S* dev .* scope (host|link)",
                reason="scope host means an address of this host; the pod's is one hop away",
                proof="test_life[ptp-v4-1.0.0]"),
-    # --- the reference's defects ---
-    Difference("check-without-ipam", r"verb: CHECK pod1", reference="error 999", ours="ok", case=r".*(bridge|macvlan|host-device)-l2.*",
+
+    # --- IPAM ---
+    Difference("static-is-held", r"ipam: held .*", reference=None, case=".*static.*",
+               reason="a static address has a row as well, so that nobody else gets it", proof="test_sbr_over_static"),
+
+    # --- host-device ---
+    Difference("nic-back", r"host nic0: (UP|alias|address fe80::\*/64 link|route fe80::/64 dev nic0)",
+               reason="the NIC comes back as it was: up if it was up, with its own alias", proof="test_life[host-device-v4-1.0.0]"),
+    Difference("nic-del-again", r"verb: DEL pod1", reference="error 999", ours="ok", case=r".*host-device.*",
+               reason="the reference's DEL fails when the interface is back already: DEL may come again",
+               proof="test_life[host-device-v4-1.0.0]"),
+
+    # --- macvlan ---
+    Difference("macvlan-args-mac", r"pod1 eth0: mac", case=r"test_key\[macvlan-mac-args\]",
+               reason="args.cni.mac is documented for every plugin that makes a MAC address", proof="test_key[macvlan-mac-args]"),
+
+    # --- DEL ---
+    Difference("del-plain-file", r"verb: DEL pod1", reference=failed, ours="ok", case="test_del_with_a_plain_file.*",
+               reason="a file where a netns is expected means that it is gone; the reference fails for ever",
+               proof="test_del_with_a_plain_file[bridge-v4]"),
+    Difference("del-plain-file-leak", r"(host .*|pod1 eth0): is there|ipam: held .*", reference=bool, ours=None,
+               case="test_del_with_a_plain_file.*", reason="so it also leaks the interface and the address",
+               proof="test_del_with_a_plain_file[bridge-v4]"),
+    Difference("del-refused", r"verb: DEL pod1", reference=failed, ours="ok", case=r"test_(bandwidth_)?refused.*",
+               reason="DEL needs no valid configuration: the runtime would repeat it for ever",
+               proof="test_refused[bridge-wrong-type]"),
+    Difference("del-of-another's", r"pod1 (eth0|other): is there", reference=None, ours=True, case="test_interface_is_there.*",
+               reason="DEL after a refused ADD leaves the interface that was there before alone; the reference deletes it",
+               proof="test_interface_is_there[bridge-v4]"),
+    Difference("one-del-ends-all", r"(host .*|pod1 eth\d): is there|ipam: held .*|rules: name .*", reference=bool,
+               ours=lambda v: not v, case=r"test_(del_in_another_order|tuning|source_based_routing).*",
+               reason="plugins of one chain are one attachment: any plugin's DEL ends it, so that nothing leaks half way",
+               proof="test_del_in_another_order[[1]]"),
+
+    # --- what a failed ADD leaves ---
+    Difference("failed-add-leaves", r"(host .*|pod1 .*): is there", reference=bool, ours=None,
+               case=r"test_(refused|interface_is_there|two_interfaces_of_one_network\[ptp).*",
+               reason="an ADD that fails changes nothing; the reference leaves bridge, veth or both",
+               proof="test_refused[bridge-other-address]"),
+    Difference("failed-add-sysctl", r"host.*: sysctl .*(ip_forward|forwarding|accept_redirects)", case="test_add_without_netns.*",
+               reason="nor does it switch on forwarding", proof="test_add_without_netns[ptp-v4]"),
+    Difference("default-twice", r".*", case=r"test_key\[bridge-default-gateway-and-route\]",
+               reason="isDefaultGateway beside a default route in ipam: the reference adds it twice and fails (EEXIST)",
+               proof="test_key[bridge-default-gateway-and-route]"),
+
+    # --- CHECK of the reference ---
+    Difference("check-without-ipam", r"verb: CHECK pod\d", reference="error 999", ours="ok", case=r".*(bridge|macvlan|host-device)-l2.*",
                reason='the reference asks an IPAM plugin that is not configured: "no plugin name provided"',
                proof="test_life[bridge-l2-1.0.0]"),
+    Difference("check-portmap", r"verb: CHECK pod\d", reference="error 999", ours="ok",
+               case=r"test_(chain\[(portmap|five)|five_after|mixed_chain|host_port|portmap_key).*",
+               reason="the reference's portmap looks for rules of IPv4 in the tables of IPv6", proof="test_chain[portmap-v4-1.0.0]"),
+    Difference("check-tuning", r"verb: CHECK pod\d", reference="error 999", ours="ok", case=r"test_tuning.*",
+               reason="the reference's CHECK does not put the name in place of IFNAME", proof="test_tuning[sysctl]"),
+    Difference("check-sbr", r"verb: CHECK pod\d", reference="error 999", ours="ok", case=r"test_(chain\[sbr|source_based).*",
+               reason="bridge's CHECK does not find the route that sbr has moved", proof="test_chain[sbr-v4-1.0.0]"),
+    Difference("check-bandwidth", r"verb: CHECK pod\d", reference="crash", ours="ok", case=r"test_(bandwidth|chain|mixed).*",
+               reason="the reference's CHECK crashes where no limit is configured", proof="test_bandwidth[nothing-capability]"),
+
+    # --- chained plugins ---
+    Difference("hairpin", rf"{HOST_END}: port", reference="plain", ours="hairpin",
+               reason="a pod with host ports reaches itself by them", proof="test_chain[portmap-v4-1.0.0]"),
+    Difference("clsact", rf"{HOST_END}: qdisc (ingress|clsact)", reason="the newer of two names of the same hook",
+               proof="test_chain[bandwidth-v4-1.0.0]"),
+    Difference("ifb-txqlen", r"host ifb1: txqlen", reference=None, ours=32, reason="as txqlen above; 32 is the kernel's default of an ifb",
+               proof="test_chain[bandwidth-v4-1.0.0]"),
+    Difference("firewall-open", r"rules: name .*", reference=True, ours=False, case=r"test_(chain\[(firewall|five)|ingress_policy\[open).*",
+               reason="no rule per pod where everything is allowed", proof="test_chain[firewall-v4-1.0.0]"),
+    Difference("tuning-txqlen", r"pod1 eth0: txqlen", case=r"test_tuning\[(txqlen|args-all)\]",
+               reason="txQLen is newer than 1.1.1", proof="test_tuning[txqlen]"),
+    Difference("sbr-link-local", r"pod\d eth\d: route fe80::/64 dev eth\d.*", case=r".*(sbr|source_based).*",
+               reason="the route to link-local neighbours is nobody's source based route: it stays where it is",
+               proof="test_chain[sbr-v4-1.0.0]"),
+    Difference("sbr-families", r"pod\d eth\d: route fd00\S+ dev eth\d table 100", reference=True, ours=None, case=r".*dual.*|.*static.*",
+               reason="the table of an IPv4 address needs no routes of IPv6", proof="test_chain[sbr-dual-1.0.0]"),
+    Difference("sbr-del-again", r"verb: DEL pod1", reference="error 999", ours="ok", case=r"test_chain\[sbr.*|test_source_based.*",
+               reason="the reference's DEL fails once the interface is gone", proof="test_chain[sbr-v4-1.0.0]"),
+    Difference("self-by-host-port", r"ask: pod1 to \S+ 8080/tcp", reference=None, case=r"test_host_port\[bridge\]",
+               reason="a pod reaches itself by its host port also without hairpinMode", proof="test_host_port[bridge]"),
+    Difference("host-port-source", r"ask: (host|pod\d) to \S+ 8080/tcp", reference=bool, ours=bool, case=r"test_host_port.*",
+               reason="the host's own traffic comes from the node's address, a neighbour's from its own",
+               proof="test_host_port[bridge]"),
 ]
 
 

@@ -110,7 +110,7 @@ static inline void require_link(const NetConf *c) {
 
 static inline void require_ipam(const NetConf *c) {
         require((c->ipam == NET_IPAM_NONE) == (c->ipam_type == NULL));
-        require(!c->ipam_type || cni_id_is_valid(c->ipam_type, IPAM_TYPE_MAX));
+        require(c->ipam != NET_IPAM_FOREIGN || delegate_name_is_valid(c->ipam_type));
         require(c->ipam == NET_IPAM_LOCAL || c->n_sets == 0);
         require(c->ipam == NET_IPAM_STATIC || c->n_addresses == 0);
         require(c->n_addresses <= STATIC_ADDRESSES_MAX && c->n_overrides <= RANGE_SETS_MAX);

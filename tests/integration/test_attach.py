@@ -5,6 +5,9 @@ import ipaddress
 import pytest
 from netmgr_host import VERSIONS, bridge, netconf, routed, settle, subnet_of
 
+# what they need of the kernel differs from one to the next
+pytestmark = pytest.mark.vm
+
 V4, V6 = "10.97.0.0/24", "fd97::/64"
 B4, B6 = "10.97.1.0/24", "fd97:1::/64"
 FAMILIES = {"v4": (0,), "v6": (1,), "dual": (0, 1)}

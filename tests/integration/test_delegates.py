@@ -28,6 +28,14 @@ def states(host):
     return {f"{r['sandbox']}/{r['ifname']}": r["state"] for r in host.sql("SELECT * FROM attachment")}
 
 
+def has_ended(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
 def await_states(host, *expected):
     """The last rows of a release are written behind its answer."""
     settle(lambda: states(host) in expected, lambda: f"attachments {expected}, not {states(host)}")
@@ -52,8 +60,9 @@ def test_addresses_of_a_foreign_plugin(host, others, kind):
     for x in (a, b):
         delete(x).expect_ok()
     assert others.commands() == ["DEL", "DEL"]
-    assert others.reserved() == {} and host.sql("SELECT * FROM delegate") == []
+    assert others.reserved() == {}
     await_states(host, {})
+    assert host.sql("SELECT * FROM delegate") == []
 
 
 def test_what_the_plugin_is_given(host, others):
@@ -148,8 +157,7 @@ def test_a_plugin_that_hangs(host, others):
     await_states(host, {})
     with open(f"{others.data}/pid") as f:
         pid = int(f.read())
-    settle(lambda: not os.path.exists(f"/proc/{pid}") or "Z" in open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1],
-           "what it started has ended, too")
+    settle(lambda: has_ended(pid), "what it started has ended, too")
 
 
 def test_a_plugin_that_is_not_there(host, others):
@@ -401,4 +409,29 @@ def test_many_at_once(host, others):
     assert others.reserved() == {a.ips[0]: f"{a.cid}/eth0" for a in many}
     host.parallel(24, lambda i: delete(many[i]).expect_ok())
     assert others.reserved() == {}
+    await_states(host, {})
+
+
+@pytest.mark.parametrize("way", ["private socket", "system bus"])
+def test_the_plugin_is_killed_while_it_runs_one(host, others, way):
+    """By both ways: netmgrd sees at once that nobody will answer, and the runtime's DEL ends what is left."""
+    env = {**others.env, **({"NETMGR_RUNTIME_DIR": "/none"} if way == "system bus" else {})}
+    a = host.add(others.conf(), env=env)
+    a.check(env=env).expect_ok()
+    a.delete(env=env).expect_ok()
+    others.put("slow", "if [ $CNI_COMMAND = ADD ]; then echo $$ > " + others.data + "/pid; exec sleep 1000; fi; cat > /dev/null")
+    conf, pod = others.conf(plugin="slow"), host.pod()
+    p = host.popen([f"{host.dir}/cni/netmgr"], env=host.cni_env("ADD", pod.name, "eth0", pod.path, env=env), stdin=-1, stdout=-1)
+    p.stdin.write(json.dumps(conf).encode())
+    p.stdin.close()
+    settle(lambda: os.path.exists(f"{others.data}/pid") and os.path.getsize(f"{others.data}/pid"), "the plugin runs")
+    assert states(host) == {f"{pod.name}/eth0": "planned"}
+    p.kill()
+    p.wait()
+    p.stdout.close()
+    await_states(host, {f"{pod.name}/eth0": "releasing"})
+    with open(f"{others.data}/pid") as f:
+        pid = int(f.read())
+    settle(lambda: has_ended(pid), "it has ended with the plugin that ran it")
+    host.cni("DEL", conf, pod.name, "eth0", pod.path, env=env).expect_ok()
     await_states(host, {})

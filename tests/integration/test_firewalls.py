@@ -8,6 +8,9 @@ from test_host_ports import mapping, publish, servers
 from test_sources import next6, sum6
 from traffic import NODE4, ask, ruleset, send_frames
 
+# what they need of the kernel differs from one to the next
+pytestmark = pytest.mark.vm
+
 PLAIN = pytest.mark.host(conf="[Host]\nNodeAddress=192.0.2.1\n[Nftables]\nOwner=no\n")
 
 

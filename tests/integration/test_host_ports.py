@@ -9,6 +9,9 @@ from netmgr_host import bridge, routed, settle
 from traffic import (HOST4, HOST6, NODE4, NODE6, OTHER4, OTHER6, OUT4, OUT6, Capture, Outside, ask, check_listing,
                      elements, refused_at_once, ruleset, send_frames, serving)
 
+# what they need of the kernel differs from one to the next
+pytestmark = pytest.mark.vm
+
 HOST = {4: HOST4, 6: HOST6}
 OTHER = {4: OTHER4, 6: OTHER6}
 OUT = {4: OUT4, 6: OUT6}
@@ -366,6 +369,7 @@ def test_plain_tables_can_be_saved_and_read_back(host):
     assert "nftables-plain" in host.ctl("status", check=True).stdout
 
 
+@pytest.mark.vm("owned-tables")
 def test_tables_belong_to_netmgrd(host):
     a = publish(host, network("routed"), mapping(8080))
     before = ruleset(host)
@@ -378,6 +382,7 @@ def test_tables_belong_to_netmgrd(host):
     assert len(ruleset(host)) == len(before)
 
 
+@pytest.mark.vm("owned-tables")
 def test_reload_changes_ownership_and_node_address(host):
     a = publish(host, network("routed", masqAll=True), mapping(8080))
     conf = f"{host.config_dir}/netmgr.conf"

@@ -7,6 +7,9 @@ import os
 import pytest
 from netmgr_host import bridge, routed, settle
 
+# what they need of the kernel differs from one to the next
+pytestmark = pytest.mark.vm
+
 
 def inode(pod):
     return os.stat(pod.outside).st_ino

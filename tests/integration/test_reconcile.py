@@ -7,6 +7,9 @@ import threading
 import pytest
 from netmgr_host import bridge, routed, settle
 
+# what they need of the kernel differs from one to the next
+pytestmark = pytest.mark.vm
+
 PORT = {"runtimeConfig": {"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]}}
 
 

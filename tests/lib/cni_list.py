@@ -46,6 +46,7 @@ class Attach:
 
     def __post_init__(self):
         self.cid = self.cid or self.pod.name
+        self.capabilities = dict(self.capabilities)
 
 
 class Driver:

@@ -124,7 +124,7 @@ static void scenario_tuning(World *w) {
         EXPECT_INT(link_of(w->pod, "eth0").mtu, 1300);
         EXPECT_INT(b.spec.adjust.before.mtu, was.mtu);
 
-        adjust_undo(w->pod, &b.spec);
+        EXPECT_INT(adjust_undo(w->pod, &b.spec), 0);
         NlLink now = link_of(w->pod, "eth0");
         EXPECT(memcmp(&now.mac, &was.mac, sizeof(was.mac)) == 0);
         EXPECT_INT(now.mtu, was.mtu);
@@ -145,7 +145,7 @@ static void scenario_tuning_ours(World *w) {
         EXPECT(!adjust_outlives(&b.spec));
         EXPECT_INT(spec_sandbox_mtu(&b.spec), 1450);
         apply(w, &b);
-        adjust_undo(w->pod, &b.spec);
+        EXPECT_INT(adjust_undo(w->pod, &b.spec), 0);
         EXPECT_INT(link_of(w->pod, "eth0").mtu, 1450);
         drop(&b);
 }
@@ -236,10 +236,10 @@ static void scenario_sbr(World *w) {
         /* And from there on once more; then the end, which leaves others' rules alone. */
         apply(w, &b);
         EXPECT_INT(count_differences(w, &b, true), 0);
-        adjust_undo(w->pod, &b.spec);
+        EXPECT_INT(adjust_undo(w->pod, &b.spec), 0);
         look(w, &b);
         EXPECT_INT(rules_with_source(&b.seen), 1);
-        adjust_undo(w->pod, &b.spec);
+        EXPECT_INT(adjust_undo(w->pod, &b.spec), 0);
         kernel_dump_clear(&first);
         drop(&b);
 }
@@ -259,7 +259,7 @@ static void scenario_sbr_keys(World *w) {
         apply(w, &b);
         look(w, &b);
         EXPECT(route_in(&b.seen, RT_TABLE_MAIN, "10.1.0.0/24", NULL));
-        adjust_undo(w->pod, &b.spec);
+        EXPECT_INT(adjust_undo(w->pod, &b.spec), 0);
         spec_clear(&b.spec);
 
         b.spec = (AttachmentSpec) { .kind = NET_KIND_FOREIGN, .ifname = "eth0" };
@@ -309,10 +309,10 @@ static void scenario_vrf(World *w) {
         /* It is there with another table. */
         b.conf.vrf.table = 7;
         EXPECT(decide(&b, &refused) < 0);
-        adjust_undo(w->pod, &b.spec);
+        EXPECT_INT(adjust_undo(w->pod, &b.spec), 0);
         expect_gone(w->pod, "blue");
         EXPECT_INT(link_of(w->pod, "eth0").master, 0);
-        adjust_undo(w->pod, &b.spec);
+        EXPECT_INT(adjust_undo(w->pod, &b.spec), 0);
         drop(&b);
 }
 

@@ -187,13 +187,15 @@ static void test_type_bad(void **state) {
                   "ipam.type|a b" },
                 { NET_PLUGIN_MACVLAN, ",\"ipam\":{\"type\":\"..\"}", ERROR_INVALID_ARGUMENT,
                   "ipam.type|.." },
+                { NET_PLUGIN_MACVLAN, ",\"ipam\":{\"type\":\"portmap\"}", ERROR_INVALID_ARGUMENT,
+                  "ipam.type|portmap|no addresses" },
                 { NET_PLUGIN_HOST_LOCAL, "", ERROR_INVALID_ARGUMENT, "ipam|host-local" },
                 { NET_PLUGIN_STATIC, ",\"ipam\":null", ERROR_INVALID_ARGUMENT, "ipam|static" },
         };
-        char name[IPAM_TYPE_MAX + 2] = { 0 };
+        char name[NETWORK_NAME_MAX + 2] = { 0 };
 
         plugins_bad(table, ELEMENTSOF(table));
-        memset(name, 'a', IPAM_TYPE_MAX + 1);
+        memset(name, 'a', NETWORK_NAME_MAX + 1);
         for (size_t more = 0; more < 2; more++) {
                 _cleanup_free_ char *text = strf(MACVLAN("\"type\":\"%s\""), name + 1 - more);
 
