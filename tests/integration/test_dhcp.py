@@ -46,6 +46,8 @@ def test_lease_becomes_the_address(host, lan):
     assert host.held() == {ip["address"]: f"{a.cid}/eth0"}
     row = lan.lease()
     assert (row["address"], row["server"], row["lease_sec"], row["expired"]) == (address, SERVER, 3600, 0)
+    [shown] = [x["Lease"] for x in host.describe("attachments")]
+    assert (shown["Server"], shown["Seconds"], shown["Over"]) == (SERVER, 3600, False)
     assert host.netmgrd.netns_fds() == [] and lan.dhcp.netns_fds() == []
     a.check().expect_ok()
 
@@ -198,6 +200,7 @@ def test_without_a_server_it_ends_and_comes_again(host, lan):
     settle(lambda: not a.pod.addresses() and not is_up(a.pod), "the interface has lost its address and is down")
     settle(lambda: lan.lease()["expired"] == 1, "the ledger knows")
     assert host.held() == {}
+    assert [x["Lease"]["Over"] for x in host.describe("attachments")] == [True]
     assert [e["op"] for e in host.sql("SELECT op FROM event ORDER BY seq")][-1] == "lease-over"
     assert "the lease of eth0" in host.netmgrd.text() and "is over" in host.netmgrd.text()
     # while it asks for a new one it is up, without an address; and reconcile leaves it alone
