@@ -104,7 +104,9 @@ class Side:
             facts["ipam", "", f"held {address}"] = holder
         rules = self.rules()
         for word in needles:
-            facts["rules", "", f"name {word}"] = bool(re.search(rf"(?<![\w.:-]){re.escape(word)}(?![\w.:-])", rules))
+            # an IPv4 address may have a port behind it, IPv6 has brackets then
+            end = r"(?![\w.-])" if "." in word else r"(?![\w.:-])"
+            facts["rules", "", f"name {word}"] = bool(re.search(rf"(?<![\w.:-]){re.escape(word)}{end}", rules))
         return facts
 
     def macs(self, pod):
