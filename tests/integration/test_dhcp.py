@@ -362,14 +362,16 @@ def test_delete_amid_the_exchange(host, lan):
     settle(lambda: host.ledger()["attachment"] == [] and not pod.link("eth0"), "nothing is left")
 
 
-def test_killed_amid_the_exchange(host, lan):
+@pytest.mark.sanitize
+@pytest.mark.parametrize("sig", [signal.SIGKILL, signal.SIGTERM])
+def test_ended_amid_the_exchange(host, lan, sig):
     pod = host.pod()
     caller = host.popen([f"{host.dir}/cni/netmgr"], env=host.cni_env("ADD", pod.name, "eth0", pod.path),
                         stdin=-1, stdout=-1, stderr=-1)
     caller.stdin.write(json.dumps(lan.conf()).encode())
     caller.stdin.close()
     settle(lambda: pod.link("eth0") and is_up(pod), "the link is there, without an address")
-    host.netmgrd.restart(signal.SIGKILL)
+    host.netmgrd.restart(sig)
     caller.wait()
     caller.stdout.close()
     caller.stderr.close()
