@@ -294,6 +294,23 @@ def test_plugins_of_the_reference(host, lan, port):
         a.pod.wait_ping(SERVER)
 
 
+def test_called_by_a_plugin_of_others(host, lan):
+    """As an IPAM plugin: the interface is somebody else's, and so is putting the address there."""
+    server = lan.dnsmasq("--dhcp-option=3,10.9.0.254")
+    pod = host.pod()
+    host.run(["sh", "-c", f"ip link add fx0 type veth peer name eth0 netns {pod.name} && "
+                          "ip link set fx0 master lan0 up"])
+    conf = {"cniVersion": "1.0.0", "name": "theirs", "type": "foreign", "ipam": {"type": "dhcp"}}
+    result = host.cni("ADD", conf, pod.name, "eth0", pod.path, plugin="dhcp").expect_ok().json
+    [ip] = result["ips"]
+    assert ip["address"].split("/")[0] in lan.dnsmasq_leases() and ip["gateway"] == "10.9.0.254"
+    assert result["routes"] == [{"dst": "0.0.0.0/0", "gw": "10.9.0.254"}]
+    assert is_up(pod) and pod.addresses() == set()
+    host.cni("DEL", conf, pod.name, "eth0", pod.path, plugin="dhcp").expect_ok()
+    server.wait_for(rf"DHCPRELEASE\(lan0\) {ip['address'].split('/')[0]} ")
+    host.run(["ip", "link", "delete", "fx0"])
+
+
 # --- what is in the way --------------------------------------------------------------------------
 
 @pytest.mark.host(conf=IMPATIENT)
@@ -320,10 +337,13 @@ def test_netmgr_dhcp_is_down(host, lan):
     lan.dhcp.kill()
     reply, _ = host.try_add(lan.conf())
     reply.expect_error(11, "netmgr-dhcp", "start netmgr-dhcp.service")
+    status = lan.conf(version="1.1.0")
+    host.cni("STATUS", status).expect_error(50, "netmgr-dhcp")
     settle(lambda: host.get_property("/org/netmgr1", "org.netmgr1.Manager", "Health") == "degraded", "Health")
     reasons = host.get_property("/org/netmgr1", "org.netmgr1.Manager", "HealthReasons")
     assert any("netmgr-dhcp" in r for r in reasons)
     lan.dhcp.start()
+    host.cni("STATUS", status).expect_ok()
     wait_renewed(lan)
     assert a.pod.addresses() == set(a.cidrs)
     settle(lambda: host.get_property("/org/netmgr1", "org.netmgr1.Manager", "Health") == "running" or
