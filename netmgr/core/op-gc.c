@@ -183,7 +183,7 @@ static void gc_release_host_local(GcOp *op) {
         Unlisted u = { .op = op };
         bool files = op->request.host_local && conversation_is_open(op->request.talk);
 
-        if (op->listed)
+        if (op->listed && host_local_concerns(op->request.type))
                 host_local_visit(op->manager, op->conf->name, add_unlisted, &u);
         if (u.n > 0) {
                 op->waiting++;

@@ -3,7 +3,7 @@
 import contextlib
 
 import pytest
-from confs import MATRIX, conflist, host_local, plugin, surroundings
+from confs import FAMILIES, MATRIX, conflist, host_local, plugin, surroundings
 from duel import Duel
 
 PLUGINS = [(k, f) for k, f in MATRIX if k != "loopback"]
@@ -134,7 +134,6 @@ def test_two_interfaces_of_one_network(request, kind, family):
 
 
 def no_routes(family, *subnets):
-    from confs import FAMILIES
     return host_local(*(subnets or FAMILIES[family]), routes=False)
 
 
