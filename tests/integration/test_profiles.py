@@ -362,6 +362,26 @@ def test_vpc_bridge_by_mac(host, nic):
     host.run(["ip", "addr", "del", "10.98.7.2/24", "dev", "nic0"])
 
 
+def test_a_failed_add_takes_nobodys_rule_away(host, nic):
+    """Two networks may name one address, and the second gets as far as the rules."""
+    host.run(["ip", "addr", "add", "10.98.7.2/24", "dev", "nic0"])
+    conf = vpc_bridge("10.98.7.50/24", blockInstanceMetadata=True)
+    a = host.add(conf, plugin="vpc-bridge")
+    reply, _ = host.try_add({**conf, "name": "again"}, plugin="vpc-bridge")
+    reply.expect_error(105, "10.98.7.50")
+    assert len(elements(host, "netmgr_np", "nometa4")) == 1
+    a.pod.run(["ip", "route", "del", "prohibit", META4])
+    nic.router.wait_ping(a.ips[0])
+    with serving(host, nic.router, "tcp", 4, 80, "meta"):
+        host.run(["ip", "route", "add", META4, "via", GW4])
+        assert ask(host, a.pod, "tcp", GW4, 80) == ("meta", a.ips[0])
+        assert ask(host, a.pod, "tcp", META4, 80) is None
+        host.run(["ip", "route", "del", META4])
+    a.delete().expect_ok()
+    assert not elements(host, "netmgr_np", "nometa4")
+    host.run(["ip", "addr", "del", "10.98.7.2/24", "dev", "nic0"])
+
+
 @pytest.mark.parametrize("keys, words", [
     ({"eniName": "none0"}, ["eniName", "none0"]),
     ({"eniMACAddress": "02:00:00:00:00:99"}, ["eniMACAddress", "02:00:00:00:00:99"]),
