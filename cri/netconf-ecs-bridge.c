@@ -94,6 +94,10 @@ static int add_routes(json_object *ipam, const EcsIpam *f, NetConf *c, Error *e)
                         r = error_setf(e, ERROR_INVALID_ARGUMENT,
                                        "\"%s[%zu].dst\": %s is of the other family", path, i,
                                        IN_PREFIX_STR(&routes.items[i].dst));
+        if (r >= 0 && c->n_routes + routes.n_items > ROUTES_MAX)
+                r = error_setf(e, ERROR_INVALID_ARGUMENT,
+                               "\"%s\": %zu routes of both families, at most %u are possible", path,
+                               c->n_routes + routes.n_items, ROUTES_MAX);
         NetRoute *all = r < 0 ? NULL
                               : reallocarray(c->routes, c->n_routes + routes.n_items + 1,
                                              sizeof(*all));
