@@ -53,6 +53,14 @@ class AddHostDevice(LentNic, Add):
     conf = drop_in("host-device", device="cu0")
 
 
+class AddEni(LentNic, Add):
+    """With the route that prohibits the metadata service."""
+    name, plugin = "add-vpc-eni", "vpc-eni"
+    conf = {"cniVersion": "1.0.0", "name": "crash-vpc-eni", "type": "vpc-eni", "eniName": "cu0",
+            "eniIPAddresses": ["10.98.7.5/24", "fd98:7::5/64"], "gatewayIPAddresses": ["10.98.7.1"],
+            "blockInstanceMetadata": True}
+
+
 class DelMacvlan(WithUplink, DelRouted):
     name, plugin, conf = "del-macvlan", "macvlan", AddMacvlan.conf
 
@@ -61,4 +69,4 @@ class DelHostDevice(LentNic, DelRouted):
     name, plugin, conf = "del-host-device", "host-device", AddHostDevice.conf
 
 
-OPERATIONS = [AddPtp, AddTap, AddMacvlan, AddHostDevice, DelMacvlan, DelHostDevice]
+OPERATIONS = [AddPtp, AddTap, AddMacvlan, AddHostDevice, AddEni, DelMacvlan, DelHostDevice]
