@@ -373,6 +373,26 @@ static int inspect_run(Job *job, WorkerContext *w, Error *e) {
                           op->request.ifname, op->request.netns_path);
 }
 
+static void inspected(Task *task);
+
+static void inspect(AddOp *op) {
+        op->n_nics_home = op->manager->n_nics_home;
+        op->job.run = inspect_run;
+        op->job.task.deliver = inspected;
+        workers_submit(op->manager->workers, &op->job);
+}
+
+/* A NIC came home while we looked: it may have been seen before it was again what it was. */
+static bool inspect_again(AddOp *op) {
+        if (op->kind != NET_KIND_HOST_DEVICE || op->n_nics_home == op->manager->n_nics_home)
+                return false;
+        error_clear(&op->job.task.error);
+        op->nic = nic_state_free(op->nic);
+        op->pod = kernel_socket_free(op->pod);
+        inspect(op);
+        return true;
+}
+
 static void inspected(Task *task) {
         AddOp *op = (AddOp *) task;
         Sandbox *s = op->attachment->sandbox;
@@ -381,11 +401,15 @@ static void inspected(Task *task) {
                 manager_set_health(op->manager, HEALTH_NSD, error_message(&task->error));
         else if (op->looked)
                 manager_set_health(op->manager, HEALTH_NSD, NULL);
+        if (inspect_again(op))
+                return;
         if (task->r < 0) {
                 add_fail(op, task->r, &task->error);
                 return;
         }
-        int r = sandbox_identify(s, op->request.netns_path, &op->netns, &task->error);
+        int r = add_check_nic(op, op->nic, &task->error);
+        if (r >= 0)
+                r = sandbox_identify(s, op->request.netns_path, &op->netns, &task->error);
         if (r < 0) {
                 add_fail(op, r, &task->error);
                 return;
@@ -405,9 +429,7 @@ static void add_begin_next(Manager *m) {
                         continue;
                 op->begun = true;
                 m->n_adds_begun++;
-                op->job.run = inspect_run;
-                op->job.task.deliver = inspected;
-                workers_submit(m->workers, &op->job);
+                inspect(op);
         }
 }
 
