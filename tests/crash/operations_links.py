@@ -2,6 +2,7 @@
 """Operations of the crash tests with interfaces that the host has no end of, and with its own NICs."""
 import json
 
+import features
 from operations import Add, DelRouted
 
 V4 = {"type": "host-local", "ranges": [[{"subnet": "10.98.7.0/24"}], [{"subnet": "fd98:7::/64"}]]}
@@ -69,4 +70,19 @@ class DelHostDevice(LentNic, DelRouted):
     name, plugin, conf = "del-host-device", "host-device", AddHostDevice.conf
 
 
-OPERATIONS = [AddPtp, AddTap, AddMacvlan, AddHostDevice, AddEni, DelMacvlan, DelHostDevice]
+class AddVlanPort(Add):
+    """A port of a bridge with VLANs, and the VLAN's gateway."""
+    name, plugin = "add-vlan-port", "bridge"
+    conf = drop_in("bridge", bridge="cb0", vlan=7, isGateway=True)
+
+    def remove_pod(self):
+        super().remove_pod()
+        self.host.run(["ip", "link", "del", "cb0"])  # that of a drop-in stays
+
+
+# Failpoints that only a kernel with VLANs on bridges passes.
+VLANS_LACKING = features.lacking("bridge-vlan-filtering")
+OUT_OF_REACH = {"nl-bridge-vlan-add", "nl-bridge-vlan-del"} if VLANS_LACKING else set()
+
+OPERATIONS = [AddPtp, AddTap, AddMacvlan, AddHostDevice, AddEni, DelMacvlan, DelHostDevice,
+              *([] if VLANS_LACKING else [AddVlanPort])]
