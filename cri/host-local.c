@@ -132,8 +132,8 @@ int host_local_list_format(const HostLocalList *l, char **ret) {
         for (size_t i = 0; i < l->n_last; i++)
                 if (json_append(last, last_to_json(&l->last[i])) < 0)
                         return -ENOMEM;
-        if (json_add(o, "before", json_object_new_int64((int64_t) l->before)) < 0 ||
-            json_add(o, "stamp", json_object_new_int64((int64_t) l->stamp)) < 0 ||
+        if (json_add(o, "before", json_object_new_uint64(l->before)) < 0 ||
+            json_add(o, "stamp", json_object_new_uint64(l->stamp)) < 0 ||
             json_add(o, "addresses", TAKE_PTR(addresses)) < 0 ||
             json_add(o, "last", TAKE_PTR(last)) < 0)
                 return -ENOMEM;

@@ -115,7 +115,7 @@ bool ifname_is_valid(const char *s) {
             !text_is_clean(s, n))
                 return false;
         for (size_t i = 0; i < n;) {
-                uint32_t c;
+                uint32_t c = 0;
                 size_t len = utf8_next((const unsigned char *) s + i, n - i, &c);
                 if (is_unicode_space(c))
                         return false;

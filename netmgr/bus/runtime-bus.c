@@ -269,7 +269,7 @@ static void runtime_done(int r, const Error *e, const char *result, void *userda
 }
 
 static int check_sender(Bus *b, sd_bus_message *m, uid_t *ret_uid, sd_bus_error *error) {
-        uid_t uid;
+        uid_t uid = (uid_t) -1;
 
         int r = bus_sender_uid(m, &uid);
         if (r < 0)
@@ -289,7 +289,7 @@ static int runtime_method(sd_bus_message *m, Bus *b, Operation operation, sd_bus
         _cleanup_error_ Error e = ERROR_NULL;
         bool is_add = operation == operation_add;
         RuntimeCall *c = NULL;
-        uid_t uid;
+        uid_t uid = (uid_t) -1;
 
         int r = check_sender(b, m, &uid, error);
         if (r < 0)
@@ -333,7 +333,7 @@ static int method_delegate_result(sd_bus_message *m, void *userdata, sd_bus_erro
         RuntimeCall *c = NULL;
         Bus *b = userdata;
         int32_t status;
-        uid_t uid;
+        uid_t uid = (uid_t) -1;
 
         int r = check_sender(b, m, &uid, error);
         if (r >= 0)
@@ -363,7 +363,7 @@ static int method_synchronize(sd_bus_message *m, void *userdata, sd_bus_error *e
         SyncRequest q = { 0 };
         RuntimeCall *c = NULL;
         Bus *b = userdata;
-        uid_t uid;
+        uid_t uid = (uid_t) -1;
 
         int r = check_sender(b, m, &uid, error);
         if (r < 0)

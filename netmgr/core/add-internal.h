@@ -5,10 +5,18 @@
 
 #include "core/op-add.h"
 
+void add_free(AddOp *op);
+/* add-undo.c. Answers, and frees the operation. */
+void add_end(AddOp *op, int r, const Error *e);
 /* Ends the ADD and undoes what it did. Takes the sentence over. */
 void add_fail(AddOp *op, int r, Error *e);
 /* -EAGAIN when it is not worth going on. */
 int add_check_awaited(const AddOp *op, Error *e);
+/* The same on a worker. */
+int add_check_wanted(const AddOp *op, Error *e);
+/* True: it is not, and has been ended. */
+bool add_is_over(AddOp *op);
+void add_release(AddOp *op, const char *reason);
 /* Decides and writes the row, unless a plugin of others has to be run before. */
 void add_decide_now(AddOp *op);
 /* The attachment's row, as it is now, with what hangs on it. */

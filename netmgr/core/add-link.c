@@ -80,18 +80,39 @@ int add_list_devices(AddOp *op) {
  * ours take the way out as the measure. */
 #define MTU_OF_LINKS 1500
 
+/* What was seen of a NIC that is on its way home may be anything in between. */
+static bool is_nic_of(const Attachment *other, const NicState *nic) {
+        char on_the_way[IF_NAMESIZE];
+
+        nic_way_name(other->spec.id, on_the_way);
+        return nic_state_is_same(other->spec.nic, nic) || streq(nic->name, on_the_way) ||
+               (other->state == ATTACHMENT_RELEASING && streq(nic->name, other->spec.nic->name));
+}
+
+int add_check_nic(const AddOp *op, const NicState *nic, Error *e) {
+        const Attachment *other;
+
+        MAP_FOREACH (other, op->manager->attachments) {
+                if (other == op->attachment || !nic || !other->spec.nic || !is_nic_of(other, nic))
+                        continue;
+                if (other->state == ATTACHMENT_RELEASING)
+                        return error_setf(e, ERROR_TRY_AGAIN,
+                                          "device: %s is on its way home from sandbox %s",
+                                          other->spec.nic->name, other->sandbox->id);
+                return error_setf(e, ERROR_IN_USE,
+                                  "device: %s is lent to sandbox %s already, as %s", nic->name,
+                                  other->sandbox->id, other->spec.ifname);
+        }
+        return 0;
+}
+
 /* Until the move its name and place are free for another ADD: the object decides. */
 static int take_nic(AddOp *op, Error *e) {
-        Attachment *a = op->attachment, *other;
+        int r = add_check_nic(op, op->nic, e);
 
-        MAP_FOREACH (other, op->manager->attachments)
-                if (other != a && op->nic && other->spec.nic &&
-                    nic_state_is_same(other->spec.nic, op->nic))
-                        return error_setf(e, ERROR_IN_USE,
-                                          "device: %s is lent to sandbox %s already, as %s",
-                                          op->nic->name, other->sandbox->id, other->spec.ifname);
-        a->spec.nic = TAKE_PTR(op->nic);
-        return 0;
+        if (r >= 0)
+                op->attachment->spec.nic = TAKE_PTR(op->nic);
+        return r;
 }
 
 static int decide_mtu(AddOp *op, Error *e) {

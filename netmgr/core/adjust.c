@@ -216,32 +216,51 @@ static int mend(NlSocket *pod, const Differences *l, Error *e) {
         return n ? apply_ops(pod, ops, n, e) : 0;
 }
 
+static bool has_joined(const AttachmentSpec *s, const NlDump *d, const NlLink *l) {
+        const NlLink *vrf = s->adjust.vrf[0] ? compare_find_link(d, s->adjust.vrf) : NULL;
+
+        return vrf && l->master == vrf->ifindex;
+}
+
+/* One look and what it shows to be missing. Addresses first: gateways are reached by their subnets. */
+static int apply_round(NlSocket *pod, const AttachmentSpec *s, const NlDump *seen, const NlDump *d,
+                       bool *ret_more, Error *e) {
+        const NlLink *l = compare_find_link(d, s->ifname);
+        Differences found = { 0 };
+
+        if (!l)
+                return error_setf(e, ERROR_KERNEL, "interface %s of the sandbox is gone",
+                                  s->ifname);
+        if (has_joined(s, d, l))
+                compare_addresses(seen, d, l, &found);
+        *ret_more = adjust_compare(s, d, l, true, &found);
+        failpoint_past("adjust-apply");
+        int r = mend(pod, &found, e);
+        differences_clear(&found);
+        return r;
+}
+
 int adjust_apply(NlSocket *pod, const AttachmentSpec *s, const NlDump *seen, Error *e) {
+        NlDump first = { 0 };
         bool more = true;
         int r = 0;
 
         for (unsigned round = 0; round < ROUNDS && more && r >= 0; round++) {
-                Differences found = { 0 };
                 NlDump d = { 0 };
 
                 r = kernel_dump(pod, ADJUST_DUMP, &d);
-                if (r < 0)
-                        return error_set_errnof(e, ERROR_KERNEL, r, "looking into the sandbox");
-                compare_index(&d);
-                const NlLink *l = compare_find_link(&d, s->ifname);
-                if (!l)
-                        r = error_setf(e, ERROR_KERNEL, "interface %s of the sandbox is gone",
-                                       s->ifname);
-                else {
-                        more = adjust_compare(s, &d, l, true, &found);
-                        if (seen && s->adjust.vrf[0] && !more)
-                                compare_addresses(seen, &d, l, &found);
-                        failpoint_past("adjust-apply");
-                        r = mend(pod, &found, e);
+                if (r < 0) {
+                        (void) error_set_errnof(e, ERROR_KERNEL, r, "looking into the sandbox");
+                        break;
                 }
-                differences_clear(&found);
-                kernel_dump_clear(&d);
+                compare_index(&d);
+                r = apply_round(pod, s, seen ? seen : round ? &first : &d, &d, &more, e);
+                if (round == 0)
+                        first = d;
+                else
+                        kernel_dump_clear(&d);
         }
+        kernel_dump_clear(&first);
         return r;
 }
 

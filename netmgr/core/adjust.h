@@ -44,7 +44,7 @@ int adjust_decide(AttachmentSpec *s, const NetConf *c, const CniArgs *args,
 bool adjust_compare(const AttachmentSpec *s, const NlDump *d, const NlLink *l, bool whole,
                     Differences *ret);
 
-/* Makes it so. seen: how it was, for what an enslaved interface loses; NULL: nothing to keep. */
+/* Makes it so. seen: how it was, for what an enslaved interface loses; NULL: as it is now. */
 int adjust_apply(NlSocket *pod, const AttachmentSpec *s, const NlDump *seen, Error *e);
 /* After a failure: as `seen` was. Best effort, what fails is logged. */
 void adjust_roll_back(NlSocket *pod, const AttachmentSpec *now, const AttachmentSpec *before,

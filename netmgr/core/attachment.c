@@ -160,6 +160,7 @@ Attachment *attachment_free(Attachment *a) {
         Manager *m = a->manager;
         if (a->announced && m->observer.attachment_removed)
                 m->observer.attachment_removed(a, m->observer.userdata);
+        m->n_nics_home += a->spec.nic != NULL;
         a->dhcp = dhcp_binding_free(a->dhcp);
         attachment_give_back_all_ports(a);
         attachment_set_host_ifindex(a, 0);

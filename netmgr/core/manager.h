@@ -116,6 +116,7 @@ struct Manager {
         unsigned n_synchronizations; /* of these: lists of runtimes */
         List adds;                   /* AddOp: those of them that are ADDs */
         List adds_waiting;           /* of those, who has not begun; first come, first served */
+        uint64_t n_nics_home;        /* lent NICs that were given back so far */
         unsigned n_adds_begun;       /* at most ADDS_BEGUN_MAX */
         struct SyncRound *sync_round;
         unsigned n_renewals; /* exchanges with DHCP servers for leases that are held; DHCP_RENEWALS_MAX */

@@ -28,18 +28,22 @@ static bool has_vlan_gateway(const Network *n) {
         return n->conf->kind == NET_KIND_BRIDGE && n->conf->is_gateway && n->conf->link.vlan > 0;
 }
 
+void vlan_gateway_name(const char *bridge, uint16_t vlan, char ret[static 16]) {
+        char text[32];
+
+        int size = snprintf(text, sizeof(text), "%s.%u", bridge, vlan);
+        if (size <= (int) IFNAME_LEN_MAX)
+                memcpy(ret, text, (size_t) size + 1);
+        else
+                name_by_hash("nmv-", text, ret);
+}
+
 void network_extra_name(const Network *n, char ret[static 16]) {
         ret[0] = '\0';
         if (n->conf->kind == NET_KIND_VXLAN)
                 name_by_hash("nmv-", n->name, ret);
-        else if (has_vlan_gateway(n)) {
-                char text[32];
-                int size = snprintf(text, sizeof(text), "%s.%u", n->bridge, n->conf->link.vlan);
-                if (size <= (int) IFNAME_LEN_MAX)
-                        memcpy(ret, text, (size_t) size + 1);
-                else
-                        name_by_hash("nmv-", text, ret);
-        }
+        else if (has_vlan_gateway(n))
+                vlan_gateway_name(n->bridge, n->conf->link.vlan, ret);
 }
 
 bool network_extra_is_shared(const Network *n, const char *name) {

@@ -10,6 +10,8 @@
 #include "core/network.h"
 #include "core/workers.h"
 
+/* What has the gateway addresses of a bridge network whose ports are in a VLAN. */
+void vlan_gateway_name(const char *bridge, uint16_t vlan, char ret[static 16]);
 /* "": the network has none. */
 void network_extra_name(const Network *n, char ret[static 16]);
 /* Another network has the same one. */

@@ -2,6 +2,7 @@
 
 /* What a lent NIC was, in memory and in the ledger's JSON; see nic.h. */
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/limits.h"
@@ -31,6 +32,10 @@ NicState *nic_state_copy(const NicState *from) {
         return TAKE_PTR(n);
 }
 
+bool nic_state_has_identity(const NicState *n) {
+        return n->parent_name[0] || !mac_is_zero(&n->perm_mac);
+}
+
 bool nic_state_is_same(const NicState *a, const NicState *b) {
         if (a->parent_name[0] && b->parent_name[0] && streq(a->parent_name, b->parent_name) &&
             streq(a->parent_bus, b->parent_bus))
@@ -38,7 +43,13 @@ bool nic_state_is_same(const NicState *a, const NicState *b) {
                 return memcmp(&a->perm_mac, &b->perm_mac, sizeof(MacAddr)) == 0;
         if (!mac_is_zero(&a->perm_mac) || !mac_is_zero(&b->perm_mac))
                 return memcmp(&a->perm_mac, &b->perm_mac, sizeof(MacAddr)) == 0;
-        return streq(a->kind, b->kind) && memcmp(&a->mac, &b->mac, sizeof(MacAddr)) == 0;
+        /* The VLANs of a NIC have one MAC. */
+        return streq(a->kind, b->kind) && streq(a->name, b->name) &&
+               memcmp(&a->mac, &b->mac, sizeof(MacAddr)) == 0;
+}
+
+void nic_way_name(uint64_t id, char ret[static IF_NAMESIZE]) {
+        snprintf(ret, IF_NAMESIZE, "nmd%" PRIx64, id);
 }
 
 static json_object *addresses_to_json(const NicState *n) {

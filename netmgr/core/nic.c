@@ -211,35 +211,63 @@ int nic_find_by_mac(NlSocket *s, const MacAddr *mac, NlLink *ret) {
 
 /* ---- there and back --------------------------------------------------------------------------- */
 
-/* In a dump: the device, whatever it is called now. The MAC of a stand-in may be its own, or ours. */
-static const NlLink *find_same(const NlDump *d, const AttachmentSpec *s) {
-        for (size_t i = 0; i < d->n_links; i++) {
-                const NlLink *l = &d->links[i];
-                NicState n = { .mac = l->mac };
+static NicState state_of(const NlLink *l) {
+        NicState n = { .mac = l->mac };
 
-                memcpy(n.kind, l->kind, sizeof(n.kind));
-                memcpy(n.parent_bus, l->parent_bus, sizeof(n.parent_bus));
-                memcpy(n.parent_name, l->parent_name, sizeof(n.parent_name));
-                if (l->has_perm_mac)
-                        n.perm_mac = l->perm_mac;
-                if (nic_state_is_same(s->nic, &n))
-                        return l;
-                if (memcmp(&n.mac, &s->mac, sizeof(MacAddr)) == 0)
-                        n.mac = s->nic->mac;
-                if (nic_state_is_same(s->nic, &n))
-                        return l;
-        }
-        return NULL;
+        memcpy(n.name, l->name, sizeof(n.name));
+        memcpy(n.kind, l->kind, sizeof(n.kind));
+        memcpy(n.parent_bus, l->parent_bus, sizeof(n.parent_bus));
+        memcpy(n.parent_name, l->parent_name, sizeof(n.parent_name));
+        if (l->has_perm_mac)
+                n.perm_mac = l->perm_mac;
+        return n;
 }
 
-/* 0 and *ret_ifindex 0: it is not there. */
-static int look_for(NlSocket *s, const AttachmentSpec *spec, uint32_t *ret_ifindex, Error *e) {
+/* One without identity: the MAC may be its own, or the sandbox's. */
+static bool could_be(const NlLink *l, const AttachmentSpec *s) {
+        return streq(l->kind, s->nic->kind) &&
+               (memcmp(&l->mac, &s->nic->mac, sizeof(MacAddr)) == 0 ||
+                memcmp(&l->mac, &s->mac, sizeof(MacAddr)) == 0);
+}
+
+/* In a dump: the device, whatever it is called now. Others may have the MAC of one without identity (all VLANs of
+ * a NIC have its): that one needs one of our names for it, or, where nobody else would put one, to be the only. */
+static const NlLink *find_same(const NlDump *d, const AttachmentSpec *s, const char *name,
+                               const char *other_name, bool by_mac) {
+        const char *const names[] = { name, other_name };
+        bool known = nic_state_has_identity(s->nic);
+        const NlLink *found = NULL;
+        size_t n = 0;
+
+        for (size_t i = 0; i < d->n_links && known; i++) {
+                NicState now = state_of(&d->links[i]);
+                if (nic_state_is_same(s->nic, &now))
+                        return &d->links[i];
+        }
+        for (size_t k = 0; k < ELEMENTSOF(names) && !known; k++)
+                for (size_t i = 0; i < d->n_links; i++)
+                        if (streq(d->links[i].name, names[k]) && could_be(&d->links[i], s))
+                                return &d->links[i];
+        for (size_t i = 0; i < d->n_links && !known && by_mac; i++)
+                if (could_be(&d->links[i], s)) {
+                        found = &d->links[i];
+                        n++;
+                }
+        return n == 1 ? found : NULL;
+}
+
+/* 0 and *ret_ifindex 0: it is not there. inside: in the sandbox; else on the host. */
+static int look_for(NlSocket *s, const AttachmentSpec *spec, bool inside, uint32_t *ret_ifindex,
+                    Error *e) {
+        char on_the_way[IF_NAMESIZE];
         NlDump d = { 0 };
 
         int r = kernel_dump(s, NL_DUMP_LINKS, &d);
         if (r < 0)
                 return error_set_errnof(e, ERROR_KERNEL, r, "looking for %s", spec->nic->name);
-        const NlLink *l = find_same(&d, spec);
+        nic_way_name(spec->id, on_the_way);
+        const NlLink *l = find_same(&d, spec, on_the_way, inside ? spec->ifname : spec->nic->name,
+                                    inside);
         *ret_ifindex = l ? l->ifindex : 0;
         kernel_dump_clear(&d);
         return 0;
@@ -268,7 +296,7 @@ int nic_lend(WorkerContext *w, const AttachmentSpec *s, int netns_fd, NlSocket *
         uint32_t ifindex;
         NlLink link;
 
-        int r = look_for(w->host, s, &ifindex, e);
+        int r = look_for(w->host, s, false, &ifindex, e);
         if (r < 0)
                 return r;
         if (ifindex == 0)
@@ -305,7 +333,7 @@ static int move_home(NlSocket *pod, uint32_t ifindex, const AttachmentSpec *s, E
         if (own < 0)
                 return error_set_errnof(e, ERROR_KERNEL, -errno,
                                         "opening the own network namespace");
-        snprintf(ops[1].link.new_name, sizeof(ops[1].link.new_name), "nmd%" PRIx64, s->id);
+        nic_way_name(s->id, ops[1].link.new_name);
         ops[2].link.netns_fd = own;
         return carry_out(pod, ops, ELEMENTSOF(ops), s->nic->name, e);
 }
@@ -364,11 +392,11 @@ int nic_return(WorkerContext *w, const AttachmentSpec *s, NlSocket *pod, Error *
 
         if (!s->nic)
                 return 0;
-        int r = pod ? look_for(pod, s, &ifindex, e) : 0;
+        int r = pod ? look_for(pod, s, true, &ifindex, e) : 0;
         if (r >= 0 && ifindex > 0)
                 r = move_home(pod, ifindex, s, e);
         if (r >= 0)
-                r = look_for(w->host, s, &ifindex, e);
+                r = look_for(w->host, s, false, &ifindex, e);
         if (r < 0 || ifindex == 0)
                 return r;
         return restore(w, s, ifindex, e);

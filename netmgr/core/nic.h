@@ -7,8 +7,8 @@
  * length, flags and addresses, also when the sandbox or netmgrd ended in between.
  *
  * It is known by its permanent address or by the device behind it, never by its name: that of a NIC whose
- * namespace has died is whatever was free. A stand-in that has neither (a veth) is known by its kind and
- * the MAC addresses that it had or got.
+ * namespace has died is whatever was free. A stand-in that has neither (a veth, a VLAN) is known by its kind,
+ * the MAC addresses that it had or got, and the names that it has on either side.
  */
 
 #include "core/spec.h"
@@ -35,8 +35,12 @@ json_object *nic_state_to_json(const NicState *n);
 /* A JsonReader; the target is AttachmentSpec.nic. */
 int nic_state_read(json_object *value, const char *path, void *target, Error *e);
 
-/* Both are the same device. */
+/* It has a permanent address or a device behind it. */
+bool nic_state_has_identity(const NicState *n);
+/* Both are the same device, as it was on the host. */
 bool nic_state_is_same(const NicState *a, const NicState *b);
+/* "nmd" + id in hex: what it is called between sandbox and host. */
+void nic_way_name(uint64_t id, char ret[static IF_NAMESIZE]);
 
 /* On a worker: the one link of the host that the configuration means, with all that it is now.
  * `keep`: names that are never lent (NULL-terminated patterns of fnmatch(), or NULL). *ret is NULL when a

@@ -45,6 +45,7 @@ typedef struct AddOp {
         NetDevice device;
         char **keep;
         NicState *nic;
+        uint64_t n_nics_home; /* Manager's, when the look for it began */
 
         SpecPort *wanted_ports; /* owned: what the worker asks the host about */
         size_t n_wanted_ports;
@@ -109,6 +110,8 @@ bool add_range_is_nearly_full(const AddOp *op);
 int add_find_master(AddOp *op, WorkerContext *w, Error *e);
 /* For the worker: which device of the host is wanted. */
 int add_list_devices(AddOp *op);
+/* No other attachment has the NIC, or is just giving it back. */
+int add_check_nic(const AddOp *op, const NicState *nic, Error *e);
 /* MTU, MACs and what else makes the link. */
 int add_decide_link(AddOp *op, Error *e);
 /* add-addresses.c. Leases, and the rows for them. */

@@ -13,6 +13,7 @@
 #include "core/adjust.h"
 #include "core/compare.h"
 #include "core/delegate.h"
+#include "core/network-extra.h"
 #include "core/operation.h"
 #include "core/plan.h"
 #include "core/wire.h"
@@ -64,6 +65,10 @@ static int first_difference(Differences *l, Error *e) {
 static void check_foreign_pod(const AttachmentSpec *s, const NlDump *d, Differences *ret) {
         const NlLink *l = compare_find_link(d, s->ifname);
 
+        /* No plugin of ours has met the interface: IPAM for others, which only holds the addresses. */
+        if (mac_is_zero(&s->mac))
+                return;
+
         if (!l) {
                 differ(ret, NULL, "interface %s is missing in " WHERE_SANDBOX, s->ifname);
                 return;
@@ -86,7 +91,8 @@ static int check_pod(CheckOp *op, NlSocket *pod, Error *e) {
                 return error_set_errnof(e, ERROR_KERNEL, r, "looking into the sandbox's netns");
         compare_index(&d);
         const NlLink *link = compare_find_link(&d, seen.ifname);
-        if (link && memcmp(&link->mac, &op->prev_mac, sizeof(link->mac)) == 0)
+        if (link && !mac_is_zero(&seen.mac) &&
+            memcmp(&link->mac, &op->prev_mac, sizeof(link->mac)) == 0)
                 seen.mac = op->prev_mac;
         if (op->spec.kind == NET_KIND_FOREIGN)
                 check_foreign_pod(&seen, &d, &found);
@@ -136,14 +142,27 @@ static int check_sysctls(const CheckOp *op, WorkerContext *w, Error *e) {
         return 0;
 }
 
-static void check_gateways(const AttachmentSpec *s, const NlDump *d, uint32_t ifindex,
+static void check_gateways(const AttachmentSpec *s, const NlDump *d, const NlLink *link,
                            Differences *ret) {
         for (size_t i = 0; i < s->n_addresses; i++) {
                 InPrefix gw = { .address = s->addresses[i].gateway,
                                 .length = s->addresses[i].address.length };
                 if (in_addr_is_set(&gw.address))
-                        compare_address(d, ifindex, &gw, s->bridge, WHERE_HOST, NULL, ret);
+                        compare_address(d, link->ifindex, &gw, link->name, WHERE_HOST, NULL, ret);
         }
+}
+
+/* What the gateway addresses are on: the bridge, or its interface of the ports' VLAN. */
+static int get_gateway_link(const AttachmentSpec *s, NlSocket *host, NlLink *ret, Error *e) {
+        char name[IF_NAMESIZE];
+
+        if (!s->link || s->link->vlan == 0)
+                return 0;
+        vlan_gateway_name(s->bridge, s->link->vlan, name);
+        int r = kernel_get_link(host, name, ret);
+        if (r == -ENODEV)
+                return differs(e, "interface %s is missing in " WHERE_HOST, name);
+        return r < 0 ? error_set_errnof(e, ERROR_KERNEL, r, "looking for %s", name) : 0;
 }
 
 static int check_bridge(const AttachmentSpec *s, NlSocket *host, const NlLink *port, Error *e) {
@@ -157,13 +176,18 @@ static int check_bridge(const AttachmentSpec *s, NlSocket *host, const NlLink *p
         bool there = r >= 0;
         compare_port(s, port, there ? &bridge : NULL, &found);
         if (there && s->is_gateway) {
+                r = get_gateway_link(s, host, &bridge, e);
+                if (r < 0) {
+                        differences_clear(&found);
+                        return r;
+                }
                 r = kernel_dump(host, NL_DUMP_ADDRS, &d);
                 if (r < 0) {
                         differences_clear(&found);
                         return error_set_errnof(e, ERROR_KERNEL, r, "listing the host's addresses");
                 }
                 compare_index(&d);
-                check_gateways(s, &d, bridge.ifindex, &found);
+                check_gateways(s, &d, &bridge, &found);
                 kernel_dump_clear(&d);
         }
         return first_difference(&found, e);

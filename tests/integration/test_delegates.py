@@ -28,6 +28,14 @@ def states(host):
     return {f"{r['sandbox']}/{r['ifname']}": r["state"] for r in host.sql("SELECT * FROM attachment")}
 
 
+def has_ended(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
 def await_states(host, *expected):
     """The last rows of a release are written behind its answer."""
     settle(lambda: states(host) in expected, lambda: f"attachments {expected}, not {states(host)}")
@@ -149,8 +157,7 @@ def test_a_plugin_that_hangs(host, others):
     await_states(host, {})
     with open(f"{others.data}/pid") as f:
         pid = int(f.read())
-    settle(lambda: not os.path.exists(f"/proc/{pid}") or "Z" in open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1],
-           "what it started has ended, too")
+    settle(lambda: has_ended(pid), "what it started has ended, too")
 
 
 def test_a_plugin_that_is_not_there(host, others):
@@ -403,3 +410,68 @@ def test_many_at_once(host, others):
     host.parallel(24, lambda i: delete(many[i]).expect_ok())
     assert others.reserved() == {}
     await_states(host, {})
+
+
+@pytest.mark.parametrize("way", ["private socket", "system bus"])
+def test_the_plugin_is_killed_while_it_runs_one(host, others, way):
+    """By both ways: netmgrd sees at once that nobody will answer, and the runtime's DEL ends what is left."""
+    env = {**others.env, **({"NETMGR_RUNTIME_DIR": "/none"} if way == "system bus" else {})}
+    a = host.add(others.conf(), env=env)
+    a.check(env=env).expect_ok()
+    a.delete(env=env).expect_ok()
+    others.put("slow", "if [ $CNI_COMMAND = ADD ]; then echo $$ > " + others.data + "/pid; exec sleep 1000; fi; cat > /dev/null")
+    conf, pod = others.conf(plugin="slow"), host.pod()
+    p = host.popen([f"{host.dir}/cni/netmgr"], env=host.cni_env("ADD", pod.name, "eth0", pod.path, env=env), stdin=-1, stdout=-1)
+    p.stdin.write(json.dumps(conf).encode())
+    p.stdin.close()
+    settle(lambda: os.path.exists(f"{others.data}/pid") and os.path.getsize(f"{others.data}/pid"), "the plugin runs")
+    assert states(host) == {f"{pod.name}/eth0": "planned"}
+    p.kill()
+    p.wait()
+    p.stdout.close()
+    await_states(host, {f"{pod.name}/eth0": "releasing"})
+    with open(f"{others.data}/pid") as f:
+        pid = int(f.read())
+    settle(lambda: has_ended(pid), "it has ended with the plugin that ran it")
+    host.cni("DEL", conf, pod.name, "eth0", pod.path, env=env).expect_ok()
+    await_states(host, {})
+
+
+@pytest.mark.parametrize("plugin", ["bridge", "ptp"])
+def test_drop_in_plugins_with_a_foreign_one(host, others, plugin):
+    """The conflist of a reference interface plugin with somebody's IPAM plugin runs unchanged."""
+    conf = {"cniVersion": "1.0.0", "name": "mixed", "type": plugin,
+            "ipam": {"type": NAME, "subnet": "10.97.0.0/24", "dataDir": others.data, "routes": [{"dst": "0.0.0.0/0"}]}}
+    if plugin == "bridge":
+        conf.update(bridge="cni0", isDefaultGateway=True)
+    a, b = (add(host, others, conf, plugin=plugin) for _ in range(2))
+    assert others.reserved("mixed") == {a.ips[0]: f"{a.cid}/eth0", b.ips[0]: f"{b.cid}/eth0"}
+    assert a.result["ips"][0]["gateway"] == "10.97.0.1"
+    a.pod.wait_ping(b.ips[0])
+    a.pod.wait_ping("192.0.2.1")
+    a.check(env=a.env).expect_ok()
+    host.netmgrd.restart()
+    a.check(env=a.env).expect_ok()
+    for x in (a, b):
+        delete(x).expect_ok()
+    assert others.reserved("mixed") == {}
+    host.run(["ip", "link", "delete", "cni0"], check=False)
+
+
+def test_more_ends_than_one_call_runs(host, others):
+    """One GC runs so many; what is left it tells, and the next one goes on."""
+    conf = others.conf()
+    pods = host.make_pods(70)
+    many = host.parallel(70, lambda i: add(host, others, conf, pod=pods[i]))
+    for pod in pods:
+        pod.delete()
+    settle(lambda: set(states(host).values()) == {"releasing"} and
+           host.netmgrd.text().count("still has to be told") >= 70, "all have been found dead")
+    gc = {**conf, "cniVersion": "1.1.0", "cni.dev/valid-attachments": []}
+    host.cni("GC", gc, env=others.env).expect_error(11, NAME)
+    settle(lambda: len(states(host)) == 70 - 64, lambda: f"64 are gone: {len(states(host))}")
+    host.cni("GC", gc, env=others.env).expect_ok()
+    await_states(host, {})
+    assert others.reserved() == {}
+    for a in many:
+        a.live = False

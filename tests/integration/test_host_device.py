@@ -136,6 +136,45 @@ def test_two_want_it(host, nic):
     b.delete().expect_ok()
 
 
+def test_two_with_one_mac(host):
+    """As the VLANs of a NIC have: each is known by the names that it has on either side."""
+    for name in ("nic1", "nic2"):
+        host.run(["ip", "link", "add", name, "address", "02:00:00:00:55:01", "type", "veth", "peer", "name", name + "p"])
+        host.run(["ip", "link", "set", name, "alias", name, "up"])
+        host.run(["ip", "link", "set", name + "p", "up"])
+    host.baseline = host.snapshot()
+    before = facts(host, "nic1"), facts(host, "nic2")
+    a = host.add(drop_in("host-device", device="nic2", name="net2"), plugin="host-device")
+    assert a.pod.link("eth0")["ifalias"] == "nic2"
+    assert facts(host, "nic1") == before[0] and host.link("nic2") is None
+    b = host.add(drop_in("host-device", device="nic1"), a.pod, cid=a.cid, ifname="eth1", plugin="host-device")
+    assert b.pod.link("eth1")["ifalias"] == "nic1" and host.link("nic1") is None
+    a.delete().expect_ok()
+    assert facts(host, "nic2") == before[1] and b.pod.link("eth1")["ifalias"] == "nic1"
+    b.delete().expect_ok()
+    assert (facts(host, "nic1"), facts(host, "nic2")) == before
+
+
+def test_wanted_while_it_comes_home(host, nic):
+    """Who asks for it then gets it as it was, or an error: never what it is on the way."""
+    pods = [host.pod() for _ in range(12)]
+    for i, pod in enumerate(pods):
+        a, conf = lend(host), drop_in("host-device", device="nic0", name=f"net{i + 2}")
+
+        def want():
+            for _ in range(6):
+                reply, b = host.try_add(conf, pod, plugin="host-device")
+                if reply.ok:
+                    return b
+                assert reply.code in (7, 11), reply.stdout
+            return None
+
+        b, _ = host.parallel(2, lambda which: want() if which == 0 else a.delete().expect_ok(), workers=2)
+        if b:
+            b.delete().expect_ok()
+        assert facts(host, "nic0") == nic
+
+
 def test_no_ipam(host, nic):
     a = host.add(drop_in("host-device", device="nic0"), plugin="host-device")
     assert "ips" not in a.result and "UP" in a.pod.link("eth0")["flags"]

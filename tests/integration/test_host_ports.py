@@ -369,6 +369,7 @@ def test_plain_tables_can_be_saved_and_read_back(host):
     assert "nftables-plain" in host.ctl("status", check=True).stdout
 
 
+@pytest.mark.vm("owned-tables")
 def test_tables_belong_to_netmgrd(host):
     a = publish(host, network("routed"), mapping(8080))
     before = ruleset(host)
@@ -381,6 +382,7 @@ def test_tables_belong_to_netmgrd(host):
     assert len(ruleset(host)) == len(before)
 
 
+@pytest.mark.vm("owned-tables")
 def test_reload_changes_ownership_and_node_address(host):
     a = publish(host, network("routed", masqAll=True), mapping(8080))
     conf = f"{host.config_dir}/netmgr.conf"

@@ -146,6 +146,7 @@ def test_nothing_is_left(host, kind, mode):
         assert elements(host, table, "police_to") == [] == elements(host, table, "police_from")
 
 
+@pytest.mark.vm
 @MODES
 def test_limits_outlive_the_daemon(host, mode):
     a = host.add(network("routed", shaping=shaping(mode, 8 * MBIT, 8 * MBIT)), cid="box")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A sandbox dies and nobody says DEL: it is noticed, released, and its addresses return. And what only
 looks dead is left alone."""
+import contextlib
 import json
 import os
 import re
@@ -271,7 +272,7 @@ def watches(host):
     """Directories that netmgrd has inotify watches on."""
     found = 0
     for fd in os.listdir(f"/proc/{host.netmgrd.pid}/fdinfo"):
-        with open(f"/proc/{host.netmgrd.pid}/fdinfo/{fd}") as f:
+        with contextlib.suppress(FileNotFoundError), open(f"/proc/{host.netmgrd.pid}/fdinfo/{fd}") as f:
             found += len(re.findall(r"^inotify wd:", f.read(), re.MULTILINE))
     return found
 

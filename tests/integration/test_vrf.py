@@ -55,7 +55,7 @@ def test_life(host, ours):
     host.netmgrd.restart()
     chain.call("CHECK", VRF, chain.result).expect_ok()
     pod.run(["ip", "link", "set", "eth0", "nomaster"])
-    chain.call("CHECK", VRF, chain.result).expect_error(107, "blue", "eth0")
+    chain.call("CHECK", VRF, chain.result).expect_error(107, "eth0")
     chain.delete()
     assert pod.link("blue") is None
     chain.delete()

@@ -264,6 +264,13 @@ static _unused_ int keep_port(PortRow *row, void *userdata) {
         return 0;
 }
 
+static _unused_ int keep_lease(LeaseRow *row, void *userdata) {
+        lease_row_clear(userdata);
+        *(LeaseRow *) userdata = *row;
+        *row = (LeaseRow) { 0 };
+        return 0;
+}
+
 static _unused_ int keep_shaping(ShapingRow *row, void *userdata) {
         ShapingRow *to = userdata;
         shaping_row_clear(to);

@@ -16,7 +16,7 @@ static CniArgs args_ok(const char *s) {
         CniArgs a = { 0 };
 
         if (cni_args_parse(s, &a, &e) < 0)
-                fail_msg("%s: %s", s, error_message(&e));
+                fail_msg("%s: %s", strempty(s), error_message(&e));
         return a;
 }
 

@@ -189,6 +189,25 @@ static void test_spoof(void **state) {
         element_list_clear(&l);
 }
 
+/* Who asks for an address sends from 0.0.0.0; who has one sends from both, and from nowhere else. */
+static void test_dhcp(void **state) {
+        InAddr address = addr("10.0.0.7");
+        PolicyAttachment a = { .host_ifname = "nmg1", .bridged = true, .dhcp = true };
+        ElementList l = { 0 };
+
+        assert_int_equal(elements_of_attachment(&a, &l), 0);
+        assert_int_equal(count(&l, SET_BR_L2), 0);
+        assert_memory_equal(only(&l, SET_BR_SRC4)->key + IF_NAMESIZE, "\0\0\0\0", 4);
+        element_list_clear(&l);
+        a.addresses = &address;
+        a.n_addresses = 1;
+        a.masquerade = true;
+        assert_int_equal(elements_of_attachment(&a, &l), 0);
+        assert_int_equal(count(&l, SET_BR_SRC4), 2);
+        assert_int_equal(count(&l, SET_MASQ4), 1);
+        element_list_clear(&l);
+}
+
 static void test_foreign(void **state) {
         InAddr address = addr("10.0.0.7");
         PolicyPort port = { addr("0.0.0.0"), address, IPPROTO_TCP, 8080, 80 };
@@ -467,7 +486,8 @@ int main(void) {
                 cmocka_unit_test(test_networks),    cmocka_unit_test(test_diff),
                 cmocka_unit_test(test_diff_fields), cmocka_unit_test(test_ranges),
                 cmocka_unit_test(test_range_of),    cmocka_unit_test(test_spoof),
-                cmocka_unit_test(test_foreign),     cmocka_unit_test(test_ingress),
+                cmocka_unit_test(test_dhcp),        cmocka_unit_test(test_foreign),
+                cmocka_unit_test(test_ingress),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

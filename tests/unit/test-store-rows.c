@@ -280,6 +280,49 @@ static void test_shaping(void **state) {
         assert_int_equal(ask(*state, "SELECT count(*) FROM shaping"), 1);
 }
 
+static void test_lease(void **state) {
+        _cleanup_(lease_row_clear) LeaseRow out = { 0 };
+        _cleanup_(store_closep) Store *s = open_store(*state);
+        LeaseRow in = { .attachment = 1,
+                        .server_mac = { 2, 0, 0, 0, 0, 9 },
+                        .obtained_usec = 11,
+                        .obtained_boot_usec = 12,
+                        .lease_sec = UINT32_MAX,
+                        .t1_sec = 13,
+                        .t2_sec = UINT32_MAX - 1,
+                        .priority = UINT32_MAX,
+                        .provide = (uint8_t *) "\14\0\1",
+                        .provide_size = 3,
+                        .options = (uint8_t *) "",
+                        .options_size = 0 };
+
+        put_base(s);
+        assert_ok(in_addr_parse("10.9.0.7", &in.address));
+        assert_ok(in_addr_parse("10.9.0.1", &in.server));
+        assert_ok(store_update_lease(s, &in, &e)); /* nothing to update: none is made */
+        assert_int_equal(ask(*state, "SELECT count(*) FROM lease"), 0);
+        assert_ok(store_put_lease(s, &in, &e));
+        assert_ok(store_load_leases(s, keep_lease, &out, &e));
+        assert_int_equal(out.attachment, 1);
+        assert_true(in_addr_equal(&out.address, &in.address));
+        assert_true(in_addr_equal(&out.server, &in.server));
+        assert_memory_equal(out.server_mac, in.server_mac, 6);
+        assert_int_equal(out.obtained_usec, 11);
+        assert_int_equal(out.obtained_boot_usec, 12);
+        assert_true(out.lease_sec == UINT32_MAX && out.t2_sec == UINT32_MAX - 1);
+        assert_int_equal(out.t1_sec, 13);
+        assert_true(out.priority == UINT32_MAX && !out.expired);
+        assert_int_equal(out.provide_size, 3);
+        assert_memory_equal(out.provide, in.provide, 3);
+        assert_int_equal(out.wanted_size + out.options_size, 0);
+        in.expired = true;
+        assert_ok(store_update_lease(s, &in, &e));
+        assert_ok(store_load_leases(s, keep_lease, &out, &e));
+        assert_true(out.expired);
+        assert_ok(store_delete_attachment(s, 1, &e));
+        assert_int_equal(ask(*state, "SELECT count(*) FROM lease"), 0);
+}
+
 static void test_ports_and_limits_go_with_the_attachment(void **state) {
         _cleanup_(store_closep) Store *s = open_store(*state);
         AttachmentRow second = attachment_row(2, "sb", "eth1");
@@ -591,6 +634,7 @@ int main(void) {
                 in_dir(test_address_without_gateway),
                 in_dir(test_ports),
                 in_dir(test_shaping),
+                in_dir(test_lease),
                 in_dir(test_ports_and_limits_go_with_the_attachment),
                 in_dir(test_cursors),
                 in_dir(test_events_are_trimmed),
