@@ -6,6 +6,7 @@ import signal
 import pytest
 from dhcp_lan import SERVER, Lan
 from netmgr_host import netconf, settle
+from traffic import elements
 
 
 IMPATIENT = "[Host]\nNodeAddress=192.0.2.1\n[Runtime]\nAddTimeoutSec=6\n"
@@ -61,6 +62,23 @@ def test_delete_gives_it_back(host, lan):
     server.wait_for(rf"DHCPRELEASE\(lan0\) {a.ips[0]} ")
     settle(lambda: not lan.dnsmasq_leases(), "dnsmasq has no lease any more")
     settle(lambda: host.sql("SELECT * FROM lease") == [], "nor has the ledger")
+
+
+def test_metadata_is_blocked_as_soon_as_there_is_an_address(host, lan):
+    """Its route and its rule come with the lease, and survive renewals."""
+    lan.udhcpd(lease=8, options=["router 10.9.0.1"])
+    a = host.add({**lan.conf(), "blockInstanceMetadata": True})
+
+    def prohibited():
+        return [r["dst"] for r in a.pod.ip("route", "show", "type", "prohibit")]
+    assert prohibited() == ["169.254.169.254"]
+    [element] = elements(host, "netmgr_np", "nometa4")
+    assert a.ips[0] in json.dumps(element)
+    a.check().expect_ok()
+    wait_renewed(lan)
+    assert prohibited() == ["169.254.169.254"]
+    a.delete().expect_ok()
+    assert not elements(host, "netmgr_np", "nometa4")
 
 
 def test_several_at_once(host, lan):
