@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/fd.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "core/add-internal.h"
@@ -57,10 +58,11 @@ static void add_released(int r _unused_, const Error *e _unused_, void *userdata
         add_end(op, op->r, &op->error);
 }
 
-/* What could not be undone at once is taken down as a DEL would, which goes on until it is. */
+/* What could not be undone at once is taken down as a DEL would, which goes on until it is. The path may be one that
+ * only the caller can open. */
 void add_release(AddOp *op, const char *reason) {
-        attachment_release_for(TAKE_PTR(op->attachment), -EBADF, op->request.talk, "add-failed",
-                               reason, add_released, op);
+        attachment_release_for(TAKE_PTR(op->attachment), TAKE_FD(op->request.netns_fd),
+                               op->request.talk, "add-failed", reason, add_released, op);
 }
 
 static void undo_written(Task *task) {

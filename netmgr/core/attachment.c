@@ -16,6 +16,7 @@
 #include "core/delegate.h"
 #include "core/dhcp.h"
 #include "core/netns-watch.h"
+#include "core/network-extra.h"
 #include "core/nic.h"
 #include "core/ports.h"
 
@@ -168,6 +169,7 @@ Attachment *attachment_free(Attachment *a) {
         if (a->spec.host_ifname[0])
                 map_remove_str(m->host_ends, a->spec.host_ifname);
         if (a->sandbox) {
+                network_extra_left(a);
                 list_unlink(&a->by_sandbox);
                 a->sandbox->n_attachments--;
                 a->network->n_attachments--;

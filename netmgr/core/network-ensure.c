@@ -69,7 +69,8 @@ static int check_routes(const EnsureJob *j, const NlDump *d, Error *e) {
                 const NlLink *link = link_by_index(d, route->ifindex);
 
                 if (route->dst.length == 0 ||
-                    (link && (strncmp(link->name, "nmg", 3) == 0 || streq(link->name, j->bridge))))
+                    (link && (strncmp(link->name, "nmg", 3) == 0 || streq(link->name, j->bridge) ||
+                              streq(link->name, j->extra.name))))
                         continue;
                 for (size_t k = 0; k < j->n_subnets; k++)
                         if (in_prefix_overlaps(&route->dst, &j->subnets[k]))

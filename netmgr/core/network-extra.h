@@ -8,14 +8,21 @@
  */
 
 #include "core/network.h"
+#include "core/spec.h"
 #include "core/workers.h"
 
-/* What has the gateway addresses of a bridge network whose ports are in a VLAN. */
-void vlan_gateway_name(const char *bridge, uint16_t vlan, char ret[static 16]);
 /* "": the network has none. */
 void network_extra_name(const Network *n, char ret[static 16]);
-/* Another network has the same one. */
+/* That of the configuration that the attachment was made by. */
+void attachment_extra_name(const AttachmentSpec *s, char ret[static 16]);
+/* What to delete for it to be gone; of a pair, the end that nobody else would make. */
+void network_extra_reap_name(const Network *n, char ret[static 16]);
+/* Another network has the same one, or somebody lives behind it. */
 bool network_extra_is_shared(const Network *n, const char *name);
+/* One that no network has any more: its configuration has changed, or a crash came in between. */
+bool network_extra_is_stray(const Manager *m, const NlLink *l);
+/* The attachment goes; the one that it used may be such a stray then. */
+void network_extra_left(const Attachment *a);
 
 /* On a worker; copies of what the network is. */
 typedef struct ExtraLink {

@@ -11,6 +11,9 @@
 int network_ensure_start(Network *n, Error *e);
 void network_ensured(Network *n, int r, const Error *e);
 
+/* Another network is being removed, and the bridge with it: not before that has ended is there anything to see. */
+bool network_bridge_goes(const Network *n);
+
 /* Writes or deletes the network's row; `stored` (may be NULL) hears of the outcome on the loop,
  * network_unstored() of a deletion's. */
 int network_store(Network *n, NetworkStored stored, void *userdata);

@@ -98,18 +98,46 @@ static bool has_user_space_driver(const NetDevice *d) {
         return false;
 }
 
+/* More than enough for a VLAN on a bridge on a bond; links can be stacked in a circle by way of veth pairs. */
+#define STACK_MAX 8
+
+/* `upper` works by it: is it, or has it as a port, or stands on it. */
+static bool works_by(const NlDump *d, uint32_t upper, const NlLink *l, unsigned depth) {
+        if (upper == l->ifindex)
+                return true;
+        for (size_t i = 0; i < d->n_links && depth < STACK_MAX; i++) {
+                const NlLink *below = &d->links[i];
+                if (below->master == upper && works_by(d, below->ifindex, l, depth + 1))
+                        return true;
+                if (below->ifindex == upper && below->link && below->link_netnsid < 0 &&
+                    !streq(below->kind, "veth") && works_by(d, below->link, l, depth + 1))
+                        return true;
+        }
+        return false;
+}
+
+static bool is_ours(const char *name) {
+        static const char *const prefixes[] = { "nmg", "nmi", "nmb-", "nmv-", "nmw-" };
+
+        for (size_t i = 0; i < ELEMENTSOF(prefixes); i++)
+                if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
+                        return true;
+        return false;
+}
+
 /* What the host itself lives by is not lent. */
 static int check_lendable(const NlDump *d, const NlLink *l, char *const *keep, Error *e) {
         if (l->flags & IFF_LOOPBACK)
                 return error_setf(e, ERROR_INVALID_ARGUMENT, "device: %s is the loopback interface",
                                   l->name);
-        if (strncmp(l->name, "nmg", 3) == 0 || strncmp(l->name, "nmb-", 4) == 0)
+        if (is_ours(l->name))
                 return error_setf(
                                 e, ERROR_INVALID_ARGUMENT,
                                 "device: %s is an interface of netmgr; wanted is one of the host's own",
                                 l->name);
         for (size_t i = 0; i < d->n_routes; i++)
-                if (d->routes[i].dst.length == 0 && d->routes[i].ifindex == l->ifindex)
+                if (d->routes[i].dst.length == 0 && d->routes[i].ifindex != 0 &&
+                    works_by(d, d->routes[i].ifindex, l, 0))
                         return error_setf(
                                         e, ERROR_INVALID_ARGUMENT,
                                         "device: the host's default route leaves by %s; wanted is an "

@@ -172,7 +172,7 @@ static int wire_run(Job *job, WorkerContext *w, Error *e) {
                 wire_announce(w, op->bridge_ifindex, op->spec);
         /* Neither the socket nor the descriptor may outlive their use: they pin the namespace. */
         op->pod = kernel_socket_free(op->pod);
-        if (!op->spec->nic)
+        if (!kind_is_inside(op->spec->kind))
                 op->request.netns_fd = safe_close(op->request.netns_fd);
         return r;
 }

@@ -142,52 +142,42 @@ static int check_sysctls(const CheckOp *op, WorkerContext *w, Error *e) {
         return 0;
 }
 
-static void check_gateways(const AttachmentSpec *s, const NlDump *d, const NlLink *link,
-                           Differences *ret) {
+static void check_gateways(const AttachmentSpec *s, const NlDump *d, uint32_t ifindex,
+                           const char *ifname, Differences *ret) {
         for (size_t i = 0; i < s->n_addresses; i++) {
                 InPrefix gw = { .address = s->addresses[i].gateway,
                                 .length = s->addresses[i].address.length };
                 if (in_addr_is_set(&gw.address))
-                        compare_address(d, link->ifindex, &gw, link->name, WHERE_HOST, NULL, ret);
+                        compare_address(d, ifindex, &gw, ifname, WHERE_HOST, NULL, ret);
         }
-}
-
-/* What the gateway addresses are on: the bridge, or its interface of the ports' VLAN. */
-static int get_gateway_link(const AttachmentSpec *s, NlSocket *host, NlLink *ret, Error *e) {
-        char name[IF_NAMESIZE];
-
-        if (!s->link || s->link->vlan == 0)
-                return 0;
-        vlan_gateway_name(s->bridge, s->link->vlan, name);
-        int r = kernel_get_link(host, name, ret);
-        if (r == -ENODEV)
-                return differs(e, "interface %s is missing in " WHERE_HOST, name);
-        return r < 0 ? error_set_errnof(e, ERROR_KERNEL, r, "looking for %s", name) : 0;
 }
 
 static int check_bridge(const AttachmentSpec *s, NlSocket *host, const NlLink *port, Error *e) {
         Differences found = { 0 };
         NlDump d = { 0 };
-        NlLink bridge;
+        NlLink bridge, gateway;
+        char extra[IF_NAMESIZE];
 
         int r = kernel_get_link(host, s->bridge, &bridge);
         if (r < 0 && r != -ENODEV)
                 return error_set_errnof(e, ERROR_KERNEL, r, "looking for bridge %s", s->bridge);
         bool there = r >= 0;
         compare_port(s, port, there ? &bridge : NULL, &found);
+        /* Of a VLAN it is a link of its own. */
+        attachment_extra_name(s, extra);
+        gateway = bridge;
+        if (there && extra[0] && kernel_get_link(host, extra, &gateway) < 0) {
+                differ(&found, NULL, "interface %s is missing in " WHERE_HOST, extra);
+                there = false;
+        }
         if (there && s->is_gateway) {
-                r = get_gateway_link(s, host, &bridge, e);
-                if (r < 0) {
-                        differences_clear(&found);
-                        return r;
-                }
                 r = kernel_dump(host, NL_DUMP_ADDRS, &d);
                 if (r < 0) {
                         differences_clear(&found);
                         return error_set_errnof(e, ERROR_KERNEL, r, "listing the host's addresses");
                 }
                 compare_index(&d);
-                check_gateways(s, &d, &bridge, &found);
+                check_gateways(s, &d, gateway.ifindex, gateway.name, &found);
                 kernel_dump_clear(&d);
         }
         return first_difference(&found, e);

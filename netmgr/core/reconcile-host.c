@@ -308,6 +308,8 @@ static bool is_stray(const Manager *m, const NlDump *d, const NlLink *l) {
                 a = map_get_u64(m->attachments, id);
                 return streq(l->kind, "ifb") && (!a || (!a->busy && !spec_shapes_egress(&a->spec)));
         }
+        if (network_extra_is_stray(m, l))
+                return true;
         if (strncmp(l->name, "nmb-", 4) != 0 || !streq(l->kind, "bridge") ||
             l->group < NETWORK_GROUP_BASE)
                 return false;

@@ -189,6 +189,26 @@ def test_default_route_is_refused(host, nic):
     host.run(["ip", "route", "del", "default"])
 
 
+def test_what_the_default_route_works_by_is_refused(host, nic):
+    """The host is reached by a bridge whose port it is."""
+    for words in (["link", "add", "br7", "type", "bridge"], ["link", "set", "br7", "up"],
+                  ["link", "set", "nic0", "master", "br7"], ["addr", "add", "10.99.7.2/24", "dev", "br7"],
+                  ["route", "add", "default", "via", "10.99.7.1"]):
+        host.run(["ip", *words])
+    with host.unchanged():
+        reply, _ = host.try_add(drop_in("host-device", device="nic0"), plugin="host-device")
+        reply.expect_error(7, "nic0", "default route")
+    host.run(["ip", "link", "del", "br7"])
+
+
+def test_interfaces_of_netmgr_are_refused(host, nic):
+    for name in ("nmg77", "nmi77", "nmb-x", "nmv-x", "nmw-x"):
+        host.run(["ip", "link", "add", name, "type", "bridge"])
+        reply, _ = host.try_add(drop_in("host-device", device=name), plugin="host-device")
+        reply.expect_error(7, name, "of netmgr")
+        host.run(["ip", "link", "del", name])
+
+
 @pytest.mark.host(conf="[Host]\nNodeAddress=192.0.2.1\nProtectedInterfaces=eno* nic?\n")
 def test_protected_is_refused(host, nic):
     with host.unchanged():

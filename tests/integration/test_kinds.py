@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Interfaces of every kind, by the keys of the reference plugins: they work, are checked, and go."""
 import json
+import os
 
 import pytest
 from netmgr_host import netconf, settle
@@ -95,6 +96,23 @@ def test_macvlan_goes_although_its_netns_lives(host):
     host.cni("GC", gc, plugin="macvlan").expect_ok()
     assert a.pod.link("eth0"), "GC took a sandbox that lives"
     a.delete().expect_ok()
+
+
+@pytest.mark.vm("macvlan")
+def test_macvlan_goes_with_its_failed_add(host):
+    """Also from a namespace by a path that netmgrd may not open itself: there is no DHCP server to be asked."""
+    uplink(host)
+    pod = host.pod()
+    process = host.popen(["sleep", "infinity"], netns=pod)
+    path = f"/proc/{process.pid}/ns/net"
+    try:
+        settle(lambda: os.stat(path).st_ino == os.stat(pod.outside).st_ino, "the process is in the pod")
+        conf = {**drop_in("macvlan", master="up0"), "ipam": {"type": "dhcp"}}
+        host.cni("ADD", conf, pod.name, "eth0", path, plugin="macvlan").expect_error(11, "dhcp")
+        assert pod.link("eth0") is None
+    finally:
+        process.kill()
+        process.wait()
 
 
 @pytest.mark.vm("macvlan")
@@ -276,3 +294,89 @@ def test_vxlan(host):
     b.delete().expect_ok()
     settle(lambda: not overlays(host), "its end")
     host.run(["ip", "addr", "del", "10.98.0.2/24", "dev", "up0"])
+
+
+@pytest.mark.vm("vxlan")
+def test_vxlan_becomes_another(host):
+    """The tunnel is that of the newest configuration, also when another one was there before."""
+    uplink(host)
+    host.run(["ip", "addr", "add", "10.98.0.2/24", "dev", "up0"])
+
+    def over(**keys):
+        return netconf("over", V4, **({"kind": "vxlan", "vni": 77, "master": "up0", "local": "10.98.0.2"} | keys))
+
+    a = host.add(over())
+    first = overlays(host)[0]["ifindex"]
+    b = host.add(over())
+    assert [x["ifindex"] for x in overlays(host)] == [first]
+    c = host.add(over(vni=78, remote="10.98.0.3"))
+    data = [x["linkinfo"]["info_data"] for x in overlays(host)]
+    assert [(x["id"], x["remote"]) for x in data] == [(78, "10.98.0.3")]
+    host.netmgrd.restart()
+    d = host.add(over(vni=78, remote="10.98.0.4"))
+    data = [x["linkinfo"]["info_data"] for x in overlays(host)]
+    assert [(x["id"], x["remote"]) for x in data] == [(78, "10.98.0.4")]
+    for x in (a, b, c, d):
+        x.delete().expect_ok()
+    settle(lambda: not overlays(host), "its end")
+    host.run(["ip", "addr", "del", "10.98.0.2/24", "dev", "up0"])
+
+
+@pytest.mark.vm("vxlan")
+def test_a_tunnel_without_a_network(host):
+    """What a crash or a changed configuration has left; what others have made stays."""
+    names = ["nmv-0123456789a", "nmw-0123456789a", "nmv-bridge"]
+    host.run(["ip", "link", "add", names[0], "type", "vxlan", "id", "99", "dstport", "4789"])
+    host.run(["ip", "link", "add", names[1], "type", "veth", "peer", "name", "br.77"])
+    host.run(["ip", "link", "add", names[2], "type", "bridge"])
+    host.ctl("reconcile")
+    settle(lambda: host.link(names[0]) is None and host.link("br.77") is None, "their end")
+    assert host.link(names[2])
+    host.run(["ip", "link", "del", names[2]])
+
+
+@pytest.mark.vm("bridge-vlan-filtering")
+def test_gateway_of_a_vlan_is_made_whole(host):
+    """It was left half made, or its bridge is a new one: the next ADD, and reconcile, put it into its VLAN."""
+    conf = drop_in("bridge", V4, isGateway=True, vlan=7)
+    a = host.add(conf, plugin="bridge")
+    a.pod.wait_ping("10.97.4.1")
+    port = next(x["ifname"] for x in host.links() if x["ifname"].startswith("nmw-"))
+    for words in (["del", "vid", "7"], ["add", "vid", "1", "pvid", "untagged"]):
+        host.run(["bridge", "vlan", words[0], "dev", port, *words[1:]])
+    host.run(["ip", "link", "set", port, "down"])
+    host.netmgrd.restart()
+    b = host.add(conf, plugin="bridge")
+    b.pod.wait_ping("10.97.4.1")
+    b.check().expect_ok()
+    host.run(["ip", "link", "del", "cni0"])
+    settle(lambda: host.ctl("reconcile").returncode == 0 and host.link("cni0"), "the new bridge")
+    a.pod.wait_ping("10.97.4.1")
+    # another VLAN: the old gateway lasts as long as somebody is behind it
+    c = host.add({**conf, "vlan": 9}, plugin="bridge")
+    c.pod.wait_ping("10.97.4.1")
+    for x in (a, b):
+        assert host.link("cni0.7")
+        x.delete().expect_ok()
+    settle(lambda: host.link("cni0.7") is None, "the end of the old gateway")
+    assert host.link("cni0.9")
+    c.delete().expect_ok()
+    settle(lambda: host.link("cni0.9") is None, "the end of the new one")
+    host.run(["ip", "link", "del", "cni0"])
+
+
+@pytest.mark.vm("bridge-vlan-filtering")
+def test_vlan_of_our_own_network(host):
+    """Its gateway's route is no stranger's at the next start, and CHECK looks for the gateway where it is."""
+    conf = netconf("ours", V4, kind="bridge", bridge="vl0", isGateway=True, vlan=5)
+    a = host.add(conf)
+    host.netmgrd.restart()
+    b = host.add(conf)
+    a.pod.wait_ping(b.ips[0])
+    a.check().expect_ok()
+    host.run(["ip", "addr", "del", "10.97.4.1/24", "dev", "vl0.5"])
+    a.check().expect_error(107, "10.97.4.1", "vl0.5")
+    settle(lambda: a.check().ok, "the repair")
+    for x in (a, b):
+        x.delete().expect_ok()
+    settle(lambda: host.link("vl0") is None and host.link("vl0.5") is None, "their end")

@@ -4,7 +4,7 @@ import json
 import os
 
 import pytest
-from netmgr_host import MANAGER, ROOT, netconf, routed, settle
+from netmgr_host import MANAGER, ROOT, bridge, netconf, routed, settle
 
 
 def conflist(name, *subnets, **keys):
@@ -270,3 +270,36 @@ def test_row_of_a_network_whose_new_configuration_never_came_into_use(host):
     a.delete().expect_ok()
     settle(lambda: host.ledger()["network"] == [], "the row is gone")
     host.assert_nothing_left()
+
+
+@pytest.mark.parametrize("first", ["one", "two"])
+def test_two_networks_on_one_bridge(host, first):
+    """The bridge lasts as long as one of them, whoever has made it, also over a start; then it goes."""
+    confs = {name: bridge(name, subnet, bridge="shared0", isGateway=False)
+             for name, subnet in (("one", "10.97.4.0/24"), ("two", "10.97.5.0/24"))}
+    a = {name: host.add(conf) for name, conf in confs.items()}
+    index = host.link("shared0")["ifindex"]
+    a[first].delete().expect_ok()
+    other = a["two" if first == "one" else "one"]
+    settle(lambda: len(host.describe("networks")) == 1, "its network is gone")
+    host.netmgrd.restart()
+    b = host.add(other.conf)
+    other.pod.wait_ping(b.ips[0])
+    assert host.link("shared0")["ifindex"] == index
+    other.check().expect_ok()
+    for x in (other, b):
+        x.delete().expect_ok()
+    settle(lambda: host.link("shared0") is None, "the end of the bridge")
+
+
+def test_a_network_comes_while_its_bridge_goes(host):
+    """One that is made on the bridge of another at the moment when that one goes has a bridge all the same."""
+    one, two = (bridge(name, subnet, bridge="shared0", isGateway=False)
+                for name, subnet in (("one", "10.97.4.0/24"), ("two", "10.97.5.0/24")))
+    for _ in range(8):
+        a, pod = host.add(one), host.pod()
+        b = host.parallel(2, lambda i: a.delete().expect_ok() if i else host.add(two, pod), workers=2)[0]
+        b.check().expect_ok()
+        assert b.pod.link("eth0")["operstate"] == "UP" and host.link("shared0")
+        b.delete().expect_ok()
+        settle(lambda: host.link("shared0") is None, "the end of the bridge")
