@@ -128,6 +128,8 @@ FAILURES = {
     "no text": ("cat > /dev/null; printf '\\377\\376{}'", 108, "utf-8"),
     "huge": ("cat > /dev/null; head -c 2000000 /dev/zero | tr '\\0' x", 108, "1048576"),
     "endless": ("cat > /dev/null; yes", 108, "1048576"),
+    "text cut within a character": (error(113, "x" * 1023 + "\u00fc" * 600), 113, "xxx"),
+    "text behind a NUL": ("cat > /dev/null; printf '%s\\0%s' '{\"ips\": [{\"address\": \"10.97.0.9/24\"}]}' garbage", 108, "no text"),
     "endless on stderr": ("cat > /dev/null; head -c 5000000 /dev/zero | tr '\\0' x >&2; exit 1", 108, "status 1"),
 }
 
