@@ -107,6 +107,8 @@ static void put_link(FILE *f, const NetConf *c) {
         const NetLinkConf *l = &c->link;
 
         put_name(f, "master", l->master);
+        put_mac(f, "masterMac", &l->master_mac);
+        put_number(f, "ownMac", l->own_mac, 0);
         put_number(f, "linkInContainer", l->link_in_container, 0);
         put_number(f, "mode", l->mode, 0);
         put_number(f, "bcqueuelen", l->has_bcqueuelen ? (int64_t) l->bcqueuelen : -1, -1);
@@ -169,6 +171,7 @@ static void put_network(FILE *f, const NetConf *c) {
         put_number(f, "hairpinMode", c->hairpin, 0);
         put_number(f, "promiscMode", c->promisc, 0);
         put_number(f, "forceAddress", c->force_address, 0);
+        put_number(f, "blockInstanceMetadata", c->block_metadata, 0);
         put_link(f, c);
         put_firewall(f, c);
         put_chain(f, c);

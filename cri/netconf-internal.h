@@ -21,6 +21,8 @@ int netconf_read_prev_result(json_object *top, NetConf *c, Error *e);
 /* What netconf-plugins.c calls for NET_PLUGIN_NETMGR, and for the others that describe an interface. */
 int netconf_read_netmgr(json_object *top, NetConf *c, Error *e);
 int netconf_read_interface(json_object *top, NetConf *c, Error *e);
+/* What the keys mean together; the last thing that a reader of a network does. */
+int netconf_check_network(NetConf *c, json_object *top, Error *e);
 int netconf_check_name(const char *name, Error *e);
 int netconf_check_version(const char *version, Error *e);
 
@@ -103,6 +105,14 @@ int netconf_read_tuning(json_object *top, NetConf *c, Error *e);
 /* args.cni.{mtu,promisc,allmulti,txQLen,sysctl} to args_tuning and args_sysctls. */
 int netconf_read_tuning_args(json_object *top, NetConf *c, Error *e);
 
+/* netconf-profiles.c, netconf-ecs-bridge.c: the keys of two container services */
+
+int netconf_read_ecs_eni(json_object *top, NetConf *c, Error *e);
+int netconf_read_ecs_bridge(json_object *top, NetConf *c, Error *e);
+int netconf_read_vpc_eni(json_object *top, NetConf *c, Error *e);
+int netconf_read_vpc_bridge(json_object *top, NetConf *c, Error *e);
+int netconf_read_vpc_branch_eni(json_object *top, NetConf *c, Error *e);
+
 /* netconf-dhcp.c */
 
 /* The keys of ipam of type dhcp. */
@@ -124,6 +134,9 @@ void range_sets_free(NetRangeSet *sets, size_t n_sets);
 int range_sets_read(json_object *value, const char *path, void *target, Error *e);
 /* Appends a set of the one range that stands in `object` itself, beside other keys. */
 int range_sets_read_single(json_object *object, const char *path, RangeSets *s, Error *e);
+/* Appends a set of one range, the whole of the subnet at `path`. */
+int range_sets_read_subnet(json_object *subnet, const char *path, const InAddr *gateway,
+                           RangeSets *s, Error *e);
 /* Adds the prefix to every range of the sets that it touches. */
 int range_sets_exclude(NetRangeSet *sets, size_t n_sets, const InPrefix *prefix, Error *e);
 /* The two arrays together, without making one of them first. */

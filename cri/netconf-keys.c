@@ -73,6 +73,8 @@ static const KeyRule key_rules[] = {
         { "ipam", NETS, KEY_NETWORK, NULL, 0 },
         { "mtu", NETS & ~(HOST_DEVICE | DUMMY), KEY_NETWORK, mtu_read, offsetof(NetConf, mtu) },
         { "mtu", HOST_DEVICE | DUMMY, KEY_OURS | KEY_NETWORK, mtu_read, offsetof(NetConf, mtu) },
+        { "blockInstanceMetadata", NETS, KEY_OURS | KEY_NETWORK, json_read_bool,
+          offsetof(NetConf, block_metadata) },
         { "mac", MACVLAN | TAP, KEY_NETWORK, mac_addr_read, offsetof(NetConf, conf_mac) },
         { "mac", NETS & ~(MACVLAN | TAP | IPVLAN), KEY_OURS | KEY_NETWORK, mac_addr_read,
           offsetof(NetConf, conf_mac) },

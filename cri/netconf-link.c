@@ -496,7 +496,7 @@ int netconf_check_link(const NetConf *c, json_object *top, Error *e) {
                 r = check_bridge(c, e);
         if (r >= 0 && c->kind == NET_KIND_VXLAN)
                 r = check_vxlan(c, top, e);
-        if (c->kind == NET_KIND_VLAN && !c->link.master[0])
+        if (c->kind == NET_KIND_VLAN && !c->link.master[0] && mac_is_zero(&c->link.master_mac))
                 return error_setf(e, ERROR_INVALID_ARGUMENT,
                                   "\"master\" is missing: the kind vlan needs the name of the "
                                   "interface that carries the VLAN");

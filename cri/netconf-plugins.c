@@ -32,6 +32,12 @@ static const PluginRow plugins[_NET_PLUGIN_MAX] = {
         [NET_PLUGIN_TAP] = { "tap", NET_KIND_TAP, netconf_read_interface, NULL },
         [NET_PLUGIN_DUMMY] = { "dummy", NET_KIND_DUMMY, netconf_read_interface, NULL },
         [NET_PLUGIN_VXLAN] = { "vxlan", NET_KIND_VXLAN, netconf_read_interface, NULL },
+        [NET_PLUGIN_ECS_ENI] = { "ecs-eni", NET_KIND_HOST_DEVICE, netconf_read_ecs_eni, NULL },
+        [NET_PLUGIN_ECS_BRIDGE] = { "ecs-bridge", NET_KIND_BRIDGE, netconf_read_ecs_bridge, NULL },
+        [NET_PLUGIN_VPC_ENI] = { "vpc-eni", NET_KIND_HOST_DEVICE, netconf_read_vpc_eni, NULL },
+        [NET_PLUGIN_VPC_BRIDGE] = { "vpc-bridge", NET_KIND_ROUTED, netconf_read_vpc_bridge, NULL },
+        [NET_PLUGIN_VPC_BRANCH_ENI] = { "vpc-branch-eni", NET_KIND_VLAN,
+                                        netconf_read_vpc_branch_eni, NULL },
         [NET_PLUGIN_HOST_LOCAL] = { "host-local", NET_KIND_FOREIGN, netconf_read_interface, NULL },
         [NET_PLUGIN_STATIC] = { "static", NET_KIND_FOREIGN, netconf_read_interface, NULL },
         [NET_PLUGIN_DHCP] = { "dhcp", NET_KIND_FOREIGN, netconf_read_interface, NULL },
@@ -83,7 +89,7 @@ static const char *plugin_names(char *buf, size_t size) {
 }
 
 int netconf_choose_plugin(NetPlugin program, NetConf *c, Error *e) {
-        char names[256] = { 0 };
+        char names[320] = { 0 };
         NetPlugin p = program;
         char *name;
 

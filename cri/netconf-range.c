@@ -274,6 +274,16 @@ static int range_sets_add_set(RangeSets *s, Error *e) {
         return 0;
 }
 
+int range_sets_read_subnet(json_object *subnet, const char *path, const InAddr *gateway,
+                           RangeSets *s, Error *e) {
+        _cleanup_(range_input_clear) RangeInput in = { .range.gateway = *gateway };
+
+        int r = subnet_read(subnet, path, &in, e);
+        if (r >= 0)
+                r = range_sets_add_set(s, e);
+        return r < 0 ? r : range_append(&in, path, s, e);
+}
+
 static int range_read_element(json_object *value, const char *path, void *target, Error *e) {
         RangeSets *s = target;
         _cleanup_(range_input_clear) RangeInput in = { 0 };

@@ -347,7 +347,7 @@ static bool kind_needs_ipam(const NetConf *c) {
 }
 
 /* What keys mean together. */
-static int check_network(NetConf *c, json_object *top, Error *e) {
+int netconf_check_network(NetConf *c, json_object *top, Error *e) {
         int r;
 
         if (c->is_default_gateway)
@@ -440,7 +440,7 @@ int netconf_read_netmgr(json_object *top, NetConf *c, Error *e) {
         if (r < 0)
                 return r;
         r = read_firewall(top, c, e);
-        return r < 0 ? r : check_network(c, top, e);
+        return r < 0 ? r : netconf_check_network(c, top, e);
 }
 
 int netconf_read_interface(json_object *top, NetConf *c, Error *e) {
@@ -449,7 +449,7 @@ int netconf_read_interface(json_object *top, NetConf *c, Error *e) {
         if (c->kind == NET_KIND_LOOPBACK) /* no keys; those that stand there are ignored */
                 return 0;
         r = read_network(top, c, e);
-        return r < 0 ? r : check_network(c, top, e);
+        return r < 0 ? r : netconf_check_network(c, top, e);
 }
 
 /* ---- entry ----------------------------------------------------------------------------------- */

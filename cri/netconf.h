@@ -31,6 +31,12 @@ typedef enum NetPlugin {
         NET_PLUGIN_TAP,
         NET_PLUGIN_DUMMY,
         NET_PLUGIN_VXLAN,
+        /* the same under the keys of two container services */
+        NET_PLUGIN_ECS_ENI,
+        NET_PLUGIN_ECS_BRIDGE,
+        NET_PLUGIN_VPC_ENI,
+        NET_PLUGIN_VPC_BRIDGE,
+        NET_PLUGIN_VPC_BRANCH_ENI,
         /* they give addresses to the interface of another plugin */
         NET_PLUGIN_HOST_LOCAL,
         NET_PLUGIN_STATIC,
@@ -53,7 +59,7 @@ bool net_plugin_has_version(NetPlugin plugin, const char *version);
  * would call themselves. */
 bool delegate_name_is_valid(const char *name);
 static inline bool net_plugin_makes_interface(NetPlugin p) {
-        return p <= NET_PLUGIN_VXLAN;
+        return p <= NET_PLUGIN_VPC_BRANCH_ENI;
 }
 static inline bool net_plugin_is_ipam(NetPlugin p) {
         return p >= NET_PLUGIN_HOST_LOCAL && p <= NET_PLUGIN_DHCP;
@@ -178,13 +184,15 @@ typedef enum NetIpvlanMode { NET_IPVLAN_L2, NET_IPVLAN_L3, NET_IPVLAN_L3S } NetI
  * network changes).
  */
 typedef struct NetLinkConf {
-        /* macvlan, ipvlan, vlan, vxlan */
+        /* macvlan, ipvlan, vlan, vxlan; vpc-bridge: the interface that answers for the sandboxes */
         char master[16];        /* the link below; "": that of the default route */
+        MacAddr master_mac;     /* says which instead of the name; zero: unset */
         bool link_in_container; /* it is in the sandbox */
         uint32_t mode;          /* MACVLAN_MODE_*, NetIpvlanMode */
         uint32_t bcqueuelen;    /* macvlan */
         bool has_bcqueuelen;
         uint16_t vlan_id; /* kind vlan */
+        bool own_mac;     /* kind vlan: not that of the link below */
 
         /* bridge and vxlan: the port */
         uint16_t vlan; /* untagged here; 0: none */
@@ -296,8 +304,9 @@ typedef struct NetConf {
         char *bridge; /* name of the bridge; NULL: derived from the network's name */
         bool is_gateway, is_default_gateway, hairpin, promisc, force_address;
         NetLinkConf link;
-        NetDevice device; /* kind host-device */
-        MacAddr conf_mac; /* "mac" of the network itself: CNI_ARGS goes before it; zero: unset */
+        NetDevice device;    /* kind host-device */
+        bool block_metadata; /* the sandbox does not reach the cloud's metadata service */
+        MacAddr conf_mac;    /* "mac" of the network itself: CNI_ARGS goes before it; zero: unset */
 
         NetIpam ipam;
         char *ipam_type;             /* as written; NULL: none */

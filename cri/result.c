@@ -14,6 +14,8 @@
 
 #include "cri/result.h"
 
+#include "base/parse.h"
+
 const char *const cni_versions[] = {
         "0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0", NULL,
 };
@@ -279,15 +281,20 @@ int cni_result_to_json(const CniResult *result, const char *version, char **ret,
 int cni_error_to_json(const char *version, unsigned code, const char *msg, const char *details,
                       char **ret) {
         _cleanup_json_ json_object *o = json_object_new_object();
+        /* They quote environments and files, where there may be any bytes. */
+        _cleanup_free_ char *clean_msg = strdup(strempty(msg)),
+                            *clean_details = isempty(details) ? NULL : strdup(details);
         char *text;
         int r;
 
-        if (!o)
+        if (!o || !clean_msg || (!isempty(details) && !clean_details))
                 return -ENOMEM;
+        text_make_utf8(clean_msg);
+        text_make_utf8(clean_details);
         if ((r = json_add_string(o, "cniVersion", version)) < 0 ||
             (r = json_add(o, "code", json_object_new_int64(code))) < 0 ||
-            (r = json_add_string(o, "msg", strempty(msg))) < 0 ||
-            (r = json_add_string(o, "details", isempty(details) ? NULL : details)) < 0)
+            (r = json_add_string(o, "msg", clean_msg)) < 0 ||
+            (r = json_add_string(o, "details", clean_details)) < 0)
                 return r;
         text = json_to_text(o);
         if (!text)

@@ -255,6 +255,9 @@ int elements_of_attachment(const PolicyAttachment *a, ElementList *ret) {
         for (size_t i = 0; i < a->n_addresses && a->masquerade; i++)
                 add_address(&l, a->addresses[i].family == AF_INET ? SET_MASQ4 : SET_MASQ6,
                             &a->addresses[i]);
+        for (size_t i = 0; i < a->n_addresses && a->no_metadata && a->host_ifname[0]; i++)
+                add_address(&l, a->addresses[i].family == AF_INET ? SET_NOMETA4 : SET_NOMETA6,
+                            &a->addresses[i]);
         add_ports(&l, a);
         add_ingress(&l, a);
         if (l.error < 0) {

@@ -58,8 +58,9 @@ typedef struct PolicyAttachment {
         bool dhcp; /* it may send from 0.0.0.0, as who asks for an address does, and from nowhere else */
         PolicyPort *ports;
         size_t n_ports;
-        bool masquerade; /* what leaves the node leaves with the node's address */
-        bool snat;       /* host ports can be reached from the sandbox itself and by 127.0.0.1 */
+        bool no_metadata; /* nothing of it reaches the cloud's metadata service */
+        bool masquerade;  /* what leaves the node leaves with the node's address */
+        bool snat;        /* host ports can be reached from the sandbox itself and by 127.0.0.1 */
         bool masquerade_ports; /* whoever comes through a host port is seen with the node's address */
         uint32_t condition_group; /* host ports belong to this group's conditions; 0: none */
         PolicyLimit from, to;     /* police: out of the sandbox, into it */

@@ -136,10 +136,34 @@ static void accept_source(Ruleset *s, const char *chain, int family, PolicySet s
         pass(s, chain, &r);
 }
 
+/* ip daddr 169.254.169.254 ip saddr @nometa4 drop: for what is routed and for what the host would answer
+ * itself. The sandbox has a route that prohibits it, which its root could delete. */
+static void drop_metadata(Ruleset *s) {
+        static const InPrefix services[] = {
+                { .address = { .family = AF_INET, .bytes = { 169, 254, 169, 254 } }, .length = 32 },
+                { .address = { .family = AF_INET6,
+                               .bytes = { 0xfd, 0, 0x0e, 0xc2, [14] = 2, 0x54 } },
+                  .length = 128 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(services); i++) {
+                int family = services[i].address.family;
+                Rule r = rule_new();
+
+                rule_family(&r, family);
+                rule_prefix(&r, true, true, &services[i]);
+                rule_payload(&r, NFT_PAYLOAD_NETWORK_HEADER, family == AF_INET ? 12 : 8,
+                             family_bytes(family), 0);
+                rule_in_set(&r, family == AF_INET ? SET_NOMETA4 : SET_NOMETA6, true);
+                drop(s, "prerouting", &r, "metadata service is blocked");
+        }
+}
+
 static void np_prerouting(Ruleset *s) {
         Rule r = rule_new();
 
         add_chain(s, "prerouting", "filter", NF_INET_PRE_ROUTING, PRIORITY_RAW);
+        drop_metadata(s);
         drop_loopback(s, "prerouting", true);
         others_pass(s, "prerouting", NFT_META_IIFNAME);
         drop_loopback(s, "prerouting", false);

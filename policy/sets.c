@@ -70,6 +70,8 @@ const PolicySetInfo policy_sets[_SET_MAX] = {
         [SET_INNER6] = SRC_SET(TABLE_NP, "inner6", T_IP6, 16),
         [SET_INSIDE4] = SRC_SET(TABLE_NP, "inside4", T_IP4, 4),
         [SET_INSIDE6] = SRC_SET(TABLE_NP, "inside6", T_IP6, 16),
+        [SET_NOMETA4] = { .table = TABLE_NP, .name = "nometa4", .key_type = T_IP4, .key_size = 4 },
+        [SET_NOMETA6] = { .table = TABLE_NP, .name = "nometa6", .key_type = T_IP6, .key_size = 16 },
 
         [SET_HOSTIP4] = { .table = TABLE_NAT,
                           .name = "hostip4",

@@ -33,6 +33,8 @@ typedef enum PolicySet {
         SET_INNER6,
         SET_INSIDE4, /* bridge . address: in interfaces that may all the same */
         SET_INSIDE6,
+        SET_NOMETA4, /* source addresses that the metadata service never sees */
+        SET_NOMETA6,
         /* inet netmgr_nat */
         SET_HOSTIP4, /* address . protocol . port : address . port */
         SET_HOSTIP6,

@@ -31,6 +31,8 @@ static bool is_shared(const Element *e) {
         case SET_INNER6:
         case SET_INSIDE4:
         case SET_INSIDE6:
+        case SET_NOMETA4:
+        case SET_NOMETA6:
         case SET_MASQ4:
         case SET_MASQ6:
         case SET_HAIRPIN:

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * netmgr, the CNI plugin: one verb of the CNI specification becomes one method call to netmgrd. A
- * runtime executes it once or more for every sandbox, so it does nothing that netmgrd can do: it
- * checks what must be answerable with netmgrd down (environment, stdin, name and version, in the
- * order of the reference implementation), opens the namespaces, calls, prints.
+ * netmgr, the CNI plugin, under the name of whatever plugin it is executed as: one verb of the CNI
+ * specification becomes one method call to netmgrd. A runtime executes it once or more for every sandbox,
+ * so it does nothing that netmgrd can do: it checks what must be answerable with netmgrd down
+ * (environment, stdin, name and version, in the order of the reference implementation), opens the
+ * namespaces, calls, does what netmgrd asks for and may not do itself (task.h), prints.
  *
  * stdout carries exactly one JSON text, or nothing for verbs without a result. stderr stays silent:
  * libcni mixes it into its own errors. The process keeps no state; it may be killed at any moment.

@@ -23,6 +23,8 @@
 #define BUSY_USEC    5000000U
 #define BUSY_STEP_MS 50
 #define READ_PIECE   16384U
+/* Bytes of one pipe that are read before the others, and the clock, are looked at again. */
+#define READ_ROUND (1024U * 1024U)
 
 void program_end_clear(ProgramEnd *e) {
         free(e->output);
@@ -97,11 +99,12 @@ static pid_t child_start(const Program *p, Pipes *pipes) {
         return pid;
 }
 
-/* A sink of bytes: at most max are kept. */
+/* A sink of bytes: at most max are kept. The rest is read all the same: who writes to a pipe without a
+ * reader is ended by a signal, for nothing but talking a lot. */
 typedef struct Sink {
         char *data;
         size_t size, allocated, max;
-        bool too_much;
+        bool too_much, holds_nul;
 } Sink;
 
 /* 1: there may be more, 0: nothing now, negative: the end. */
@@ -113,6 +116,7 @@ static int sink_read(Sink *s, int fd) {
                 return errno == EAGAIN || errno == EINTR ? 0 : -errno;
         if (n == 0)
                 return -ENODATA;
+        s->holds_nul |= memchr(piece, '\0', (size_t) n) != NULL;
         size_t keep = MIN_OF((size_t) n, s->max - s->size);
         s->too_much |= keep < (size_t) n;
         if (GREEDY_REALLOC(s->data, s->allocated, s->size + keep + 1) < 0)
@@ -128,7 +132,7 @@ static void sink_drain(Sink *s, int *fd) {
 
         if (*fd < 0)
                 return;
-        while ((r = sink_read(s, *fd)) > 0 && !s->too_much)
+        for (size_t n = 0; (r = sink_read(s, *fd)) > 0 && n < READ_ROUND; n += READ_PIECE)
                 ;
         if (r < 0)
                 *fd = safe_close(*fd);
@@ -177,11 +181,6 @@ static int attend(Run *run, int pidfd) {
                 sink_drain(&run->err, &run->pipes.err[0]);
                 if (run->out.too_much)
                         return -E2BIG;
-                if (run->err.too_much) { /* enough for a sentence; the rest is for nobody */
-                        run->err.size = MIN_OF(run->err.size, run->program->error_max);
-                        run->err.too_much = false;
-                        run->pipes.err[0] = safe_close(run->pipes.err[0]);
-                }
                 if (fds[0].revents)
                         return 0;
         }
@@ -229,6 +228,7 @@ int program_run(const Program *p, ProgramEnd *ret) {
         pipes_clear(&run.pipes);
         ret->output = run.out.data;
         ret->output_size = run.out.size;
+        ret->output_holds_nul = run.out.holds_nul;
         ret->errors = run.err.data;
         ret->errors_size = run.err.size;
         return r;

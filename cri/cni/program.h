@@ -19,7 +19,8 @@ typedef struct Program {
 typedef struct ProgramEnd {
         char *output, *errors; /* owned, NUL-terminated */
         size_t output_size, errors_size;
-        int status; /* of waitpid() */
+        bool output_holds_nul; /* it is no text: as a string it would end there */
+        int status;            /* of waitpid() */
 } ProgramEnd;
 
 void program_end_clear(ProgramEnd *e);

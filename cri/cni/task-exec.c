@@ -156,6 +156,9 @@ static void tell_end(const Ticket *t, const char *path, int r, ProgramEnd *end, 
                            strerror(-r));
         else if (end->status != 0)
                 tell_failure(end, ret);
+        else if (end->output_holds_nul)
+                task_failf(ret, TICKET_EXIT_BAD_OUTPUT, 0,
+                           "it wrote something that is no text: there is a NUL in it");
         else {
                 /* Only ADD has a result. */
                 ret->text = streq(t->command, "ADD") && end->output ? TAKE_PTR(end->output)

@@ -7,6 +7,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/parse.h"
+
 #define NETMGR_ERROR(n) "org.netmgr1.Error." n
 #define DBUS_ERROR(n)   "org.freedesktop.DBus.Error." n
 
@@ -60,6 +62,7 @@ int error_setf(Error *e, ErrorKind kind, const char *format, ...) {
                 if (vasprintf(&e->message, format, ap) < 0)
                         e->message = NULL;
                 va_end(ap);
+                text_make_utf8(e->message);
         }
         return -error_errno(kind);
 }
@@ -96,6 +99,7 @@ int error_set_errnof(Error *e, ErrorKind kind, int r, const char *format, ...) {
                 e->kind = kind_of_shortage(kind, error);
                 if (!text || asprintf(&e->message, "%s: %s", text, strerror(error)) < 0)
                         e->message = NULL;
+                text_make_utf8(e->message);
         }
         return -error;
 }
@@ -118,6 +122,7 @@ void error_prefixf(Error *e, const char *format, ...) {
         if (prefix && asprintf(&message, "%s: %s", prefix, error_message(e)) >= 0) {
                 free(e->message);
                 e->message = message;
+                text_make_utf8(message);
         }
 }
 

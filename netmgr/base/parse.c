@@ -102,6 +102,22 @@ bool text_is_clean(const char *s, size_t size) {
         return true;
 }
 
+void text_make_utf8(char *s) {
+        size_t left = s ? strlen(s) : 0;
+
+        while (left > 0) {
+                uint32_t c;
+                size_t n = utf8_next((const unsigned char *) s, left, &c);
+
+                if (n == 0) {
+                        *s = '?';
+                        n = 1;
+                }
+                s += n;
+                left -= n;
+        }
+}
+
 /* White space of Unicode beyond ASCII, as CNI's reference checks it. */
 static bool is_unicode_space(uint32_t c) {
         return c == ' ' || c == 0x85 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) ||

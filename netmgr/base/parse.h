@@ -20,6 +20,9 @@ bool cni_id_is_valid(const char *s, size_t max);
 bool ifname_is_valid(const char *s);
 /* Valid UTF-8 without control characters (so that it may be shown on a terminal). */
 bool text_is_clean(const char *s, size_t size);
+/* Each byte that is no UTF-8 becomes '?': a sentence with a piece of somebody's text, cut to a number of bytes
+ * or never UTF-8, goes into D-Bus and JSON, and neither carries anything else. NULL is left alone. */
+void text_make_utf8(char *s);
 
 /* Lower-case hex of up to 16 digits, no leading zeros ("0" for 0). */
 int parse_hex64(const char *s, uint64_t *ret);

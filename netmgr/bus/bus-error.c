@@ -20,6 +20,19 @@ int bus_error_set(sd_bus_error *error, int r, const Error *e) {
         return r < 0 ? r : -EIO;
 }
 
+int bus_error_setf(sd_bus_error *error, ErrorKind kind, const char *format, ...) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        _cleanup_free_ char *text = NULL;
+        va_list ap;
+
+        va_start(ap, format);
+        if (vasprintf(&text, format, ap) < 0)
+                text = NULL;
+        va_end(ap);
+        int r = text ? error_setf(&e, kind, "%s", text) : error_oom(&e);
+        return bus_error_set(error, r, &e);
+}
+
 /* Out of memory, and a full buffer, pass; a caller that is gone does not come again. */
 #define REPLY_TRIES 16
 

@@ -79,6 +79,9 @@ void bus_observe(Bus *b, ManagerObserver *ret);
 
 /* Fills the D-Bus error from ours and returns the negative errno that sd-bus wants. */
 int bus_error_set(sd_bus_error *error, int r, const Error *e);
+/* The same from a sentence that quotes the caller: sd_bus_error_setf() of a text that was cut within a
+ * character makes an error that cannot be sent, and the caller waits for ever. */
+int bus_error_setf(sd_bus_error *error, ErrorKind kind, const char *format, ...) _printf_(3, 4);
 /*
  * The answers that come later than the handler's return. The caller waits for them for as long as its
  * patience lasts, so they are tried several times when memory or the socket's buffer are short; when all

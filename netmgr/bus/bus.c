@@ -403,6 +403,9 @@ Bus *bus_free(Bus *b) {
                 return NULL;
         b->manager->observer = (ManagerObserver) { 0 };
         attachment_bus_stop(b);
+        /* What is under way ends with the Manager, after us; it holds its own message. */
+        while (!list_is_empty(&b->calls))
+                list_unlink(b->calls.next);
         LIST_FOREACH (p, &b->peers, Peer, list)
                 peer_free(p);
         sd_event_source_disable_unref(b->listen_source);

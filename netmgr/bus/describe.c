@@ -9,6 +9,7 @@
 #include "base/version.h"
 #include "bus/bus-internal.h"
 #include "core/audit.h"
+#include "core/dhcp.h"
 #include "core/ports.h"
 #include "store/store.h"
 
@@ -130,6 +131,27 @@ static int add_shaping(json_object *o, const Attachment *a) {
         return r;
 }
 
+/* Only of those that have one. Seconds -1: for ever. */
+static json_object *lease_of(const Attachment *a) {
+        const LeaseRow *row = dhcp_binding_row(a->dhcp);
+        json_object *o = json_object_new_object();
+        char time[RFC3339_SIZE];
+        int r = o ? 0 : -ENOMEM;
+
+        if (r >= 0)
+                r = json_add_string(o, "Server", IN_ADDR_STR(&row->server));
+        if (r >= 0)
+                r = json_add_string(o, "Obtained", format_rfc3339(row->obtained_usec, time));
+        if (r >= 0)
+                r = json_add(o, "Seconds",
+                             json_object_new_int64(row->lease_sec == DHCP_LEASE_FOREVER
+                                                                   ? -1
+                                                                   : (int64_t) row->lease_sec));
+        if (r >= 0)
+                r = json_add(o, "Over", json_object_new_boolean(row->expired));
+        return finish(o, r);
+}
+
 json_object *attachment_describe(const Attachment *a) {
         json_object *o = json_object_new_object();
         int r = o ? 0 : -ENOMEM;
@@ -158,6 +180,8 @@ json_object *attachment_describe(const Attachment *a) {
                 r = json_add(o, "Ports", ports_of(a));
         if (r >= 0)
                 r = add_shaping(o, a);
+        if (r >= 0 && a->dhcp)
+                r = json_add(o, "Lease", lease_of(a));
         return finish(o, r);
 }
 

@@ -35,8 +35,8 @@ int bus_read_dry_run(sd_bus_message *m, bool *ret_dry_run, sd_bus_error *error) 
                 if (r < 0)
                         return r;
                 if (!streq(key, "DryRun"))
-                        return sd_bus_error_setf(error, error_dbus_name(ERROR_UNKNOWN_OPTION),
-                                                 "%.64s: unknown option; there is DryRun", key);
+                        return bus_error_setf(error, ERROR_UNKNOWN_OPTION,
+                                              "%.64s: unknown option; there is DryRun", key);
                 r = sd_bus_message_peek_type(m, NULL, &type);
                 if (r > 0 && !streq(type, "b"))
                         return sd_bus_error_setf(

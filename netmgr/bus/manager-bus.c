@@ -140,8 +140,8 @@ static int method_get_sandbox(sd_bus_message *m, void *userdata, sd_bus_error *e
                 return r;
         const Sandbox *s = sandbox_find(b->manager, id);
         if (!s || !s->announced)
-                return sd_bus_error_setf(error, error_dbus_name(ERROR_NO_SUCH_SANDBOX),
-                                         "there is no sandbox \"%.128s\"", id);
+                return bus_error_setf(error, ERROR_NO_SUCH_SANDBOX,
+                                      "there is no sandbox \"%.128s\"", id);
         path = sandbox_bus_path(s);
         return path ? sd_bus_reply_method_return(m, "o", path) : -ENOMEM;
 }
@@ -156,8 +156,8 @@ static int method_get_network(sd_bus_message *m, void *userdata, sd_bus_error *e
                 return r;
         const Network *n = network_find(b->manager, name);
         if (!n)
-                return sd_bus_error_setf(error, error_dbus_name(ERROR_NO_SUCH_NETWORK),
-                                         "there is no network \"%.128s\"", name);
+                return bus_error_setf(error, ERROR_NO_SUCH_NETWORK,
+                                      "there is no network \"%.128s\"", name);
         path = network_bus_path(n);
         return path ? sd_bus_reply_method_return(m, "o", path) : -ENOMEM;
 }
@@ -181,8 +181,8 @@ static int method_describe_all(sd_bus_message *m, void *userdata, sd_bus_error *
                 return r;
         r = manager_describe_all(((Bus *) userdata)->manager, what, &o);
         if (r == -EINVAL)
-                return sd_bus_error_setf(
-                                error, error_dbus_name(ERROR_INVALID_ARGUMENT),
+                return bus_error_setf(
+                                error, ERROR_INVALID_ARGUMENT,
                                 "what: wanted sandboxes, attachments, networks, addresses or ports, found \"%.64s\"",
                                 what);
         return r < 0 ? r : reply_json(m, o);
@@ -200,8 +200,8 @@ static int read_no_options(sd_bus_message *m, sd_bus_error *error) {
         if (sd_bus_message_enter_container(m, 'e', "sv") > 0) {
                 r = sd_bus_message_read(m, "s", &key);
                 return r < 0 ? r
-                             : sd_bus_error_setf(error, error_dbus_name(ERROR_UNKNOWN_OPTION),
-                                                 "%.64s: unknown option", key);
+                             : bus_error_setf(error, ERROR_UNKNOWN_OPTION, "%.64s: unknown option",
+                                              key);
         }
         return sd_bus_message_exit_container(m);
 }

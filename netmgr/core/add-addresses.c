@@ -80,6 +80,14 @@ static int allocate_from(Allocation *x, const NetRangeSet *set, unsigned set_ind
         return 0;
 }
 
+/* First host of the subnet: what the gateway of a bridge is that nobody names. */
+static InAddr default_gateway(const InPrefix *p) {
+        InAddr first = in_prefix_first(p), gateway = first;
+
+        (void) in_addr_add(&first, 1, &gateway);
+        return gateway;
+}
+
 /* ---- type static ------------------------------------------------------------------------------ */
 
 /* After those of the configured and of the runtime's range sets. */
@@ -98,6 +106,8 @@ static int allocate_one(AddOp *op, const NetStaticAddress *s, Error *e) {
                            .start = s->address.address,
                            .end = s->address.address,
                            .gateway = s->gateway };
+        if (!exclusive && a->network->conf->is_gateway && !in_addr_is_set(&range.gateway))
+                range.gateway = default_gateway(&s->address);
         NetRangeSet set = { .ranges = &range, .n_ranges = 1 };
         LeaseHolder holder = holder_of(a);
         _cleanup_free_ char *pool = exclusive ? strdup(network_pool(a->network))
@@ -130,14 +140,6 @@ static int allocate_static(AddOp *op, Error *e) {
 }
 
 /* ---- types of others -------------------------------------------------------------------------- */
-
-/* First host of the subnet: what a gateway is that its IPAM plugin does not name. */
-static InAddr default_gateway(const InPrefix *p) {
-        InAddr first = in_prefix_first(p), gateway = first;
-
-        (void) in_addr_add(&first, 1, &gateway);
-        return gateway;
-}
 
 /* What a plugin of others gave out: ours to record, not to choose. */
 static int adopt(AddOp *op, Error *e) {

@@ -203,6 +203,7 @@ static int decide_spec(AddOp *op, Error *e) {
         s->node4 = n->node4;
         s->node6 = n->node6;
         s->snat = c->snat;
+        s->block_metadata = c->block_metadata && c->kind != NET_KIND_FOREIGN;
         s->group = n->group;
         s->ingress = c->ingress_policy;
         if (kind_has_bridge(s->kind)) {

@@ -47,8 +47,9 @@ int add_decide_lease(AddOp *op, Error *e) {
 }
 
 int add_open_lease(AddOp *op, WorkerContext *w, Error *e) {
-        return dhcp_open_link(w, op->request.netns_fd, op->pod, op->request.ifname, false, op->dhcp,
-                              &op->packet_fd, e);
+        /* Another plugin's interface may wait for its address before it is raised. */
+        return dhcp_open_link(w, op->request.netns_fd, op->pod, op->request.ifname,
+                              op->spec->kind == NET_KIND_FOREIGN, op->dhcp, &op->packet_fd, e);
 }
 
 /* --- 3. the worker ----------------------------------------------------------------------------- */

@@ -25,11 +25,27 @@ static int find_default_link(NlSocket *s, NlLink *ret, Error *e) {
                           "master: there is no default route whose link could be taken; name one");
 }
 
+/* By the MAC that the network knows it by. */
+static int find_master_by_mac(NlSocket *s, const char *where, const MacAddr *mac, NlLink *ret,
+                              Error *e) {
+        int r = nic_find_by_mac(s, mac, ret);
+
+        if (r == -ENODEV)
+                return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                  "master: no interface in %s has the MAC address %s", where,
+                                  MAC_STR(mac));
+        return r < 0 ? error_set_errnof(e, ERROR_KERNEL, r, "looking for master %s in %s",
+                                        MAC_STR(mac), where)
+                     : 0;
+}
+
 int add_find_master(AddOp *op, WorkerContext *w, Error *e) {
         bool inside = op->below.link_in_container;
         NlSocket *s = inside ? op->pod : w->host;
         const char *where = inside ? "the sandbox" : "the host's netns";
 
+        if (!mac_is_zero(&op->below.master_mac))
+                return find_master_by_mac(s, where, &op->below.master_mac, &op->master, e);
         if (!op->below.master[0])
                 return find_default_link(s, &op->master, e);
         int r = kernel_get_link(s, op->below.master, &op->master);
@@ -154,7 +170,7 @@ static int decide_macs(AddOp *op, Error *e) {
         if (s->kind == NET_KIND_LOOPBACK || s->kind == NET_KIND_FOREIGN)
                 return 0;
         /* The kernel gives it that of its master, whatever is asked for. */
-        if (kind_shares_mac(s->kind) ||
+        if (spec_shares_mac(s) ||
             (s->kind == NET_KIND_MACVLAN && s->link->mode == MACVLAN_MODE_PASSTHRU)) {
                 s->mac = op->master.mac;
                 return 0;

@@ -143,6 +143,19 @@ static void compare_route(const NlDump *d, uint32_t ifindex, const NlOp *op, con
         differ(ret, &repair, "route %s is missing in %s", IN_PREFIX_STR(&op->route.dst), where);
 }
 
+/* It belongs to no interface; the kernel shows that of IPv6 on lo. */
+static void compare_prohibited(const NlDump *d, const NlOp *op, const char *where,
+                               Differences *ret) {
+        for (size_t i = 0; i < d->n_routes; i++) {
+                const NlRoute *r = &d->routes[i];
+                if (r->type == op->route.type && r->table == RT_TABLE_MAIN &&
+                    r->dst.length == op->route.dst.length &&
+                    in_addr_equal(&r->dst.address, &op->route.dst.address))
+                        return;
+        }
+        differ(ret, op, "prohibit route %s is missing in %s", IN_PREFIX_STR(&op->route.dst), where);
+}
+
 static void compare_neigh(const NlDump *d, uint32_t ifindex, const NlOp *op, const char *where,
                           Differences *ret) {
         for (size_t i = first_of(d->neighs, d->n_neighs, sizeof(*d->neighs), ifindex);
@@ -174,6 +187,10 @@ void compare_ops(const NlOp *ops, size_t n, const NlDump *d, uint32_t ifindex, c
                         compare_address(d, ifindex, &op.addr.address, ifname, where, &op, ret);
                         break;
                 case NL_ROUTE_ADD:
+                        if (op.route.type != 0) {
+                                compare_prohibited(d, &op, where, ret);
+                                break;
+                        }
                         op.route.ifindex = (int32_t) ifindex;
                         compare_route(d, ifindex, &op, where, ret);
                         break;
@@ -189,7 +206,7 @@ void compare_ops(const NlOp *ops, size_t n, const NlDump *d, uint32_t ifindex, c
 
 void compare_pod(const AttachmentSpec *s, const Plan *p, const NlDump *d, Differences *ret) {
         bool loopback = s->kind == NET_KIND_LOOPBACK;
-        bool any_mac = loopback || kind_shares_mac(s->kind) || mac_is_zero(&s->mac);
+        bool any_mac = loopback || spec_shares_mac(s) || mac_is_zero(&s->mac);
         const char *name = loopback ? "lo" : s->ifname;
         const NlLink *l = compare_find_link(d, name);
 

@@ -95,18 +95,32 @@ void dhcp_call_abandon(DhcpCall *c) {
         (void) sd_event_source_set_time(c->timer, 0);
 }
 
-static int call_connect(DhcpCall *c) {
+/* A descriptor. */
+static int connect_to(const char *path) {
         struct sockaddr_un sun = { .sun_family = AF_UNIX };
-        const char *path = c->manager->dhcp_socket;
+        _cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
+        if (fd < 0)
+                return -errno;
         if (strlen(path) >= sizeof(sun.sun_path))
                 return -ENAMETOOLONG;
         memcpy(sun.sun_path, path, strlen(path) + 1);
-        c->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (c->fd < 0)
-                return -errno;
         /* EAGAIN: so many wait already. */
-        return connect(c->fd, (struct sockaddr *) &sun, sizeof(sun)) < 0 ? -errno : 0;
+        if (connect(fd, (struct sockaddr *) &sun, sizeof(sun)) < 0)
+                return -errno;
+        return TAKE_FD(fd);
+}
+
+int dhcp_call_probe(Manager *m, Error *e) {
+        _cleanup_error_ Error error = ERROR_NULL;
+        _cleanup_close_ int fd = connect_to(m->dhcp_socket);
+
+        if (fd >= 0) {
+                manager_set_health(m, HEALTH_DHCP, NULL);
+                return 0;
+        }
+        (void) unreachable(m, fd, &error);
+        return error_setf(e, ERROR_NOT_READY, "%s", error_message(&error));
 }
 
 static int call_send(int fd, const DhcpRequest *q, int packet_fd) {
@@ -141,7 +155,7 @@ int dhcp_call_new(Manager *m, const DhcpRequest *q, int packet_fd, DhcpAnswered 
                           .userdata = userdata };
         int r = failpoint("dhcp-ask");
         if (r >= 0)
-                r = call_connect(c);
+                r = c->fd = connect_to(m->dhcp_socket);
         if (r >= 0)
                 r = call_send(c->fd, q, packet);
         if (r < 0)

@@ -21,5 +21,7 @@ int dhcp_call_new(Manager *m, const DhcpRequest *q, int packet_fd, DhcpAnswered 
 /* Without a `done`. Accepts NULL. */
 DhcpCall *dhcp_call_free(DhcpCall *c);
 DEFINE_CLEANUP(DhcpCall *, dhcp_call_free)
+/* Whether netmgr-dhcp listens: ERROR_NOT_READY. Health follows. */
+int dhcp_call_probe(Manager *m, Error *e);
 /* `done` comes soon, with "try again". */
 void dhcp_call_abandon(DhcpCall *c);

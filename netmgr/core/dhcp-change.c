@@ -183,14 +183,15 @@ static void change_written(Task *task) {
         const ManagerObserver *o = &a->manager->observer;
         DhcpBinding *b = a->dhcp;
 
+        _cleanup_error_ Error error = task->error; /* the task is part of what is freed */
+
         manager_set_commit_health(a->manager, &c->commit);
+        task->error = ERROR_NULL;
         if (!c->commit.written) {
-                change_failed(c, task->r, error_message(&task->error));
-                error_clear(&task->error);
+                change_failed(c, task->r, error_message(&error));
                 return;
         }
         /* What the rule tables refused is built anew from what the objects say. */
-        error_clear(&task->error);
         swap_leases(c);
         bool over = c->to.lease_over;
         spec_clear(&a->spec);
@@ -212,9 +213,11 @@ static void change_written(Task *task) {
 static void changed(Task *task) {
         LeaseChange *c = (LeaseChange *) task;
 
+        _cleanup_error_ Error error = task->error;
+
+        task->error = ERROR_NULL;
         if (task->r < 0) {
-                change_failed(c, task->r, error_message(&task->error));
-                error_clear(&task->error);
+                change_failed(c, task->r, error_message(&error));
                 return;
         }
         c->usec = now_realtime();

@@ -102,6 +102,7 @@ PolicyAttachment *enforce_attachment(const Attachment *a) {
                                .foreign = foreign,
                                .spoof = spoof_of(c),
                                .ingress = ingress_of(s),
+                               .no_metadata = s->block_metadata,
                                .masquerade = c->ip_masq && !foreign,
                                .snat = pm->snat,
                                .masquerade_ports = pm->masq_all };

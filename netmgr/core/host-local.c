@@ -62,6 +62,10 @@ static const char *path_of(const Network *n) {
         return n->conf->data_dir ? n->conf->data_dir : HOST_LOCAL_DIR_DEFAULT;
 }
 
+bool host_local_concerns(const char *type) {
+        return !net_plugin_is_chained(net_plugin_from_string(type));
+}
+
 bool network_is_host_local(const NetConf *c) {
         return c->plugin != NET_PLUGIN_NETMGR && c->ipam == NET_IPAM_LOCAL &&
                streq_ptr(c->ipam_type, "host-local");

@@ -38,6 +38,10 @@ void host_local_release(Manager *m, const char *network, Conversation *talk,
                         const HostLocalOwner *owners, size_t n_owners, HostLocalDone done,
                         void *userdata);
 
+/* False for the plugins of a chain, which are called as well, but whose configuration does not name the
+ * directory: what they released here would stay there. type: the Type of a request. */
+bool host_local_concerns(const char *type);
+
 /* Reservations of that network: whether the owner has some, and a visit of all. */
 bool host_local_has(const Manager *m, const char *network, const char *container_id,
                     const char *ifname);

@@ -16,6 +16,7 @@
 #include "core/enforce.h"
 #include "core/network-extra.h"
 #include "core/network-internal.h"
+#include "core/nic.h"
 #include "core/wire.h"
 
 /* MTU when there is no default route. */
@@ -34,6 +35,9 @@ typedef struct EnsureJob {
         InPrefix *subnets, *gateways; /* owned */
         size_t n_subnets, n_gateways;
         bool inet, inet6;
+        bool shares_nic; /* vpc-bridge: `extra.link` says which interface answers */
+        InAddr *shared;  /* owned: for these addresses */
+        size_t n_shared;
         /* what was found */
         bool bridge_exists;
         ExtraLink extra;          /* name "": none */
@@ -46,6 +50,7 @@ static void ensure_job_free(EnsureJob *j) {
         error_clear(&j->job.task.error);
         free(j->subnets);
         free(j->gateways);
+        free(j->shared);
         free(j);
 }
 
@@ -356,11 +361,67 @@ int network_enable_forwarding(WorkerContext *w, const AttachmentSpec *s, Error *
         return enable_forwarding(w, spec_has_family(s, AF_INET), spec_has_family(s, AF_INET6), e);
 }
 
+/* ---- an interface that answers for its sandboxes ----------------------------------------------- */
+
+/* It would answer ARP for whatever the host has a route to by another link, its default route too, were not
+ * the addresses of its own wire on it: a wire's addresses are in the subnet of an address that it has. */
+static int check_shared_subnets(const EnsureJob *j, WorkerContext *w, const NlLink *nic, Error *e) {
+        NlDump d = { 0 };
+
+        int r = kernel_dump(w->host, NL_DUMP_ADDRS, &d);
+        if (r < 0)
+                return error_set_errnof(e, ERROR_KERNEL, r, "listing the host's addresses");
+        for (size_t i = 0; i < j->n_shared && r >= 0; i++) {
+                bool inside = false;
+
+                for (size_t k = 0; k < d.n_addrs; k++)
+                        inside |= d.addrs[k].ifindex == nic->ifindex &&
+                                  in_prefix_contains(&d.addrs[k].address, &j->shared[i]);
+                if (!inside)
+                        r = error_setf(e, ERROR_INVALID_ARGUMENT,
+                                       "ipAddresses: %s is in the subnet of no address of interface %s, "
+                                       "which is to answer for it; give the interface its own address "
+                                       "(ip address add)",
+                                       IN_ADDR_STR(&j->shared[i]), nic->name);
+        }
+        kernel_dump_clear(&d);
+        return r;
+}
+
+static int share_nic(const EnsureJob *j, WorkerContext *w, Error *e) {
+        const NetLinkConf *l = &j->extra.link;
+        bool by_mac = !mac_is_zero(&l->master_mac);
+        const char *wanted = by_mac ? MAC_STR(&l->master_mac) : l->master;
+        NlLink nic;
+
+        int r = by_mac ? nic_find_by_mac(w->host, &l->master_mac, &nic)
+                       : kernel_get_link(w->host, l->master, &nic);
+        if (r == -ENODEV)
+                return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                  "%s: \"%s\": no interface of the host is that",
+                                  by_mac ? "eniMACAddress" : "eniName", wanted);
+        if (r < 0)
+                return error_set_errnof(e, ERROR_KERNEL, r, "looking for interface %s", wanted);
+        r = check_shared_subnets(j, w, &nic, e);
+        /* Without a delay nobody waits for the first packet. */
+        PlanSysctl delay = { .value = "0", .optional = true }, arp = { .value = "1" };
+        snprintf(delay.name, sizeof(delay.name), "ipv4/neigh/%s/proxy_delay", nic.name);
+        snprintf(arp.name, sizeof(arp.name), "ipv4/conf/%s/proxy_arp", nic.name);
+        if (r >= 0)
+                r = host_sysctl_write(&delay, e);
+        return r < 0 ? r : host_sysctl_write(&arp, e);
+}
+
 static int ensure_make(Job *job, WorkerContext *w, Error *e) {
         EnsureJob *j = (EnsureJob *) job;
 
         if (kind_has_bridge(j->kind)) {
                 int r = bridge_setup(j, w, e);
+                if (r < 0)
+                        return r;
+        }
+        if (j->shares_nic) {
+                int r = share_nic(j, w, e);
                 if (r < 0)
                         return r;
         }
@@ -451,6 +512,15 @@ static int add_range(EnsureJob *j, const NetRange *range) {
         return 0;
 }
 
+static int add_shared(EnsureJob *j, const NetConf *c) {
+        j->shared = new0(InAddr, c->n_addresses + 1);
+        if (!j->shared)
+                return -ENOMEM;
+        for (size_t i = 0; i < c->n_addresses; i++)
+                j->shared[j->n_shared++] = c->addresses[i].address.address;
+        return 0;
+}
+
 static EnsureJob *ensure_job_new(const Network *n) {
         EnsureJob *j = new0(EnsureJob, 1);
         if (!j)
@@ -476,6 +546,11 @@ static EnsureJob *ensure_job_new(const Network *n) {
         memcpy(j->bridge, n->bridge, sizeof(j->bridge));
         j->extra = (ExtraLink) { .kind = c->kind, .link = c->link };
         network_extra_name(n, j->extra.name);
+        j->shares_nic = c->plugin == NET_PLUGIN_VPC_BRIDGE;
+        if (j->shares_nic && add_shared(j, c) < 0) {
+                ensure_job_free(j);
+                return NULL;
+        }
         for (size_t i = 0; i < c->n_sets; i++)
                 for (size_t k = 0; k < c->sets[i].n_ranges; k++)
                         if (add_range(j, &c->sets[i].ranges[k]) < 0) {

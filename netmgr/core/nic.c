@@ -213,6 +213,30 @@ int nic_find(WorkerContext *w, const NetDevice *device, char *const *keep, NicSt
         return r;
 }
 
+int nic_find_by_mac(NlSocket *s, const MacAddr *mac, NlLink *ret) {
+        static const char *const upper[] = { "vlan", "ipvlan", "macvlan", "macvtap", "bridge" };
+        const NlLink *found = NULL;
+        NlDump d = { 0 };
+
+        int r = kernel_dump(s, NL_DUMP_LINKS, &d);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < d.n_links; i++) {
+                const NlLink *l = &d.links[i];
+                bool lent = memcmp(&l->mac, mac, sizeof(*mac)) != 0;
+
+                for (size_t k = 0; k < ELEMENTSOF(upper); k++)
+                        lent |= streq(l->kind, upper[k]);
+                if (!lent && (!found || l->ifindex < found->ifindex))
+                        found = l;
+        }
+        if (found)
+                *ret = *found;
+        ret->alias = NULL; /* the dump's */
+        kernel_dump_clear(&d);
+        return found ? 0 : -ENODEV;
+}
+
 /* ---- there and back --------------------------------------------------------------------------- */
 
 static NicState state_of(const NlLink *l) {

@@ -48,6 +48,10 @@ void nic_way_name(uint64_t id, char ret[static IF_NAMESIZE]);
 int nic_find(WorkerContext *w, const NetDevice *device, char *const *keep, NicState **ret,
              Error *e);
 
+/* The link that has the MAC address, and not from another link below it; of several (a bond and its parts)
+ * the oldest. -ENODEV. */
+int nic_find_by_mac(NlSocket *s, const MacAddr *mac, NlLink *ret);
+
 /* Moves it into the sandbox under the name of the specification. */
 int nic_lend(WorkerContext *w, const AttachmentSpec *s, int netns_fd, NlSocket *pod,
              uint32_t *ret_ifindex, Error *e);

@@ -384,6 +384,10 @@ static int make_rows(ChainOp *op) {
         return 0;
 }
 
+static bool looks_for_end(const ChainOp *op) {
+        return op->is_new || op->is_unseen;
+}
+
 static void chain_decide(ChainOp *op) {
         Error error = ERROR_NULL;
         Attachment *a = op->attachment;
@@ -393,7 +397,7 @@ static void chain_decide(ChainOp *op) {
                 bool changed;
 
                 r = op->plugin->decide(op, &error);
-                changed = r > 0 || op->is_new;
+                changed = r > 0 || looks_for_end(op);
                 if (r >= 0 && make_rows(op) < 0)
                         r = error_oom(&error);
                 if (r < 0)
@@ -419,9 +423,9 @@ static int look_run(Job *job, WorkerContext *w, Error *e) {
         ChainOp *op = (ChainOp *) job;
         int r = 0;
 
-        if (op->is_new || op->plugin->inside)
+        if (looks_for_end(op) || op->plugin->inside)
                 r = open_inside(op, w, e);
-        if (r >= 0 && op->is_new)
+        if (r >= 0 && looks_for_end(op))
                 r = chain_foreign_look(op, w, e);
         if (r >= 0 && op->plugin->look)
                 r = op->plugin->look(op, w, e);
@@ -446,7 +450,7 @@ static void looked(Task *task) {
         ChainOp *op = (ChainOp *) task;
         int r = task->r;
 
-        if (r >= 0 && op->is_new)
+        if (r >= 0 && looks_for_end(op))
                 r = chain_foreign_found(op, &task->error);
         if (r < 0) {
                 chain_fail(op, r, &task->error);
@@ -465,9 +469,9 @@ static void looked(Task *task) {
 static void chain_look(ChainOp *op) {
         op->attachment->busy = true;
         /* A thousand may wait: what is not needed goes. */
-        if (!op->is_new && !op->plugin->inside)
+        if (!looks_for_end(op) && !op->plugin->inside)
                 close_inside(op);
-        if (!op->is_new && !op->plugin->look) {
+        if (!looks_for_end(op) && !op->plugin->look) {
                 chain_decide(op);
                 return;
         }
@@ -529,6 +533,8 @@ static void chain_start(ChainOp *op) {
                 r = check_attachment(op, a, &error);
                 if (r >= 0) {
                         op->attachment = a;
+                        op->is_unseen = a->spec.kind == NET_KIND_FOREIGN &&
+                                        mac_is_zero(&a->spec.mac);
                         op->cookie = a->sandbox->netns_cookie;
                 }
         } else

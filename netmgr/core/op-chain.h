@@ -61,6 +61,9 @@ struct ChainOp {
         NetConf *conf;
         Attachment *attachment; /* busy with us */
         bool is_new;            /* made here, of kind foreign */
+        /* of kind foreign, but only its addresses are known: host-local or static of ours gave them, called
+         * by an interface plugin of others before there was an interface */
+        bool is_unseen;
         uint64_t id;
 
         /* Of the attachment before and after decide(): copies, for threads. */

@@ -498,7 +498,8 @@ static void del_given_back(int r, const Error *e, void *userdata) {
 static void del_host_local(DelOp *op) {
         const Request *q = &op->request;
         const HostLocalOwner owner = { q->container_id, q->ifname };
-        bool known = host_local_has(op->manager, op->cni_name, q->container_id, q->ifname),
+        bool known = host_local_concerns(q->type) &&
+                     host_local_has(op->manager, op->cni_name, q->container_id, q->ifname),
              files = q->host_local && conversation_is_open(q->talk) &&
                      (known || op->manager->conf.mirror_host_local);
 

@@ -26,6 +26,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "core/delegate.h"
+#include "core/dhcp-call.h"
 #include "core/host-local.h"
 #include "core/netns-look.h"
 #include "core/operation.h"
@@ -182,7 +183,7 @@ static void gc_release_host_local(GcOp *op) {
         Unlisted u = { .op = op };
         bool files = op->request.host_local && conversation_is_open(op->request.talk);
 
-        if (op->listed)
+        if (op->listed && host_local_concerns(op->request.type))
                 host_local_visit(op->manager, op->conf->name, add_unlisted, &u);
         if (u.n > 0) {
                 op->waiting++;
@@ -361,12 +362,14 @@ static int status_check(Manager *m, const Request *q, char **ret_delegate, Error
                 return *ret_delegate ? 0 : error_oom(e);
         }
         if (!conf->network)
-                return check_room(m, conf->name, conf, e);
+                return conf->ipam == NET_IPAM_DHCP ? dhcp_call_probe(m, e)
+                                                   : check_room(m, conf->name, conf, e);
         const Network *n = network_find(m, conf->network);
         if (!n || n->gone || n->source == NETWORK_CONFIG)
                 return error_setf(e, ERROR_NOT_READY, "network: there is no network \"%s\"",
                                   conf->network);
-        return check_room(m, n->name, n->conf, e);
+        return n->conf->ipam == NET_IPAM_DHCP ? dhcp_call_probe(m, e)
+                                              : check_room(m, n->name, n->conf, e);
 }
 
 void operation_status(Manager *m, Request *q, RequestDone done, void *userdata) {

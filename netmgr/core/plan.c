@@ -9,8 +9,8 @@
 
 #include "core/adjust.h"
 
-/* Operations besides those per address and route: links, lo, neighbours, margins. */
-#define OPS_FIXED 14
+/* Operations besides those per address and route: links, lo, neighbours, metadata, margins. */
+#define OPS_FIXED 16
 
 /* What waits at most in mode shape; more only makes every packet late. */
 #define SHAPE_LATENCY_US 25000
@@ -142,7 +142,7 @@ static void plan_upper(const AttachmentSpec *s, Plan *p) {
         op->newlink.netns_fd = -EBADF; /* the executor's, unless it is made inside */
         op->newlink.mtu = s->mtu;
         op->newlink.mac = s->mac;
-        op->newlink.has_mac = !kind_shares_mac(s->kind);
+        op->newlink.has_mac = !spec_shares_mac(s);
         p->master = l->master;
         switch (s->kind) {
         case NET_KIND_MACVLAN:
@@ -203,6 +203,22 @@ static void plan_pod_route(const NetRoute *route, bool onlink, Plan *p) {
                                 in_addr_is_set(&route->gw) || route->dst.address.family == AF_INET6
                                                 ? RT_SCOPE_UNIVERSE
                                                 : RT_SCOPE_LINK;
+}
+
+/* To nobody: whoever asks is told so at once. Replaced rather than added: another interface of the sandbox may
+ * have brought the route already. */
+static void plan_pod_metadata(const AttachmentSpec *s, Plan *p) {
+        static const int families[] = { AF_INET, AF_INET6 };
+
+        for (size_t i = 0; s->block_metadata && i < ELEMENTSOF(families); i++) {
+                if (!spec_has_family(s, families[i]))
+                        continue;
+                NlOp *op = op_append(p->pod, &p->n_pod, NL_ROUTE_ADD,
+                                     "prohibit the way to the metadata service");
+                op->route.dst = metadata_address(families[i]);
+                op->route.type = RTN_PROHIBIT;
+                op->route.replace = true;
+        }
 }
 
 static void plan_pod_routes(const AttachmentSpec *s, Plan *p) {
@@ -317,6 +333,7 @@ static void plan_pod(const AttachmentSpec *s, Plan *p) {
                 tuning_op(&s->adjust.tuned, s->ifname, &p->pod[p->n_pod++]);
         plan_pod_addresses(s, p);
         plan_pod_neighbours(s, p);
+        plan_pod_metadata(s, p);
         plan_pod_routes(s, p);
 }
 

@@ -46,7 +46,8 @@ json_object *spec_link_to_json(const NetLinkConf *l) {
             add_number(o, "mode", l->mode, 0) < 0 ||
             (l->has_bcqueuelen &&
              json_add(o, "bcqueuelen", json_object_new_int64(l->bcqueuelen)) < 0) ||
-            add_number(o, "vlanId", l->vlan_id, 0) < 0 || add_number(o, "vlan", l->vlan, 0) < 0 ||
+            add_number(o, "vlanId", l->vlan_id, 0) < 0 || add_flag(o, "ownMac", l->own_mac) < 0 ||
+            add_number(o, "vlan", l->vlan, 0) < 0 ||
             (l->n_trunks > 0 && json_add(o, "trunks", trunks_to_json(l)) < 0) ||
             add_flag(o, "preserveDefaultVlan", l->preserve_default_vlan) < 0 ||
             add_flag(o, "portIsolation", l->port_isolation) < 0 ||
@@ -143,6 +144,7 @@ int spec_link_read(json_object *value, const char *path, void *target, Error *e)
                 NUMBER("mode", mode),
                 { "bcqueuelen", read_bcqueuelen, 0, 0 },
                 { "vlanId", read_u16, offsetof(NetLinkConf, vlan_id), 0 },
+                FLAG("ownMac", own_mac),
                 { "vlan", read_u16, offsetof(NetLinkConf, vlan), 0 },
                 { "trunks", read_trunks, 0, 0 },
                 FLAG("preserveDefaultVlan", preserve_default_vlan),

@@ -45,6 +45,10 @@ bool kind_shares_mac(NetKind kind) {
         return kind == NET_KIND_IPVLAN || kind == NET_KIND_VLAN;
 }
 
+bool spec_shares_mac(const AttachmentSpec *s) {
+        return kind_shares_mac(s->kind) && !(s->link && s->link->own_mac);
+}
+
 int net_dns_copy(const NetDns *from, NetDns *ret) {
         NetDns d = { 0 };
 
@@ -196,6 +200,16 @@ InAddr routed_gateway(int family) {
         return (InAddr) { .family = AF_INET6, .bytes = { 0xfe, 0x80, [15] = 1 } };
 }
 
+InPrefix metadata_address(int family) {
+        if (family == AF_INET)
+                return (InPrefix) { .address = { .family = AF_INET,
+                                                 .bytes = { 169, 254, 169, 254 } },
+                                    .length = 32 };
+        return (InPrefix) { .address = { .family = AF_INET6,
+                                         .bytes = { 0xfd, 0, 0x0e, 0xc2, [14] = 0x02, 0x54 } },
+                            .length = 128 };
+}
+
 static json_object *strv_to_json(char **l) {
         json_object *a = json_object_new_array();
         for (; a && l && *l; l++)
@@ -286,6 +300,8 @@ int spec_to_json(const AttachmentSpec *s, char **ret) {
         if (spec_is_adjusted(s) && json_add(o, "adjust", adjust_to_json(s)) < 0)
                 return -ENOMEM;
         if (s->drop_in && json_add(o, "dropIn", json_object_new_boolean(true)) < 0)
+                return -ENOMEM;
+        if (s->block_metadata && json_add(o, "blockMetadata", json_object_new_boolean(true)) < 0)
                 return -ENOMEM;
         if (s->link && json_add(o, "link", spec_link_to_json(s->link)) < 0)
                 return -ENOMEM;
@@ -431,6 +447,7 @@ int spec_from_json(const char *text, AttachmentSpec *s, Error *e) {
                 { "dns", NULL, 0, 0 },
                 { "adjust", NULL, 0, 0 },
                 { "dropIn", json_read_bool, offsetof(AttachmentSpec, drop_in), 0 },
+                { "blockMetadata", json_read_bool, offsetof(AttachmentSpec, block_metadata), 0 },
                 { "link", spec_link_read, offsetof(AttachmentSpec, link), 0 },
                 { "nic", nic_state_read, offsetof(AttachmentSpec, nic), 0 },
                 { 0 },

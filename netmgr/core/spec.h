@@ -71,6 +71,7 @@ typedef struct AttachmentSpec {
         size_t n_routes;
         NetDns dns;          /* owned */
         InAddr node4, node6; /* preferred source of the host towards the sandbox, or unset */
+        bool block_metadata; /* metadata_address() is out of the sandbox's reach */
         uint32_t group;      /* link group of the network */
         bool snat;           /* host ports work by 127.0.0.1 and from the sandbox itself */
         SpecPort *ports;     /* owned; columns of the ledger's table port */
@@ -114,6 +115,8 @@ bool kind_is_inside(NetKind kind);
 const char *kind_in_kernel(NetKind kind);
 /* It has the MAC address of its master, whatever we wish. */
 bool kind_shares_mac(NetKind kind);
+/* The same, unless the network has chosen one. */
+bool spec_shares_mac(const AttachmentSpec *s);
 
 void spec_clear(AttachmentSpec *s);
 /* For threads, who never see the attachment itself. */
@@ -155,6 +158,9 @@ bool spec_routes_moved(const AttachmentSpec *s, int family);
 /* The next hop that a routed sandbox sees. Nobody holds these addresses: permanent neighbour entries
  * on both sides answer for them. */
 InAddr routed_gateway(int family);
+
+/* Where a cloud's machines ask who they are; AF_INET or AF_INET6. The whole address. */
+InPrefix metadata_address(int family);
 
 /* "IFNAME" in a sysctl's name is replaced once, as tuning does. Owned by caller. */
 char *spec_sysctl_name(const char *name, const char *ifname);

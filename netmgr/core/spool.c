@@ -227,7 +227,8 @@ static void item_work(SpoolItem *i) {
                 const HostLocalOwner owner = { i->entry.container_id, i->entry.ifname };
 
                 /* Of host-local's files, which only a plugin may remove, a later GC takes care. */
-                if (host_local_has(m, i->cni_name, owner.container_id, owner.ifname))
+                if (host_local_concerns(entry->type) &&
+                    host_local_has(m, i->cni_name, owner.container_id, owner.ifname))
                         host_local_release(m, i->cni_name, NULL, &owner, 1, NULL, NULL);
                 item_end_void(i, "there is no such interface");
         } else if (is_newer(a, entry))

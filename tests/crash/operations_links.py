@@ -2,6 +2,7 @@
 """Operations of the crash tests with interfaces that the host has no end of, and with its own NICs."""
 import json
 
+import features
 from operations import Add, DelRouted
 
 V4 = {"type": "host-local", "ranges": [[{"subnet": "10.98.7.0/24"}], [{"subnet": "fd98:7::/64"}]]}
@@ -53,6 +54,14 @@ class AddHostDevice(LentNic, Add):
     conf = drop_in("host-device", device="cu0")
 
 
+class AddEni(LentNic, Add):
+    """With the route that prohibits the metadata service."""
+    name, plugin = "add-vpc-eni", "vpc-eni"
+    conf = {"cniVersion": "1.0.0", "name": "crash-vpc-eni", "type": "vpc-eni", "eniName": "cu0",
+            "eniIPAddresses": ["10.98.7.5/24", "fd98:7::5/64"], "gatewayIPAddresses": ["10.98.7.1"],
+            "blockInstanceMetadata": True}
+
+
 class DelMacvlan(WithUplink, DelRouted):
     name, plugin, conf = "del-macvlan", "macvlan", AddMacvlan.conf
 
@@ -61,4 +70,19 @@ class DelHostDevice(LentNic, DelRouted):
     name, plugin, conf = "del-host-device", "host-device", AddHostDevice.conf
 
 
-OPERATIONS = [AddPtp, AddTap, AddMacvlan, AddHostDevice, DelMacvlan, DelHostDevice]
+class AddVlanPort(Add):
+    """A port of a bridge with VLANs, and the VLAN's gateway."""
+    name, plugin = "add-vlan-port", "bridge"
+    conf = drop_in("bridge", bridge="cb0", vlan=7, isGateway=True)
+
+    def remove_pod(self):
+        super().remove_pod()
+        self.host.run(["ip", "link", "del", "cb0"])  # that of a drop-in stays
+
+
+# Failpoints that only a kernel with VLANs on bridges passes.
+VLANS_LACKING = features.lacking("bridge-vlan-filtering")
+OUT_OF_REACH = {"nl-bridge-vlan-add", "nl-bridge-vlan-del"} if VLANS_LACKING else set()
+
+OPERATIONS = [AddPtp, AddTap, AddMacvlan, AddHostDevice, AddEni, DelMacvlan, DelHostDevice,
+              *([] if VLANS_LACKING else [AddVlanPort])]

@@ -10,6 +10,7 @@ VERSIONS = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0"]  # Debian's ha
 
 
 def host_local(*subnets, routes=True, **keys):
+    """keys win; without subnets they say the ranges"""
     conf = {"type": "host-local", "ranges": [[{"subnet": s}] for s in subnets]}
     if routes:
         conf["routes"] = [{"dst": DEFAULTS[s]} for s in subnets]

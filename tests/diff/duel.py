@@ -79,11 +79,14 @@ class Side:
 
     def held(self):
         """{address: "cid/ifname"} that IPAM has given out: host-local's files, or the ledger."""
+        found = {}
         if self.ours:
-            return {address.split("/")[0]: holder for address, holder in self.host.held().items()}
+            found = {address.split("/")[0]: holder for address, holder in self.host.held().items()}
+        if self.ours and not self.mixed:
+            return found
         out = self.host.run(["sh", "-c", "cd /var/lib/cni/networks 2>/dev/null && for f in */*; do case $f in "
                              "*/last_reserved*|*/lock|'*/*') ;; *) echo \"${f##*/} $(cat $f | tr -d '\\r' | tr '\\n' /)\" ;; esac; done; true"])
-        return {w[0]: w[1].rstrip("/") for w in map(str.split, out.stdout.splitlines())}
+        return {**found, **{w[0]: w[1].rstrip("/") for w in map(str.split, out.stdout.splitlines())}}
 
     def rules(self):
         """All packet filter rules as text, one per line"""
@@ -101,7 +104,9 @@ class Side:
             facts["ipam", "", f"held {address}"] = holder
         rules = self.rules()
         for word in needles:
-            facts["rules", "", f"name {word}"] = bool(re.search(rf"(?<![\w.:-]){re.escape(word)}(?![\w.:-])", rules))
+            # an IPv4 address may have a port behind it, IPv6 has brackets then
+            end = r"(?![\w.-])" if "." in word else r"(?![\w.:-])"
+            facts["rules", "", f"name {word}"] = bool(re.search(rf"(?<![\w.:-]){re.escape(word)}{end}", rules))
         return facts
 
     def macs(self, pod):

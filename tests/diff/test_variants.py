@@ -3,8 +3,9 @@
 import contextlib
 
 import pytest
-from confs import MATRIX, conflist, host_local, plugin, surroundings
+from confs import FAMILIES, MATRIX, conflist, host_local, plugin, surroundings
 from duel import Duel
+from netmgr_host import settle
 
 PLUGINS = [(k, f) for k, f in MATRIX if k != "loopback"]
 everywhere = pytest.mark.parametrize("kind, family", PLUGINS)
@@ -59,6 +60,8 @@ def test_del_after_the_master(request, kind, family):
             duel.on_hosts("ip link del nic1", pod="wire")
         elif kind == "bridge":
             duel.on_hosts("ip link del cni0")
+            ours = duel.sides[1].host
+            settle(lambda: ours.link("cni0"), "netmgr makes the bridge again")
         else:
             duel.each(lambda side: side.host.run(["ip", "link", "del", side.host_end("pod1")]))
         duel.delete("pod1", net)
@@ -134,7 +137,6 @@ def test_two_interfaces_of_one_network(request, kind, family):
 
 
 def no_routes(family, *subnets):
-    from confs import FAMILIES
     return host_local(*(subnets or FAMILIES[family]), routes=False)
 
 

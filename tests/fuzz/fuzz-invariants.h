@@ -95,7 +95,10 @@ static inline void require_link(const NetConf *c) {
                 require(l->trunks[i].first >= 1 && l->trunks[i].first <= l->trunks[i].last &&
                         l->trunks[i].last <= 4094 &&
                         (i == 0 || l->trunks[i - 1].last + 1 < l->trunks[i].first));
-        require(!l->no_container_interface || c->ipam == NET_IPAM_NONE);
+        /* One that was moved has its addresses in the result. */
+        require(!l->no_container_interface || c->ipam == NET_IPAM_NONE ||
+                (c->kind == NET_KIND_HOST_DEVICE && c->ipam == NET_IPAM_STATIC));
+        require(!l->own_mac || (c->kind == NET_KIND_VLAN && !mac_is_zero(&c->conf_mac)));
         require(l->vni < 1U << 24);
         require(!c->device.kernel_path ||
                 (strncmp(c->device.kernel_path, "/sys/devices/", 13) == 0 &&
@@ -103,7 +106,8 @@ static inline void require_link(const NetConf *c) {
         require(!c->device.pci_bus_id ||
                 (c->device.pci_bus_id[0] != '.' && !strchr(c->device.pci_bus_id, '/')));
         require(!(c->mac.bytes[0] & 1) && !(c->conf_mac.bytes[0] & 1) &&
-                !(c->tuning.mac.bytes[0] & 1) && !(c->device.mac.bytes[0] & 1));
+                !(c->tuning.mac.bytes[0] & 1) && !(c->device.mac.bytes[0] & 1) &&
+                !(l->master_mac.bytes[0] & 1));
         require(c->mtu == 0 || (c->mtu >= 68 && c->mtu <= 65535));
         require(c->tuning.tx_queue_len >= -1 && c->tuning.tx_queue_len <= INT32_MAX);
 }

@@ -78,6 +78,10 @@ GOOD = {"cid": "c1", "ifname": "eth0", "netns": "/run/netns/none"}
     ({"ifname": "a:b"}, ["CNI_IFNAME", "a:b"]),
     ({"ifname": "a b"}, ["CNI_IFNAME", "a b"]),
     ({"ifname": "abcdefghijklmnop"}, ["CNI_IFNAME", "abcdefghijklmnop"]),
+    ({"verb": "\udcff"}, ["?"]),
+    ({"verb": "x" * 63 + "\u00fc"}, ["xxx?"]),
+    ({"cid": "\udcff\udcfe"}, ["CNI_CONTAINERID", "??"]),
+    ({"ifname": "a\udcc3"}, ["CNI_IFNAME", "a?"]),
 ])
 def test_environment_errors(quiet, keys, words):
     keys = {**GOOD, **keys}
@@ -93,6 +97,7 @@ def test_environment_errors(quiet, keys, words):
     ({"cniVersion": "1.0.0", "type": "netmgr"}, 7, ["name"]),
     ({"cniVersion": "1.0.0", "name": "", "type": "netmgr"}, 7, ["name"]),
     ({"cniVersion": "1.0.0", "name": "a/b", "type": "netmgr"}, 7, ["name", "a/b"]),
+    ({"cniVersion": "1.0.0", "name": "x" * 63 + "\u00fc", "type": "netmgr"}, 7, ["name", "xxx?"]),
     ({"cniVersion": "9.9.9", "name": "net1", "type": "netmgr"}, 1, ["9.9.9"]),
     ({"cniVersion": 1, "name": "net1", "type": "netmgr"}, (6, 7), ["cniVersion"]),
 ])

@@ -156,6 +156,7 @@ def test_objects_that_are_not_there(host):
     try:
         for path, interface, method, signature, args, error in (
                 (ROOT, MANAGER, "GetSandbox", "s", ["nobody"], "org.netmgr1.Error.NoSuchSandbox"),
+                (ROOT, MANAGER, "GetSandbox", "s", ["x" * 127 + "\u00fc"], "org.netmgr1.Error.NoSuchSandbox"),
                 (ROOT, MANAGER, "GetNetwork", "s", ["nowhere"], "org.netmgr1.Error.NoSuchNetwork"),
                 (ROOT + "/sandbox/nobody", SANDBOX, "Describe", "", [], "org.freedesktop.DBus.Error.UnknownObject"),
                 (ROOT + "/sandbox/nobody/eth0", ATTACHMENT, "Describe", "", [],

@@ -128,6 +128,8 @@ FAILURES = {
     "no text": ("cat > /dev/null; printf '\\377\\376{}'", 108, "utf-8"),
     "huge": ("cat > /dev/null; head -c 2000000 /dev/zero | tr '\\0' x", 108, "1048576"),
     "endless": ("cat > /dev/null; yes", 108, "1048576"),
+    "text cut within a character": (error(113, "x" * 1023 + "\u00fc" * 600), 113, "xxx"),
+    "text behind a NUL": ("cat > /dev/null; printf '%s\\0%s' '{\"ips\": [{\"address\": \"10.97.0.9/24\"}]}' garbage", 108, "no text"),
     "endless on stderr": ("cat > /dev/null; head -c 5000000 /dev/zero | tr '\\0' x >&2; exit 1", 108, "status 1"),
 }
 
@@ -435,3 +437,43 @@ def test_the_plugin_is_killed_while_it_runs_one(host, others, way):
     settle(lambda: has_ended(pid), "it has ended with the plugin that ran it")
     host.cni("DEL", conf, pod.name, "eth0", pod.path, env=env).expect_ok()
     await_states(host, {})
+
+
+@pytest.mark.parametrize("plugin", ["bridge", "ptp"])
+def test_drop_in_plugins_with_a_foreign_one(host, others, plugin):
+    """The conflist of a reference interface plugin with somebody's IPAM plugin runs unchanged."""
+    conf = {"cniVersion": "1.0.0", "name": "mixed", "type": plugin,
+            "ipam": {"type": NAME, "subnet": "10.97.0.0/24", "dataDir": others.data, "routes": [{"dst": "0.0.0.0/0"}]}}
+    if plugin == "bridge":
+        conf.update(bridge="cni0", isDefaultGateway=True)
+    a, b = (add(host, others, conf, plugin=plugin) for _ in range(2))
+    assert others.reserved("mixed") == {a.ips[0]: f"{a.cid}/eth0", b.ips[0]: f"{b.cid}/eth0"}
+    assert a.result["ips"][0]["gateway"] == "10.97.0.1"
+    a.pod.wait_ping(b.ips[0])
+    a.pod.wait_ping("192.0.2.1")
+    a.check(env=a.env).expect_ok()
+    host.netmgrd.restart()
+    a.check(env=a.env).expect_ok()
+    for x in (a, b):
+        delete(x).expect_ok()
+    assert others.reserved("mixed") == {}
+    host.run(["ip", "link", "delete", "cni0"], check=False)
+
+
+def test_more_ends_than_one_call_runs(host, others):
+    """One GC runs so many; what is left it tells, and the next one goes on."""
+    conf = others.conf()
+    pods = host.make_pods(70)
+    many = host.parallel(70, lambda i: add(host, others, conf, pod=pods[i]))
+    for pod in pods:
+        pod.delete()
+    settle(lambda: set(states(host).values()) == {"releasing"} and
+           host.netmgrd.text().count("still has to be told") >= 70, "all have been found dead")
+    gc = {**conf, "cniVersion": "1.1.0", "cni.dev/valid-attachments": []}
+    host.cni("GC", gc, env=others.env).expect_error(11, NAME)
+    settle(lambda: len(states(host)) == 70 - 64, lambda: f"64 are gone: {len(states(host))}")
+    host.cni("GC", gc, env=others.env).expect_ok()
+    await_states(host, {})
+    assert others.reserved() == {}
+    for a in many:
+        a.live = False

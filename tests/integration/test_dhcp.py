@@ -6,6 +6,7 @@ import signal
 import pytest
 from dhcp_lan import SERVER, Lan
 from netmgr_host import netconf, settle
+from traffic import elements
 
 
 IMPATIENT = "[Host]\nNodeAddress=192.0.2.1\n[Runtime]\nAddTimeoutSec=6\n"
@@ -46,6 +47,8 @@ def test_lease_becomes_the_address(host, lan):
     assert host.held() == {ip["address"]: f"{a.cid}/eth0"}
     row = lan.lease()
     assert (row["address"], row["server"], row["lease_sec"], row["expired"]) == (address, SERVER, 3600, 0)
+    [shown] = [x["Lease"] for x in host.describe("attachments")]
+    assert (shown["Server"], shown["Seconds"], shown["Over"]) == (SERVER, 3600, False)
     assert host.netmgrd.netns_fds() == [] and lan.dhcp.netns_fds() == []
     a.check().expect_ok()
 
@@ -59,6 +62,23 @@ def test_delete_gives_it_back(host, lan):
     server.wait_for(rf"DHCPRELEASE\(lan0\) {a.ips[0]} ")
     settle(lambda: not lan.dnsmasq_leases(), "dnsmasq has no lease any more")
     settle(lambda: host.sql("SELECT * FROM lease") == [], "nor has the ledger")
+
+
+def test_metadata_is_blocked_as_soon_as_there_is_an_address(host, lan):
+    """Its route and its rule come with the lease, and survive renewals."""
+    lan.udhcpd(lease=8, options=["router 10.9.0.1"])
+    a = host.add({**lan.conf(), "blockInstanceMetadata": True})
+
+    def prohibited():
+        return [r["dst"] for r in a.pod.ip("route", "show", "type", "prohibit")]
+    assert prohibited() == ["169.254.169.254"]
+    [element] = elements(host, "netmgr_np", "nometa4")
+    assert a.ips[0] in json.dumps(element)
+    a.check().expect_ok()
+    wait_renewed(lan)
+    assert prohibited() == ["169.254.169.254"]
+    a.delete().expect_ok()
+    assert not elements(host, "netmgr_np", "nometa4")
 
 
 def test_several_at_once(host, lan):
@@ -198,6 +218,8 @@ def test_without_a_server_it_ends_and_comes_again(host, lan):
     settle(lambda: not a.pod.addresses() and not is_up(a.pod), "the interface has lost its address and is down")
     settle(lambda: lan.lease()["expired"] == 1, "the ledger knows")
     assert host.held() == {}
+    assert [x["Lease"]["Over"] for x in host.describe("attachments")] == [True]
+    a.check().expect_error(107, "none")
     assert [e["op"] for e in host.sql("SELECT op FROM event ORDER BY seq")][-1] == "lease-over"
     assert "the lease of eth0" in host.netmgrd.text() and "is over" in host.netmgrd.text()
     # while it asks for a new one it is up, without an address; and reconcile leaves it alone
@@ -291,6 +313,55 @@ def test_plugins_of_the_reference(host, lan, port):
         a.pod.wait_ping(SERVER)
 
 
+def test_beside_the_reference_plugin(host, lan):
+    """Debian's dhcp with its daemon: the same configuration has the same result, and the server sees the same client.
+    Ours also reports the server's DNS settings, which the reference leaves to the configuration; and it gives the
+    lease back, for which the reference comes too late: the interface is deleted by then."""
+    conf = {"cniVersion": "1.0.0", "name": "both", "type": "bridge", "bridge": "lan0",
+            "ipam": {"type": "dhcp", "daemonSocketPath": "/run/ref-dhcp.sock",
+                     "provide": [{"option": "host-name", "fromArg": "K8S_POD_NAME"}]}}
+    daemon = host.popen(["/usr/lib/cni/dhcp", "daemon", "-socketpath", "/run/ref-dhcp.sock"])
+    try:
+        settle(lambda: host.run(["test", "-S", "/run/ref-dhcp.sock"], check=False).returncode == 0, "its daemon listens")
+        results, clients = [], []
+        for directory in ("/usr/lib/cni", f"{host.dir}/cni"):
+            server = lan.dnsmasq("--dhcp-option-force=3,10.9.0.254",
+                                 "--dhcp-option-force=33,172.16.0.0,10.9.0.253", fresh=True)
+            pod = host.pod()
+            env = {"CNI_COMMAND": "ADD", "CNI_CONTAINERID": "same", "CNI_IFNAME": "eth0", "CNI_NETNS": pod.path,
+                   "CNI_PATH": directory, "CNI_ARGS": "IgnoreUnknown=1;K8S_POD_NAME=web-0"}
+            out = json.loads(host.run([f"{directory}/bridge"], env=env, input=json.dumps(conf)).stdout)
+            [(_, name, client_id)] = lan.dnsmasq_leases().values()
+            clients.append((name, client_id))
+            seen = {(r["dst"], r.get("gateway")) for r in pod.ip("-4", "route")}
+            results.append(([ip["address"].split("/")[1] for ip in out["ips"]], [ip["gateway"] for ip in out["ips"]],
+                            sorted((r["dst"], r.get("gw")) for r in out["routes"]), seen))
+            host.run([f"{directory}/bridge"], env={**env, "CNI_COMMAND": "DEL"}, input=json.dumps(conf))
+        server.wait_for("DHCPRELEASE")
+        assert results[0] == results[1]
+        assert clients[0] == clients[1] == ("web-0", clients[0][1])
+    finally:
+        daemon.terminate()
+        daemon.wait()
+
+
+def test_called_by_a_plugin_of_others(host, lan):
+    """As an IPAM plugin: the interface is somebody else's, and so is putting the address there."""
+    server = lan.dnsmasq("--dhcp-option=3,10.9.0.254")
+    pod = host.pod()
+    host.run(["sh", "-c", f"ip link add fx0 type veth peer name eth0 netns {pod.name} && "
+                          "ip link set fx0 master lan0 up"])
+    conf = {"cniVersion": "1.0.0", "name": "theirs", "type": "foreign", "ipam": {"type": "dhcp"}}
+    result = host.cni("ADD", conf, pod.name, "eth0", pod.path, plugin="dhcp").expect_ok().json
+    [ip] = result["ips"]
+    assert ip["address"].split("/")[0] in lan.dnsmasq_leases() and ip["gateway"] == "10.9.0.254"
+    assert result["routes"] == [{"dst": "0.0.0.0/0", "gw": "10.9.0.254"}]
+    assert is_up(pod) and pod.addresses() == set()
+    host.cni("DEL", conf, pod.name, "eth0", pod.path, plugin="dhcp").expect_ok()
+    server.wait_for(rf"DHCPRELEASE\(lan0\) {ip['address'].split('/')[0]} ")
+    host.run(["ip", "link", "delete", "fx0"])
+
+
 # --- what is in the way --------------------------------------------------------------------------
 
 @pytest.mark.host(conf=IMPATIENT)
@@ -317,10 +388,13 @@ def test_netmgr_dhcp_is_down(host, lan):
     lan.dhcp.kill()
     reply, _ = host.try_add(lan.conf())
     reply.expect_error(11, "netmgr-dhcp", "start netmgr-dhcp.service")
+    status = lan.conf(version="1.1.0")
+    host.cni("STATUS", status).expect_error(50, "netmgr-dhcp")
     settle(lambda: host.get_property("/org/netmgr1", "org.netmgr1.Manager", "Health") == "degraded", "Health")
     reasons = host.get_property("/org/netmgr1", "org.netmgr1.Manager", "HealthReasons")
     assert any("netmgr-dhcp" in r for r in reasons)
     lan.dhcp.start()
+    host.cni("STATUS", status).expect_ok()
     wait_renewed(lan)
     assert a.pod.addresses() == set(a.cidrs)
     settle(lambda: host.get_property("/org/netmgr1", "org.netmgr1.Manager", "Health") == "running" or
@@ -359,14 +433,16 @@ def test_delete_amid_the_exchange(host, lan):
     settle(lambda: host.ledger()["attachment"] == [] and not pod.link("eth0"), "nothing is left")
 
 
-def test_killed_amid_the_exchange(host, lan):
+@pytest.mark.sanitize
+@pytest.mark.parametrize("sig", [signal.SIGKILL, signal.SIGTERM])
+def test_ended_amid_the_exchange(host, lan, sig):
     pod = host.pod()
     caller = host.popen([f"{host.dir}/cni/netmgr"], env=host.cni_env("ADD", pod.name, "eth0", pod.path),
                         stdin=-1, stdout=-1, stderr=-1)
     caller.stdin.write(json.dumps(lan.conf()).encode())
     caller.stdin.close()
     settle(lambda: pod.link("eth0") and is_up(pod), "the link is there, without an address")
-    host.netmgrd.restart(signal.SIGKILL)
+    host.netmgrd.restart(sig)
     caller.wait()
     caller.stdout.close()
     caller.stderr.close()

@@ -292,3 +292,18 @@ def test_a_spooled_del_of_an_old_pod(host, node):
     host.netmgrd.start()
     settle(lambda: address not in node.held(), "netmgrd has worked on the spool")
     node.delete(new)
+
+
+def test_a_chain_ends_with_its_interface(host, node):
+    """DEL and GC go to every plugin, last first: it is the one that names the directory that empties it."""
+    old, new = host.pod(), host.pod()
+    address = node.add(old, reference=True)
+    node.add(new)
+    portmap = {"cniVersion": "1.1.0", "name": "pods", "type": "portmap"}
+    valid = {"cni.dev/valid-attachments": [{"containerID": new.name, "ifname": "eth0"}]}
+    host.cni("GC", {**portmap, **valid}, plugin="portmap").expect_ok()
+    host.cni("DEL", portmap, old.name, "eth0", old.path, plugin="portmap").expect_ok()
+    assert address in node.held() and address in node.files()
+    node.delete(old)
+    assert address not in node.held() and address not in node.files()
+    node.delete(new)

@@ -23,7 +23,8 @@ def plugin(path, verb, conf=None, **env):
 
 def test_there_are_all_names():
     assert set(NAMES) == {"netmgr", "loopback", "bridge", "ptp", "macvlan", "ipvlan", "vlan", "host-device", "tap", "dummy",
-                          "vxlan", "host-local", "static", "dhcp", "portmap", "bandwidth", "firewall", "tuning", "sbr", "vrf"}
+                          "vxlan", "host-local", "static", "dhcp", "portmap", "bandwidth", "firewall", "tuning", "sbr", "vrf",
+                          "ecs-eni", "ecs-bridge", "vpc-eni", "vpc-bridge", "vpc-branch-eni"}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -287,6 +287,12 @@ def test_bridge_vlan(host):
     assert other.pod.run(["ping", "-c1", "-W1", a.ips[0]], check=False).returncode != 0
     for x in (a, b, other):
         x.check().expect_ok()
+    host.run(["ip", "addr", "del", "10.97.4.1/24", "dev", "cni0.7"])
+    host.ctl("reconcile", check=True)
+    settle(lambda: any(x["local"] == "10.97.4.1" for l in host.ip("addr", "show", "dev", "cni0.7")
+                       for x in l["addr_info"]), "the gateway address is put back")
+    a.check().expect_ok()
+    for x in (a, b, other):
         x.delete().expect_ok()
     settle(lambda: host.link("cni0.7") is None, "the gateway's end")
     host.run(["ip", "link", "del", "cni0"])

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A sandbox dies and nobody says DEL: it is noticed, released, and its addresses return. And what only
 looks dead is left alone."""
-import json
 import contextlib
+import json
 import os
 import re
 

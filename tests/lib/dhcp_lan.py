@@ -107,8 +107,12 @@ class Lan:
         out = self.host.run(["busybox", "dumpleases", "-f", leases]).stdout
         return {m[1]: m[2].strip() for m in re.finditer(r"\s(10\.9\.0\.\d+)\s+(?:\S*?\s\s+)?(.*)$", out, re.MULTILINE)}
 
-    def dnsmasq(self, *options, first=50, last=59, lease="120s"):
+    def dnsmasq(self, *options, first=50, last=59, lease="120s", fresh=False):
+        """fresh: it knows of no lease that it gave before, and begins a new log."""
         self.stop_server()
+        for name in ("dnsmasq.leases", "log/dnsmasq.log"):
+            if fresh and os.path.exists(self.file(name)):
+                os.unlink(self.file(name))
         log = self.file("log/dnsmasq.log")
         self.server = Server(self, ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0",
                                     "--interface=lan0", "--bind-interfaces", "--user=root", "--pid-file=",

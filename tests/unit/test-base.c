@@ -201,6 +201,33 @@ static void test_errors(void **state) {
         assert_int_equal(e.kind, ERROR_EXISTS);
 }
 
+static void text_of_any_bytes(void **state) {
+        static const struct {
+                const char *text, *expected;
+        } cases[] = {
+                { "", "" },
+                { "a\xc3\xbc\xe2\x82\xac\xf0\x9f\x90\xa7",
+                  "a\xc3\xbc\xe2\x82\xac\xf0\x9f\x90\xa7" },
+                { "cut \xc3", "cut ?" },
+                { "cut \xe2\x82", "cut ??" },
+                { "\xff\xfe: x\x80y", "??: x?y" },
+                { "\xed\xa0\x80\xc0\x80", "?????" }, /* a surrogate, an overlong NUL */
+        };
+
+        text_make_utf8(NULL);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_free_ char *text = strdup(cases[i].text);
+                text_make_utf8(text);
+                assert_string_equal(text, cases[i].expected);
+        }
+
+        _cleanup_error_ Error e = ERROR_NULL;
+        (void) error_setf(&e, ERROR_INTERNAL, "\"%.2s\"", "a\xc3\xbc");
+        assert_string_equal(error_message(&e), "\"a?\"");
+        error_prefixf(&e, "%.1s", "\xc3\xbc");
+        assert_string_equal(error_message(&e), "?: \"a?\"");
+}
+
 static void test_map(void **state) {
         _cleanup_(map_freep) Map *m = map_new();
         char value[] = "x";
@@ -222,10 +249,11 @@ static void test_map(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_numbers),   cmocka_unit_test(test_names),
-                cmocka_unit_test(test_addresses), cmocka_unit_test(test_arithmetic),
-                cmocka_unit_test(test_json),      cmocka_unit_test(test_json_reader),
-                cmocka_unit_test(test_errors),    cmocka_unit_test(test_map),
+                cmocka_unit_test(test_numbers),      cmocka_unit_test(test_names),
+                cmocka_unit_test(test_addresses),    cmocka_unit_test(test_arithmetic),
+                cmocka_unit_test(test_json),         cmocka_unit_test(test_json_reader),
+                cmocka_unit_test(test_errors),       cmocka_unit_test(test_map),
+                cmocka_unit_test(text_of_any_bytes),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -164,6 +164,53 @@ static void test_each(void **state) {
         expect_one(&w, "neighbour entry fd00::2 is missing", NL_NEIGH_ADD);
 }
 
+/* The prohibit routes of the sandbox, wherever the kernel says that they are. */
+static void test_prohibited(void **state) {
+        NlLink link = { .name = "eth0", .ifindex = 2, .flags = IFF_UP, .mtu = 1500 };
+        NlRoute routes[] = {
+                { .ifindex = 0,
+                  .dst = prefix("169.254.169.254/32"),
+                  .table = RT_TABLE_MAIN,
+                  .type = RTN_PROHIBIT },
+                { .ifindex = 1, /* lo, in IPv6 */
+                  .dst = prefix("fd00:ec2::254/128"),
+                  .table = RT_TABLE_MAIN,
+                  .type = RTN_PROHIBIT },
+        };
+        NlDump d = { .links = &link, .n_links = 1, .routes = routes, .n_routes = 2 };
+        World w;
+
+        for (int lacks = -1; lacks < 2; lacks++) {
+                Differences l = { 0 };
+                size_t n = 0;
+
+                world(&w);
+                plan_clear(&w.plan);
+                w.spec.block_metadata = true;
+                assert_int_equal(plan_make(&w.spec, 0, &w.plan), 0);
+                if (lacks >= 0) /* a way there is none that is prohibited */
+                        routes[lacks].type = RTN_UNICAST;
+                compare_index(&d);
+                compare_ops(w.plan.pod, w.plan.n_pod, &d, 2, "eth0", WHERE_SANDBOX, &l);
+                for (size_t i = 0; i < l.n; i++) {
+                        const NlOp *repair = &l.items[i].repair;
+                        if (!strstr(l.items[i].sentence, "prohibit"))
+                                continue;
+                        n++;
+                        assert_int_equal(repair->route.type, RTN_PROHIBIT);
+                        assert_int_equal(repair->route.ifindex, 0);
+                        assert_true(repair->route.replace);
+                        assert_non_null(strstr(l.items[i].sentence,
+                                               lacks ? "fd00:ec2::254/128" : "169.254.169.254/32"));
+                }
+                assert_int_equal(n, lacks >= 0);
+                if (lacks >= 0)
+                        routes[lacks].type = RTN_PROHIBIT;
+                differences_clear(&l);
+                plan_clear(&w.plan);
+        }
+}
+
 /* All at once; a repair replaces a route that somebody put in its place. */
 static void test_all(void **state) {
         Differences l;
@@ -275,9 +322,10 @@ static void test_error(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_nothing),  cmocka_unit_test(test_each),
-                cmocka_unit_test(test_all),      cmocka_unit_test(test_port),
-                cmocka_unit_test(test_findings), cmocka_unit_test(test_error),
+                cmocka_unit_test(test_nothing),    cmocka_unit_test(test_each),
+                cmocka_unit_test(test_prohibited), cmocka_unit_test(test_all),
+                cmocka_unit_test(test_port),       cmocka_unit_test(test_findings),
+                cmocka_unit_test(test_error),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

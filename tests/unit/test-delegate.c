@@ -309,6 +309,7 @@ static void program_without_manners(void **state) {
                 { "exec >&- 2>&-; sleep 1000", 1, -ETIMEDOUT },
                 { "trap '' TERM INT; yes", 30, -E2BIG },
                 { "sleep 3 & exit 0", 30, 0 }, /* a child that keeps our pipes */
+                { "yes >&2", 1, -ETIMEDOUT },
                 { "kill -9 $$", 30, 0 },
         };
         _cleanup_free_ char *input = malloc(300001);
@@ -323,6 +324,23 @@ static void program_without_manners(void **state) {
                         assert_true(WIFSIGNALED(end.status) && WTERMSIG(end.status) == SIGKILL);
                 assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child is left */
         }
+}
+
+/* Who logs a lot is not ended by it: a pipe without a reader would be a signal. */
+static void program_that_talks_a_lot(void **state) {
+        _cleanup_(program_end_clear) ProgramEnd end = { 0 };
+
+        assert_int_equal(run("i=0; while [ $i -lt 5000 ]; do echo 'one more line for people' >&2; "
+                             "i=$((i + 1)); done; echo done",
+                             "", 60, &end),
+                         0);
+        assert_int_equal(end.status, 0);
+        assert_string_equal(end.output, "done\n");
+        assert_int_equal(end.errors_size, 100);
+        assert_false(end.output_holds_nul);
+        program_end_clear(&end);
+        assert_int_equal(run("printf '{}\\0{}'", "", 30, &end), 0);
+        assert_true(end.output_holds_nul);
 }
 
 static void program_that_is_none(void **state) {
@@ -361,6 +379,8 @@ int main(void) {
                 cmocka_unit_test(list_that_is_too_long),
                 cmocka_unit_test_setup_teardown(program_that_works, make_script, remove_script),
                 cmocka_unit_test_setup_teardown(program_without_manners, make_script,
+                                                remove_script),
+                cmocka_unit_test_setup_teardown(program_that_talks_a_lot, make_script,
                                                 remove_script),
                 cmocka_unit_test(program_that_is_none),
         };

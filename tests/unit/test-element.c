@@ -88,6 +88,19 @@ static void test_addresses(void **state) {
         assert_key(only(&l, SET_MASQ4), masq);
         assert_int_equal(count(&l, SET_SRC6) + count(&l, SET_MASQ6), 2);
         element_list_clear(&l);
+        a.no_metadata = true;
+        assert_int_equal(elements_of_attachment(&a, &l), 0);
+        assert_int_equal(l.n, 7);
+        assert_key(only(&l, SET_NOMETA4), masq);
+        assert_int_equal(count(&l, SET_NOMETA6), 1);
+        element_list_clear(&l);
+        memset(a.host_ifname, 0,
+               sizeof(a.host_ifname)); /* what the host does not carry it cannot drop */
+        assert_int_equal(elements_of_attachment(&a, &l), 0);
+        assert_int_equal(count(&l, SET_NOMETA4) + count(&l, SET_NOMETA6), 0);
+        element_list_clear(&l);
+        memcpy(a.host_ifname, "nmg0123456789ab", sizeof(a.host_ifname));
+        a.no_metadata = false;
         a.bridged = true;
         a.masquerade = false;
         assert_int_equal(elements_of_attachment(&a, &l), 0);
