@@ -251,6 +251,8 @@ int add_allocate(AddOp *op, Error *e) {
         case NET_IPAM_DHCP:
                 return 0; /* once the link is there */
         default:
+                if (op->has_ipam)
+                        return adopt(op, e);
                 /* ipRanges and requested addresses of the runtime all the same; a drop-in ignores them. */
                 return net->plugin == NET_PLUGIN_NETMGR ? allocate_local(op, e) : 0;
         }

@@ -125,6 +125,9 @@ int add_prepare(AddOp *op, const Attachment *existing, Error *e) {
         }
         op->kind = n->conf->kind;
         op->below = n->conf->link;
+        r = add_read_chained(op, e);
+        if (r < 0)
+                return r;
         op->attachment->request = TAKE_PTR(op->request.config);
         op->attachment->spec.cni_name = strdup(op->conf->name);
         if (!op->attachment->request || !op->attachment->spec.cni_name)

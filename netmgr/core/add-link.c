@@ -4,7 +4,9 @@
 
 #include <linux/if_link.h>
 #include <net/if.h>
+#include <stdio.h>
 
+#include "base/parse.h"
 #include "base/strv.h"
 #include "core/nic.h"
 #include "core/op-add.h"
@@ -37,6 +39,28 @@ static int find_master_by_mac(NlSocket *s, const char *where, const MacAddr *mac
         return r < 0 ? error_set_errnof(e, ERROR_KERNEL, r, "looking for master %s in %s",
                                         MAC_STR(mac), where)
                      : 0;
+}
+
+/* The reference plugin: behind others in a chain it stands on the one interface that they have made, and
+ * takes their addresses over when it has no ipam of its own. */
+int add_read_chained(AddOp *op, Error *e) {
+        const NetConf *c = op->attachment->network->conf;
+
+        if (c->plugin != NET_PLUGIN_IPVLAN || !op->conf->prev_result || c->ipam != NET_IPAM_NONE)
+                return 0;
+        int r = cni_result_parse(op->conf->prev_result, "prevResult", op->conf->cni_version,
+                                 &op->ipam, e);
+        if (r < 0)
+                return r;
+        op->has_ipam = true;
+        if (op->below.master[0] || op->ipam.n_interfaces != 1)
+                return 0;
+        if (!ifname_is_valid(op->ipam.interfaces[0].name))
+                return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                  "prevResult.interfaces[0].name: \"%.64s\" cannot be the master",
+                                  strempty(op->ipam.interfaces[0].name));
+        snprintf(op->below.master, sizeof(op->below.master), "%s", op->ipam.interfaces[0].name);
+        return 0;
 }
 
 int add_find_master(AddOp *op, WorkerContext *w, Error *e) {

@@ -106,7 +106,9 @@ int add_list_ports(AddOp *op);
 int add_list_sysctls(AddOp *op, Error *e);
 /* Nine tenths of a range that it would get an address from are given out. */
 bool add_range_is_nearly_full(const AddOp *op);
-/* add-link.c. On a worker: the link that ours will stand on. */
+/* add-link.c. What ipvlan takes from the plugins before it. */
+int add_read_chained(AddOp *op, Error *e);
+/* On a worker: the link that ours will stand on. */
 int add_find_master(AddOp *op, WorkerContext *w, Error *e);
 /* For the worker: which device of the host is wanted. */
 int add_list_devices(AddOp *op);

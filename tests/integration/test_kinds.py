@@ -195,6 +195,21 @@ def test_ipvlan(host, mode):
     assert a.pod.link("eth0") is None
 
 
+@pytest.mark.vm("ipvlan")
+def test_ipvlan_behind_another_plugin(host):
+    """It stands on the one interface of prevResult and takes the addresses over."""
+    wire = uplink(host)
+    prev = {"cniVersion": "1.0.0", "interfaces": [{"name": "up0"}],
+            "ips": [{"address": "10.97.4.77/24", "gateway": "10.97.4.1", "interface": 0}]}
+    a = host.add(drop_in("ipvlan", prevResult=prev), plugin="ipvlan")
+    assert a.cidrs == ["10.97.4.77/24"] and interfaces(a) == [("eth0", True)]
+    assert a.pod.link("eth0")["linkinfo"]["info_kind"] == "ipvlan"
+    wire.wait_ping("10.97.4.77")
+    a.check().expect_ok()
+    a.delete().expect_ok()
+    assert a.pod.link("eth0") is None
+
+
 @pytest.mark.vm("8021q")
 def test_vlan(host):
     wire = uplink(host)
