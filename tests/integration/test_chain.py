@@ -103,7 +103,7 @@ def test_whole_chain(host, first):
         chain.check()
         check_listing(host)
         chain.delete()
-        assert host.ledger()["attachment"] == [] and host.ledger()["port"] == []
+        settle(lambda: host.ledger()["attachment"] == [] and host.ledger()["port"] == [], "the end of the rows")
     finish(host, {"ours": (), "drop-in": ("cni8",), "foreign": ("cni7",)}[first])
 
 
@@ -151,7 +151,7 @@ def test_nothing_asked(host):
     chain = Chain(host, "net1", [None, *FULL], pod=pod)
     for plugin in FULL:
         assert chain.call("ADD", plugin, prev).expect_ok().json == prev
-    assert host.ledger()["attachment"] == []
+    settle(lambda: host.ledger()["attachment"] == [], "the end of the rows")
     mine = Chain(host, "net2", [ours(), *FULL]).add()
     assert all(r == mine.results[0] for r in mine.results)
     mine.delete()
@@ -282,7 +282,7 @@ def test_foreign_over_restart(host, kind):
         assert ask(host, None, "tcp", "127.0.0.1", 8080)[0] == "web"
     chain.check()
     chain.delete()
-    assert host.ledger()["attachment"] == []
+    settle(lambda: host.ledger()["attachment"] == [], "the end of the rows")
     finish(host, ("cni7",) if kind == "bridge" else ())
 
 

@@ -111,7 +111,8 @@ def test_static_of_the_reference(host, others):
     # it gives the same to everybody: the ledger knows better, and gives nothing of it to a second one
     reply, none = host.try_add(conf, env=others.env)
     reply.expect_error(102, "10.97.3.7", a.cid)
-    assert none is None and list(states(host)) == [f"{a.cid}/eth0"]
+    assert none is None
+    settle(lambda: list(states(host)) == [f"{a.cid}/eth0"], "the end of the second one's row")
     delete(a).expect_ok()
 
 

@@ -369,7 +369,7 @@ def test_no_server(host, lan):
     with host.unchanged():
         reply, _ = host.try_add(lan.conf())
         reply.expect_error(11, "lan", "no DHCP server answered")
-    assert host.ledger()["attachment"] == [] and host.held() == {}
+    settle(lambda: host.ledger()["attachment"] == [] and host.held() == {}, "the end of the rows")
 
 
 @pytest.mark.host(conf=IMPATIENT)

@@ -199,7 +199,7 @@ def test_del_without_namespace(host, netns):
         chain.pod.delete()
     for _ in range(2):
         host.cni("DEL", chain.conf(SBR, chain.result), chain.cid, "eth0", path, plugin="sbr").expect_ok()
-    assert host.ledger()["attachment"] == []
+    settle(lambda: host.ledger()["attachment"] == [], "the end of the rows")
     if netns != "gone":
         assert rules(chain.pod) == set()  # by the path that ADD had
         chain.remove()

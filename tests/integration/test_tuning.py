@@ -166,7 +166,7 @@ def test_others_interface_gets_back_what_it_had(host, restart):
     chain.delete()
     assert state(chain.pod) == before
     assert sysctl(chain.pod) == "1"  # as with the reference plugin
-    assert host.ledger()["attachment"] == []
+    settle(lambda: host.ledger()["attachment"] == [], "the end of the rows")
     chain.call("DEL", TUNING, chain.result).expect_ok()
     chain.remove()
 
@@ -199,7 +199,7 @@ def test_del_without_namespace(host, netns):
         host.cni("DEL", conf, chain.cid, "eth0", other, plugin="tuning").expect_ok()
     else:
         chain.delete(netns=False)
-    assert host.ledger()["attachment"] == []
+    settle(lambda: host.ledger()["attachment"] == [], "the end of the rows")
     if netns != "gone":
         # by its recorded path it was found all the same
         assert state(chain.pod) != before_del
@@ -301,7 +301,7 @@ def test_no_interface_no_result(host):
     chain = Chain(host, "net1", [TUNING], pod=pod)
     chain.call("ADD", TUNING).expect_error(7, "prevResult")
     chain.call("ADD", TUNING, {"cniVersion": "1.0.0"}).expect_error(7, "eth0")
-    assert host.ledger()["attachment"] == [] and host.ledger()["sandbox"] == []
+    settle(lambda: host.ledger()["attachment"] == [] and host.ledger()["sandbox"] == [], "the end of the rows")
     chain.delete()
 
 
