@@ -9,7 +9,7 @@
  * them; this is the one place that knows their format:
  *
  *   {"netmgr.ticket": ID, "do": "exec", "timeoutMs": …, "command": "ADD", "plugin": "whereabouts"}
- *       and, where an attachment of another call is meant, "containerId", "ifName", "netns", "args" and
+ *       with the caller's own verb; and for the DEL, where an attachment of another call is meant, "containerId", "ifName", "netns", "args" and
  *       "config", the exact bytes of its ADD. What is absent is the caller's own.
  *   {…, "do": "read-host-local"}                          lists host-local's directory
  *   {…, "do": "write-host-local", "addresses": [{"address": …, "set": N}]}   takes them there

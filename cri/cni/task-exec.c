@@ -167,18 +167,38 @@ static void tell_end(const Ticket *t, const char *path, int r, ProgramEnd *end, 
         }
 }
 
+/* ---- whether ---------------------------------------------------------------------------------- */
+
+/*
+ * netmgrd has fewer rights than we have, and gets no more of them than its tasks need: our own verb for the
+ * plugin that our own configuration names, with what the runtime gave us and nothing else; and the DEL of
+ * what an ADD has left, for the plugin that the ADD's configuration names.
+ */
+static bool is_allowed(const Ticket *t, const Environment *env, const OwnConfig *own) {
+        _cleanup_own_config_ OwnConfig theirs = { 0 };
+
+        if (!delegate_name_is_valid(t->plugin))
+                return false;
+        if (!t->config)
+                return streq_ptr(own->ipam_type, t->plugin) &&
+                       streq(t->command, verb_to_string(env->verb)) && !t->container_id &&
+                       !t->ifname && !t->netns && !t->args;
+        own_config_read("netmgr", t->config, &theirs);
+        return streq_ptr(theirs.ipam_type, t->plugin) && streq(t->command, "DEL") &&
+               (env->verb == VERB_DEL || env->verb == VERB_GC || env->verb == VERB_ADD);
+}
+
 void task_exec(const Ticket *t, const Environment *env, const OwnConfig *own, const char *config,
                TaskResult *ret) {
         _cleanup_(environment_freep) char **environment = NULL;
         _cleanup_(program_end_clear) ProgramEnd end = { 0 };
         _cleanup_free_ char *path = NULL;
 
-        /* A ticket for our own call may name what our own configuration names. */
-        if (!delegate_name_is_valid(t->plugin) ||
-            (!t->config && !streq_ptr(own->ipam_type, t->plugin))) {
+        if (!is_allowed(t, env, own)) {
                 task_failf(ret, TICKET_EXIT_NOT_STARTED, error_cni_code(ERROR_ACCESS_DENIED),
-                           "netmgrd asks for plugin \"%.64s\", which this configuration does not name",
-                           t->plugin);
+                           "netmgrd asks for %.16s of plugin \"%.64s\", which this call's %s does not "
+                           "allow",
+                           t->command, t->plugin, t->config ? "verb" : "configuration");
                 return;
         }
         path = find_program(t->plugin, env->path);

@@ -244,6 +244,12 @@ void task_host_local(const Ticket *t, const Environment *env, const OwnConfig *o
         uint64_t deadline = deadline_in(0) + t->timeout_ms * 1000ULL;
         bool write = t->task == TICKET_WRITE_HOST_LOCAL;
 
+        /* It takes them for whom we were called for, and only an ADD takes any. */
+        if (write && env->verb != VERB_ADD) {
+                task_failf(ret, TICKET_EXIT_NOT_STARTED, error_cni_code(ERROR_ACCESS_DENIED),
+                           "netmgrd asks for addresses, and this call is no ADD");
+                return;
+        }
         failpoint_past("plugin-host-local");
         int r = directory_open(own, write, deadline, &d);
         if (r >= 0 && t->task == TICKET_READ_HOST_LOCAL)

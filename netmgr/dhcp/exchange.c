@@ -289,17 +289,16 @@ static void on_nak_of_ours(Exchange *x, const DhcpMessage *m) {
 static bool on_nak(Exchange *x, const DhcpMessage *m) {
         uint32_t server;
 
+        /* Every server names itself (RFC 2131, table 3); and one that was not asked has no say. */
+        if (!dhcp_message_get_u32(m, DHCP_OPTION_SERVER_ID, &server))
+                return false;
         if (x->state == EXCHANGE_RENEWING) {
-                /* A server that was not asked has no say. */
-                if (x->request.operation == DHCP_RENEW &&
-                    dhcp_message_get_u32(m, DHCP_OPTION_SERVER_ID, &server) &&
-                    server != x->request.server)
+                if (x->request.operation == DHCP_RENEW && server != x->request.server)
                         return false;
                 on_nak_of_ours(x, m);
                 return true;
         }
-        if (x->state != EXCHANGE_REQUESTING ||
-            (dhcp_message_get_u32(m, DHCP_OPTION_SERVER_ID, &server) && server != x->offer.server))
+        if (x->state != EXCHANGE_REQUESTING || server != x->offer.server)
                 return false;
         refuse(x, "the server took its offer back (NAK)");
         begin_selecting(x);

@@ -245,8 +245,10 @@ const char *dhcp_lease_read(const DhcpMessage *m, DhcpLease *ret) {
                 return "it does not say who the server is (option 54)";
         if (!read_mask(m, &l))
                 return "it has no valid subnet mask (option 1)";
-        if (!dhcp_message_get_u32(m, DHCP_OPTION_LEASE_TIME, &l.lease_sec) || l.lease_sec == 0)
+        if (!dhcp_message_get_u32(m, DHCP_OPTION_LEASE_TIME, &l.lease_sec))
                 return "it does not say for how long (option 51)";
+        if (l.lease_sec < DHCP_LEASE_MIN_SEC)
+                return "it is for less than 2 seconds (option 51)";
         read_times(m, &l);
         /* Below it, IPv4 does not work (RFC 2132, 5.1). */
         if (!dhcp_message_get_u16(m, DHCP_OPTION_MTU, &l.mtu) || l.mtu < 68)
@@ -278,11 +280,12 @@ bool dhcp_lease_is_valid(const DhcpLease *l) {
         bool forever = l->lease_sec == DHCP_LEASE_FOREVER;
 
         if (!is_host(l->address) || !is_host(l->server) || l->length == 0 || l->length > 32 ||
-            l->lease_sec == 0 || l->n_routers > DHCP_ROUTERS_MAX || l->n_routes > DHCP_ROUTES_MAX ||
-            l->n_dns > DHCP_SERVERS_MAX || l->options_size > sizeof(l->options))
+            l->lease_sec < DHCP_LEASE_MIN_SEC || l->n_routers > DHCP_ROUTERS_MAX ||
+            l->n_routes > DHCP_ROUTES_MAX || l->n_dns > DHCP_SERVERS_MAX ||
+            l->options_size > sizeof(l->options))
                 return false;
         if (forever ? l->t1_sec != l->lease_sec || l->t2_sec != l->lease_sec
-                    : l->t1_sec > l->t2_sec || l->t2_sec > l->lease_sec)
+                    : l->t1_sec == 0 || l->t1_sec > l->t2_sec || l->t2_sec > l->lease_sec)
                 return false;
         for (uint32_t i = 0; i < l->n_routers; i++)
                 if (!is_host(l->routers[i]))

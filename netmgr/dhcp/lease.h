@@ -16,6 +16,8 @@
 #define DHCP_SEARCH_SIZE 1024U
 
 #define DHCP_LEASE_FOREVER UINT32_MAX
+/* Half of it is the shortest time to wait that there is in whole seconds: less would be renewed without end. */
+#define DHCP_LEASE_MIN_SEC 2U
 
 typedef struct DhcpRoute {
         uint32_t destination, router; /* router 0: the destination is on the link */
@@ -27,7 +29,7 @@ typedef struct DhcpLease {
         uint32_t server;
         uint8_t server_mac[6];
         uint16_t mtu;                       /* 0: unsaid */
-        uint32_t lease_sec, t1_sec, t2_sec; /* t1 < t2 < lease, unless for ever */
+        uint32_t lease_sec, t1_sec, t2_sec; /* 0 < t1 <= t2 < lease, unless for ever */
         uint32_t n_routers, n_routes, n_dns;
         uint32_t routers[DHCP_ROUTERS_MAX];
         DhcpRoute routes[DHCP_ROUTES_MAX]; /* classless ones, else static and default routes */

@@ -80,8 +80,9 @@ int dhcp_answer_validate(const void *packet, size_t size, DhcpOperation operatio
                 return -EBADMSG;
         memcpy(&a, packet, sizeof(a));
         bool lease = a.outcome == DHCP_OUTCOME_LEASE && operation != DHCP_GIVE_BACK;
+        /* Older than an exchange can be: such a lease would be over as soon as it began, again and again. */
         if (a.magic != DHCP_MAGIC || a.outcome >= _DHCP_OUTCOME_MAX ||
-            !is_padded(a.sentence, sizeof(a.sentence)) ||
+            a.age_ms > DHCP_EXCHANGE_MAX_MS || !is_padded(a.sentence, sizeof(a.sentence)) ||
             (a.outcome == DHCP_OUTCOME_LEASE) != (a.sentence[0] == '\0'))
                 return -EBADMSG;
         if (lease ? !dhcp_lease_is_valid(&a.lease) : !is_zero(&a.lease, sizeof(a.lease)))

@@ -259,6 +259,17 @@ def test_refused_by_the_server(host, lan):
     assert ops[-2:] == ["lease-over", "lease-changed"]
 
 
+def test_refused_by_a_stranger(host, lan):
+    """A NAK that does not name the server which gave the lease ends nothing."""
+    lan.udhcpd(lease=12)
+    a = host.add(lan.conf())
+    lan.stranger().wait_for("refused")
+    lan.udhcpd(lease=60, fresh=False)
+    settle(lambda: lan.lease()["lease_sec"] == 60, "the lease is renewed")
+    assert a.pod.addresses() == set(a.cidrs)
+    assert "lease-over" not in [e["op"] for e in host.sql("SELECT op FROM event")]
+
+
 def test_changed_routes_are_applied(host, lan):
     lan.udhcpd(lease=4, options=["router 10.9.0.254"])
     a = host.add(lan.conf())

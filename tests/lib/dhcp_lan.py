@@ -15,6 +15,20 @@ from netmgr_host import LIB, LIMIT, Daemon, netconf, settle
 SERVER = "10.9.0.1"
 
 
+# Refuses every request, as whoever is on the link can: without saying that it is a server (option 54).
+STRANGER = """
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lan0")
+s.bind(("", 67))
+print("started", flush=True)
+while True:
+    q, peer = s.recvfrom(2000)
+    s.sendto(b"\\2" + q[1:12] + bytes(16) + q[28:44] + bytes(192) + q[236:240] + bytes((53, 1, 6, 255)), peer)
+    print("refused", peer, flush=True)
+"""
+
+
 class Server:
     """A server in the host's namespaces, in the foreground."""
 
@@ -95,6 +109,12 @@ class Lan:
         with open(conf, "w") as f:
             f.write("\n".join(lines) + "\n")
         self.server = Server(self, ["busybox", "udhcpd", "-f", conf], self.file("log/udhcpd.log"))
+        self.server.wait_for("started")
+        return self.server
+
+    def stranger(self):
+        self.stop_server()
+        self.server = Server(self, ["python3", "-c", STRANGER], self.file("log/stranger.log"))
         self.server.wait_for("started")
         return self.server
 

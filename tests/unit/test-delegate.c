@@ -19,6 +19,7 @@
 #include "base/limits.h"
 #include "base/parse.h"
 #include "cri/cni/program.h"
+#include "cri/cni/task.h"
 #include "cri/cni/wait.h"
 #include "cri/host-local.h"
 #include "cri/ipam-result.h"
@@ -356,6 +357,76 @@ static void program_that_is_none(void **state) {
         assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 }
 
+/* ---- what netmgrd may ask for ------------------------------------------------------------------ */
+
+#define OWN    "{\"name\":\"n\",\"ipam\":{\"type\":\"%s\"}}"
+#define THEIRS "{\"name\":\"n\",\"ipam\":{\"type\":\"other\"}}"
+
+/* The script is the plugin of that name: whatever is run says so. */
+static void tasks_of_a_hostile_netmgrd(void **state) {
+        static const struct {
+                Verb verb;
+                const char *own, *command, *config, *ifname;
+                bool allowed;
+        } cases[] = {
+                { VERB_ADD, NULL, "ADD", NULL, NULL, true },
+                { VERB_CHECK, NULL, "CHECK", NULL, NULL, true },
+                { VERB_STATUS, NULL, "ADD", NULL, NULL, false },
+                { VERB_ADD, NULL, "DEL", NULL, NULL, false },
+                { VERB_ADD, NULL, "ADD", NULL, "eth1", false },
+                { VERB_ADD, "other", "ADD", NULL, NULL, false },
+                { VERB_DEL, NULL, "DEL", OWN, NULL, true },
+                { VERB_GC, NULL, "DEL", OWN, NULL, true },
+                { VERB_ADD, NULL, "DEL", OWN, NULL, true },
+                { VERB_DEL, "other", "DEL", OWN, NULL, true }, /* the ADD's has counted */
+                { VERB_DEL, NULL, "ADD", OWN, NULL, false },
+                { VERB_STATUS, NULL, "DEL", OWN, NULL, false },
+                { VERB_CHECK, NULL, "DEL", OWN, NULL, false },
+                { VERB_DEL, NULL, "DEL", THEIRS, NULL, false },
+                { VERB_DEL, NULL, "DEL", "{", NULL, false },
+                { VERB_DEL, NULL, "DEL", "", NULL, false },
+        };
+        char *dir = strdup(script_path), *name = strrchr(dir, '/');
+        _cleanup_(program_end_clear) ProgramEnd end = { 0 };
+
+        *name++ = '\0';
+        assert_int_equal(run("cat > /dev/null; echo ran $CNI_COMMAND >&2; exit 7", "", 30, &end),
+                         0);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_free_ char *own = strf(OWN, cases[i].own ? cases[i].own : name);
+                _cleanup_free_ char *theirs = strf(OWN, name);
+                _cleanup_(task_result_clear) TaskResult result = { 0 };
+                const Environment env = { .verb = cases[i].verb, .path = dir };
+                const char *config = cases[i].config;
+                const Ticket t = {
+                        .task = TICKET_EXEC,
+                        .timeout_ms = 30000,
+                        .plugin = name,
+                        .command = (char *) cases[i].command,
+                        .ifname = (char *) cases[i].ifname,
+                        .config = config && streq(config, OWN) ? theirs : (char *) config,
+                };
+
+                task_run(&t, &env, "bridge", own, &result);
+                assert_int_equal(result.exit, cases[i].allowed ? 7 : TICKET_EXIT_NOT_STARTED);
+                assert_int_equal(strstr(result.text, "ran ") != NULL, cases[i].allowed);
+        }
+        free(dir);
+}
+
+/* Only an ADD has somebody for whom addresses are taken. */
+static void addresses_without_an_owner(void **state) {
+        _cleanup_(task_result_clear) TaskResult result = { 0 };
+        const Environment env = { .verb = VERB_GC, .path = "/none" };
+        const Ticket t = { .task = TICKET_WRITE_HOST_LOCAL, .timeout_ms = 1000 };
+
+        task_run(&t, &env, "bridge",
+                 "{\"name\":\"n\",\"ipam\":{\"type\":\"host-local\",\"dataDir\":\"/none/x\"}}",
+                 &result);
+        assert_int_equal(result.exit, TICKET_EXIT_NOT_STARTED);
+        assert_non_null(strstr(result.text, "no ADD"));
+}
+
 static int make_script(void **state) {
         snprintf(script_path, sizeof(script_path), "/tmp/netmgr-test-program.XXXXXX");
         int fd = mkstemp(script_path);
@@ -383,6 +454,9 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(program_that_talks_a_lot, make_script,
                                                 remove_script),
                 cmocka_unit_test(program_that_is_none),
+                cmocka_unit_test_setup_teardown(tasks_of_a_hostile_netmgrd, make_script,
+                                                remove_script),
+                cmocka_unit_test(addresses_without_an_owner),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -296,8 +296,15 @@ static void test_lease_incomplete(void **state) {
         f = frame_new(5);
         FRAME_OPTION(&f, 54, 10, 9, 0, 1);
         FRAME_OPTION(&f, 1, 255, 255, 255, 0);
-        FRAME_OPTION(&f, 51, 0, 0, 0, 0);
         assert_string_equal(refusal(&f), "it does not say for how long (option 51)");
+
+        for (uint8_t sec = 0; sec < 2; sec++) {
+                f = frame_new(5);
+                FRAME_OPTION(&f, 54, 10, 9, 0, 1);
+                FRAME_OPTION(&f, 1, 255, 255, 255, 0);
+                FRAME_OPTION(&f, 51, 0, 0, 0, sec);
+                assert_string_equal(refusal(&f), "it is for less than 2 seconds (option 51)");
+        }
 
         static const uint8_t bad[][4] = {
                 { 0, 0, 0, 0 }, { 127, 0, 0, 1 }, { 224, 0, 0, 1 }, { 255, 255, 255, 255 }
@@ -331,6 +338,23 @@ static void test_times(void **state) {
         FRAME_OPTION(&f, 58, 0, 0, 0, 20);
         l = read_lease(&f);
         assert_int_equal(l.t1_sec, DHCP_LEASE_FOREVER);
+}
+
+/* Whatever a server says, there is a second at least between two renewals. */
+static void test_shortest_times(void **state) {
+        for (uint8_t sec = 2; sec < 5; sec++)
+                for (uint8_t t1 = 0; t1 < 5; t1++)
+                        for (uint8_t t2 = 0; t2 < 5; t2++) {
+                                TestFrame f = frame_new(5);
+                                FRAME_OPTION(&f, 54, 10, 9, 0, 1);
+                                FRAME_OPTION(&f, 1, 255, 255, 255, 0);
+                                FRAME_OPTION(&f, 51, 0, 0, 0, sec);
+                                FRAME_OPTION(&f, 58, 0, 0, 0, t1);
+                                FRAME_OPTION(&f, 59, 0, 0, 0, t2);
+                                DhcpLease l = read_lease(&f);
+                                assert_true(l.t1_sec > 0 && l.t1_sec <= l.t2_sec &&
+                                            l.t2_sec < l.lease_sec);
+                        }
 }
 
 /* RFC 3442: who understands 121 ignores the routers and the static routes. */
@@ -612,6 +636,12 @@ static void test_answer(void **state) {
         a = good;
         a.lease.t1_sec = a.lease.lease_sec + 1;
         assert_int_equal(check_answer(&a, DHCP_RENEW), -EBADMSG);
+        a = good;
+        a.lease.t1_sec = 0;
+        assert_int_equal(check_answer(&a, DHCP_RENEW), -EBADMSG);
+        a = good;
+        a.age_ms = DHCP_EXCHANGE_MAX_MS + 1;
+        assert_int_equal(check_answer(&a, DHCP_RENEW), -EBADMSG);
         a = (DhcpAnswer) { .magic = DHCP_MAGIC, .outcome = DHCP_OUTCOME_SILENCE };
         assert_int_equal(check_answer(&a, DHCP_RENEW), -EBADMSG); /* without a sentence */
         strcpy(a.sentence, "nobody answered");
@@ -640,6 +670,7 @@ int main(void) {
                 cmocka_unit_test(test_message_type),
                 cmocka_unit_test(test_lease_incomplete),
                 cmocka_unit_test(test_times),
+                cmocka_unit_test(test_shortest_times),
                 cmocka_unit_test(test_classless_routes),
                 cmocka_unit_test(test_classless_routes_broken),
                 cmocka_unit_test(test_static_routes),
