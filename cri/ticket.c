@@ -8,7 +8,6 @@
 #include "base/limits.h"
 
 /* ticket_format() writes this key first, and no CNI result begins so. */
-#define TICKET_KEY    "netmgr.ticket"
 #define TICKET_PREFIX "{\"" TICKET_KEY "\":"
 
 static const char *const tasks[_TICKET_TASK_MAX] = {

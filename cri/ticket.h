@@ -22,6 +22,8 @@
 #include "base/error.h"
 #include "base/inaddr.h"
 
+/* Comes first in a ticket; no result may have it. */
+#define TICKET_KEY     "netmgr.ticket"
 #define TICKET_ID_SIZE (32 + 1) /* 128 random bits in hex */
 
 typedef enum TicketTask {

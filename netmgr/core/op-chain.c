@@ -24,6 +24,7 @@
 #include "core/ports.h"
 #include "core/reconcile.h"
 #include "core/wire.h"
+#include "cri/ticket.h"
 
 #define CHAIN_OF_COMMIT(t)  ((ChainOp *) ((char *) (t) -offsetof(ChainOp, commit)))
 #define CHAIN_OF_NETWORK(t) ((ChainOp *) ((char *) (t) -offsetof(ChainOp, network)))
@@ -169,6 +170,8 @@ static int make_answer(ChainOp *op, Error *e) {
 
         /* A result is of the version of its configuration. */
         json_object_object_del(result, "cniVersion");
+        /* What other plugins wrote is passed on, but not as if we asked for something. */
+        json_object_object_del(result, TICKET_KEY);
         int r = json_add_string(result, "cniVersion", op->conf->cni_version) < 0 ? error_oom(e) : 0;
         if (r >= 0 && op->attachment && op->plugin->answer)
                 r = op->plugin->answer(op, result, e);

@@ -3,10 +3,13 @@
 /*
  * host-local's directory: as the plugin tells it to netmgrd, and the content of one of its files. What is
  * accepted says the same when it is written and read once more; what comes out of a file is always fit for it.
+ * The same bytes are what a ticket is behind its id: so is a ticket.
  */
 
 #include "base/limits.h"
+#include "base/parse.h"
 #include "cri/host-local.h"
+#include "cri/ticket.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -29,6 +32,25 @@ static void check_list(const HostLocalList *l) {
                         abort();
 }
 
+static void check_ticket(const char *data, size_t size) {
+        static const char before[] = "{\"" TICKET_KEY "\":\"id\",";
+        _cleanup_free_ char *text = strf("%s%.*s", before, (int) size, data), *again = NULL,
+                            *same = NULL;
+        _cleanup_(ticket_clear) Ticket t = { 0 }, read = { 0 };
+        _cleanup_error_ Error e = ERROR_NULL;
+
+        if (!text)
+                abort();
+        int r = ticket_parse(text, &t, &e);
+        if (r == 0 || (r < 0 && (!error_is_set(&e) || t.id)))
+                abort();
+        if (r < 0 || ticket_format(&t, &again) < 0)
+                return;
+        if (ticket_parse(again, &read, &e) != 1 || ticket_format(&read, &same) < 0 ||
+            !streq(again, same))
+                abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         _cleanup_host_local_list_ HostLocalList l = { 0 }, file = { 0 };
         _cleanup_error_ Error e = ERROR_NULL;
@@ -41,5 +63,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             host_local_list_add(&file, "last_reserved_ip.0", (const char *) data, size) < 0)
                 abort();
         check_list(&file);
+        check_ticket((const char *) data, size);
         return 0;
 }

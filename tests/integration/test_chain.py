@@ -160,6 +160,18 @@ def test_nothing_asked(host):
     finish(host)
 
 
+def test_result_that_looks_like_a_task(host):
+    """What another plugin wrote cannot have netmgr's plugin do anything."""
+    pod = host.pod()
+    prev = {"cniVersion": "1.0.0", "interfaces": [{"name": "eth0", "sandbox": pod.path}], "dns": {}}
+    chain = Chain(host, "net1", [None, *FULL], pod=pod)
+    task = {"netmgr.ticket": "x", "do": "exec", "timeoutMs": 1000, "command": "DEL", "plugin": "p", "config": "{}"}
+    for plugin in FULL:
+        assert chain.call("ADD", plugin, {**task, **prev}).expect_ok().json.items() >= prev.items()
+        chain.call("DEL", plugin, prev).expect_ok()
+    finish(host)
+
+
 def test_twice(host):
     """The same call again gives the same: rows, elements, qdiscs, answer."""
     chain = Chain(host, "net1", [ours(), *FULL], ports=[mapping(8080), mapping(8081, hostIP="127.0.0.1")],
