@@ -23,6 +23,7 @@
 #include "core/host-local.h"
 #include "core/manager-firewall.h"
 #include "core/netns-watch.h"
+#include "core/network-extra.h"
 #include "core/network.h"
 #include "core/operation.h"
 #include "core/ports.h"
@@ -191,6 +192,7 @@ static void on_ifb_deleted(Manager *m, const char *name) {
 static void on_link_deleted(uint32_t ifindex _unused_, const char *name, void *userdata) {
         Manager *m = userdata;
         Attachment *a = map_get_str(m->host_ends, name);
+        char extra[16];
         Network *n;
 
         if (a)
@@ -200,11 +202,13 @@ static void on_link_deleted(uint32_t ifindex _unused_, const char *name, void *u
         else if (strncmp(name, "nmi", 3) == 0)
                 on_ifb_deleted(m, name);
         else
-                MAP_FOREACH (n, m->networks)
-                        if (streq(n->bridge, name)) {
+                MAP_FOREACH (n, m->networks) {
+                        network_extra_name(n, extra);
+                        if (streq(n->bridge, name) || streq(extra, name)) {
                                 network_forget_ready(n);
                                 reconcile_soon(m);
                         }
+                }
 }
 
 /* Our own operations strip links too: those are under way, and are not judged. */
@@ -217,7 +221,8 @@ static void on_link_stripped(uint32_t ifindex, void *userdata) {
                 reconcile_soon(m);
         else if (!a)
                 MAP_FOREACH (n, m->networks)
-                        if (n->bridge_ifindex == ifindex && n->n_attachments > 0)
+                        if (n->n_attachments > 0 &&
+                            (n->bridge_ifindex == ifindex || n->extra_ifindex == ifindex))
                                 reconcile_soon(m);
 }
 

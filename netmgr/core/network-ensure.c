@@ -42,6 +42,7 @@ typedef struct EnsureJob {
         bool bridge_exists;
         ExtraLink extra;          /* name "": none */
         uint32_t gateway_ifindex; /* the bridge, or the gateway of its VLAN */
+        uint32_t extra_ifindex;
         uint32_t bridge_ifindex, bridge_mtu;
         InAddr node4, node6;
 } EnsureJob;
@@ -290,14 +291,13 @@ static int bridge_setup(EnsureJob *j, WorkerContext *w, Error *e) {
 
         j->gateway_ifindex = j->bridge_ifindex;
         if (j->extra.name[0]) {
-                uint32_t ifindex = 0;
                 j->extra.bridge_ifindex = j->bridge_ifindex;
                 j->extra.mtu = j->mtu;
-                r = extra_link_ensure(&j->extra, w, &ifindex, e);
+                r = extra_link_ensure(&j->extra, w, &j->extra_ifindex, e);
                 if (r < 0)
                         return r;
                 if (j->kind == NET_KIND_BRIDGE)
-                        j->gateway_ifindex = ifindex;
+                        j->gateway_ifindex = j->extra_ifindex;
         }
         if (j->bridge_created && j->is_gateway && j->inet6)
                 r = add_link_local(j, w, e);
@@ -435,6 +435,7 @@ static void ensure_end(EnsureJob *j, int r, const Error *e) {
 
         if (n && r >= 0) {
                 n->bridge_ifindex = j->bridge_ifindex;
+                n->extra_ifindex = j->extra_ifindex;
                 n->bridge_mtu = j->bridge_mtu;
                 n->bridge_mac = j->bridge_mac;
                 n->node4 = j->node4;

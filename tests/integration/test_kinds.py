@@ -379,7 +379,7 @@ def test_gateway_of_a_vlan_is_made_whole(host):
     conf = drop_in("bridge", V4, isGateway=True, vlan=7)
     a = host.add(conf, plugin="bridge")
     a.pod.wait_ping("10.97.4.1")
-    port = next(x["ifname"] for x in host.links() if x["ifname"].startswith("nmw-"))
+    port = next(x["ifname"] for x in host.ip("link", "show") if x["ifname"].startswith("nmw-"))
     for words in (["del", "vid", "7"], ["add", "vid", "1", "pvid", "untagged"]):
         host.run(["bridge", "vlan", words[0], "dev", port, *words[1:]])
     host.run(["ip", "link", "set", port, "down"])
