@@ -32,7 +32,7 @@ def test_macspoofchk_outlives_the_netns(request):
         duel.add("pod1", net)
         duel.unmake("pod1")
         duel.delete("pod1", net, netns="")
-        assert shows(duel, "cni-br-iface|c2:|pod1-eth0") == [True, False]
+        assert shows(duel, r"cni-br-iface|\bc2:|pod1-eth0") == [True, False]
 
 
 def test_host_ports_of_a_renamed_network(request):
