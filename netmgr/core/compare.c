@@ -261,6 +261,18 @@ void compare_port(const AttachmentSpec *s, const NlLink *port, const NlLink *bri
         }
 }
 
+/* A port that joins again is in the default VLAN only. After the operation that joins it. */
+static void join_vlans(const Plan *p, const NlLink *port, Differences *ret) {
+        for (size_t i = 0; i < p->n_host; i++) {
+                NlOp op = p->host[i];
+
+                if (op.type != NL_BRIDGE_VLAN_ADD && op.type != NL_BRIDGE_VLAN_DEL)
+                        continue;
+                op.bvlan.ifindex = (int32_t) port->ifindex;
+                differ(ret, &op, "VLAN %u of port %s is not as it was", op.bvlan.vid, port->name);
+        }
+}
+
 void compare_host(const AttachmentSpec *s, const Plan *p, const NlDump *d, Differences *ret) {
         const NlLink *l = compare_find_link(d, s->host_ifname);
         NlOp set = { .type = NL_LINK_SET, .what = "set up the host end" };
@@ -268,7 +280,10 @@ void compare_host(const AttachmentSpec *s, const Plan *p, const NlDump *d, Diffe
         if (!compare_link(l, s->host_ifname, WHERE_HOST, &s->host_mac, s->mtu, ret))
                 return;
         if (kind_has_bridge(s->kind)) {
-                compare_port(s, l, compare_find_link(d, s->bridge), ret);
+                const NlLink *bridge = compare_find_link(d, s->bridge);
+                compare_port(s, l, bridge, ret);
+                if (bridge && l->master != bridge->ifindex)
+                        join_vlans(p, l, ret);
                 return;
         }
         if (kind_is_routed(s->kind) && l->group != s->group) {

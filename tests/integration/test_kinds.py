@@ -413,8 +413,8 @@ def test_vlan_of_our_own_network(host):
     a.pod.wait_ping(b.ips[0])
     a.check().expect_ok()
     host.run(["ip", "addr", "del", "10.97.4.1/24", "dev", "vl0.5"])
-    a.check().expect_error(107, "10.97.4.1", "vl0.5")
-    settle(lambda: a.check().ok, "the repair")
+    settle(lambda: "10.97.4.1" in host.run(["ip", "addr", "show", "dev", "vl0.5"]).stdout, "the repair")
+    a.check().expect_ok()
     for x in (a, b):
         x.delete().expect_ok()
     settle(lambda: host.link("vl0") is None and host.link("vl0.5") is None, "their end")
