@@ -51,9 +51,9 @@ struct Network {
         bool bridge_created; /* by us */
         MacAddr bridge_mac;
         uint32_t bridge_ifindex, bridge_mtu; /* while READY */
-        uint32_t extra_ifindex;              /* of what it has beside (network-extra.h); 0: nothing */
-        uint32_t mtu;                        /* as decided, bytes; 0: not yet */
-        InAddr node4, node6; /* preferred source towards sandboxes, as found while READY */
+        uint32_t extra_ifindex; /* of what it has beside (network-extra.h); 0: nothing */
+        uint32_t mtu;           /* as decided, bytes; 0: not yet */
+        InAddr node4, node6;    /* preferred source towards sandboxes, as found while READY */
 
         NetConf *portmap; /* of a chained portmap: goes before conf for what host ports do; NULL: none */
         char *portmap_config; /* its text */
