@@ -6,7 +6,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
+#include <sys/vfs.h>
 
 #include "base/fd.h"
 #include "core/adjust.h"
@@ -31,6 +33,13 @@ static int open_if(WorkerContext *w, int fd, uint64_t cookie, NlSocket **ret, Er
         return 0;
 }
 
+/* What is left of a name when its mount is undone may be closed to all, and is no namespace. */
+static bool is_plain_file(const char *path) {
+        struct statfs fs;
+
+        return statfs(path, &fs) >= 0 && fs.f_type != NSFS_MAGIC;
+}
+
 int inside_open(WorkerContext *w, int netns_fd, const char *path, uint64_t cookie, int *ret_fd,
                 NlSocket **ret, Error *e) {
         _cleanup_close_ int fd = fd_dup(netns_fd);
@@ -40,7 +49,7 @@ int inside_open(WorkerContext *w, int netns_fd, const char *path, uint64_t cooki
                 safe_close(fd);
                 fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
                 /* Something is there: who may open it (a DEL brings it along) will find out what. */
-                if (fd < 0 && (errno == EACCES || errno == EPERM))
+                if (fd < 0 && (errno == EACCES || errno == EPERM) && !is_plain_file(path))
                         return error_set_errnof(e, ERROR_KERNEL, -errno, "opening \"%.256s\"",
                                                 path);
                 r = open_if(w, fd, cookie, ret, e);
@@ -73,6 +82,11 @@ static int inside_delete(Job *job, WorkerContext *w, Error *e) {
         if (r == -ESTALE && j->spec) {
                 error_clear(e); /* the kernel may have brought it home */
                 return nic_return(w, j->spec, NULL, e);
+        }
+        /* Of loopback nothing is left but the state of lo. */
+        if (r < 0 && j->kind == NET_KIND_LOOPBACK && !j->adjusted) {
+                error_clear(e);
+                return 0;
         }
         if (r < 0)
                 return r;
