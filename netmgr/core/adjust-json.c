@@ -6,6 +6,7 @@
 
 #include "base/limits.h"
 #include "core/adjust.h"
+#include "core/row-json.h"
 
 /* ---- writing ---------------------------------------------------------------------------------- */
 
@@ -114,48 +115,13 @@ static int read_flag(json_object *value, const char *path, void *target, Error *
         return r;
 }
 
-static int read_number(json_object *value, const char *path, void *target, Error *e) {
-        uint32_t v;
-        int r = json_read_u32(value, path, &v, e);
-        if (r >= 0)
-                *(int64_t *) target = v;
-        return r;
-}
-
-static int read_scope(json_object *value, const char *path, void *target, Error *e) {
-        uint32_t v;
-        int r = json_read_u32(value, path, &v, e);
-        if (r >= 0)
-                *(int32_t *) target = (int32_t) (v & 0xff);
-        return r;
-}
-
-static int read_mac(json_object *value, const char *path, void *target, Error *e) {
-        _cleanup_free_ char *text = NULL;
-        int r = json_read_string(value, path, &text, e);
-        if (r < 0)
-                return r;
-        if (mac_parse(text, target) < 0)
-                return error_setf(e, ERROR_LEDGER, "%s: wanted a MAC address, found \"%s\"", path,
-                                  text);
-        return 0;
-}
-
-static int read_name(json_object *value, const char *path, void *target, Error *e) {
-        _cleanup_free_ char *text = NULL;
-        int r = json_read_string(value, path, &text, e);
-        if (r >= 0)
-                snprintf(target, IF_NAMESIZE, "%s", text);
-        return r;
-}
-
 static int read_tuning(json_object *value, const char *path, void *target, Error *e) {
         static const JsonField fields[] = {
-                { "mac", read_mac, offsetof(NetTuning, mac), 0 },
+                { "mac", row_read_mac, offsetof(NetTuning, mac), 0 },
                 { "mtu", json_read_u32, offsetof(NetTuning, mtu), 0 },
                 { "promisc", read_flag, offsetof(NetTuning, promisc), 0 },
                 { "allmulti", read_flag, offsetof(NetTuning, allmulti), 0 },
-                { "txQLen", read_number, offsetof(NetTuning, tx_queue_len), 0 },
+                { "txQLen", row_read_i64, offsetof(NetTuning, tx_queue_len), 0 },
                 { 0 },
         };
         NetTuning *t = target;
@@ -189,11 +155,11 @@ static int read_route(json_object *value, const char *path, void *target, Error 
                 { "gw", json_read_in_addr, offsetof(AdjustRoute, route.gw), 0 },
                 { "src", json_read_in_addr, offsetof(AdjustRoute, prefsrc), 0 },
                 { "onlink", json_read_bool, offsetof(AdjustRoute, onlink), 0 },
-                { "table", read_number, offsetof(AdjustRoute, route.table), JSON_REQUIRED },
+                { "table", row_read_i64, offsetof(AdjustRoute, route.table), JSON_REQUIRED },
                 { "priority", json_read_u32, offsetof(AdjustRoute, route.priority), 0 },
                 { "mtu", json_read_u32, offsetof(AdjustRoute, route.mtu), 0 },
                 { "advmss", json_read_u32, offsetof(AdjustRoute, route.advmss), 0 },
-                { "scope", read_scope, offsetof(AdjustRoute, route.scope), 0 },
+                { "scope", row_read_scope, offsetof(AdjustRoute, route.scope), 0 },
                 { 0 },
         };
         SpecAdjust *in = target;
@@ -232,7 +198,7 @@ int adjust_from_json(json_object *o, AttachmentSpec *s, Error *e) {
                 { "before", read_tuning, offsetof(SpecAdjust, before), 0 },
                 { "checkSysctls", json_read_bool, offsetof(SpecAdjust, has_sysctls), 0 },
                 { "routesMoved", json_read_bool, offsetof(SpecAdjust, routes_moved), 0 },
-                { "vrf", read_name, offsetof(SpecAdjust, vrf), 0 },
+                { "vrf", row_read_ifname, offsetof(SpecAdjust, vrf), 0 },
                 { "vrfTable", json_read_u32, offsetof(SpecAdjust, vrf_table), 0 },
                 { "rules", NULL, 0, 0 },
                 { "routes", NULL, 0, 0 },

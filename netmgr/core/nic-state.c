@@ -7,6 +7,7 @@
 
 #include "base/limits.h"
 #include "core/nic.h"
+#include "core/row-json.h"
 
 NicState *nic_state_free(NicState *n) {
         if (n) {
@@ -81,33 +82,8 @@ json_object *nic_state_to_json(const NicState *n) {
         return TAKE_PTR(o);
 }
 
-/* Rows are ours, but whoever can write the ledger must not be able to write past a field. */
-static int read_text(json_object *value, const char *path, char *target, size_t size, Error *e) {
-        _cleanup_free_ char *text = NULL;
-
-        int r = json_read_string(value, path, &text, e);
-        if (r >= 0 && (size_t) snprintf(target, size, "%s", text) >= size)
-                return error_setf(e, ERROR_LEDGER, "%s: wanted at most %zu bytes, found \"%.64s\"",
-                                  path, size - 1, text);
-        return r;
-}
-
-static int read_name(json_object *value, const char *path, void *target, Error *e) {
-        return read_text(value, path, target, 16, e);
-}
-
 static int read_parent(json_object *value, const char *path, void *target, Error *e) {
-        return read_text(value, path, target, 32, e);
-}
-
-static int read_mac(json_object *value, const char *path, void *target, Error *e) {
-        char text[32];
-
-        int r = read_text(value, path, text, sizeof(text), e);
-        if (r >= 0 && mac_parse(text, target) < 0)
-                return error_setf(e, ERROR_LEDGER, "%s: wanted a MAC address, found \"%s\"", path,
-                                  text);
-        return r;
+        return row_read_text(value, path, target, 32, e);
 }
 
 static int read_address(json_object *value, const char *path, void *target, Error *e) {
@@ -127,12 +103,12 @@ static int read_addresses(json_object *value, const char *path, void *target, Er
 
 int nic_state_read(json_object *value, const char *path, void *target, Error *e) {
         static const JsonField fields[] = {
-                { "name", read_name, offsetof(NicState, name), JSON_REQUIRED },
-                { "kind", read_name, offsetof(NicState, kind), 0 },
-                { "permMac", read_mac, offsetof(NicState, perm_mac), 0 },
+                { "name", row_read_ifname, offsetof(NicState, name), JSON_REQUIRED },
+                { "kind", row_read_ifname, offsetof(NicState, kind), 0 },
+                { "permMac", row_read_mac, offsetof(NicState, perm_mac), 0 },
                 { "parentBus", read_parent, offsetof(NicState, parent_bus), 0 },
                 { "parentName", read_parent, offsetof(NicState, parent_name), 0 },
-                { "mac", read_mac, offsetof(NicState, mac), 0 },
+                { "mac", row_read_mac, offsetof(NicState, mac), 0 },
                 { "mtu", json_read_u32, offsetof(NicState, mtu), 0 },
                 { "txqlen", json_read_u32, offsetof(NicState, txqlen), 0 },
                 { "up", json_read_bool, offsetof(NicState, up), 0 },

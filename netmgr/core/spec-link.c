@@ -3,6 +3,7 @@
 /* See spec-link.h. Written by us and read by us: what is unset is left out, so that rows stay short. */
 
 #include "core/spec-link.h"
+#include "core/row-json.h"
 
 #include <stdio.h>
 
@@ -68,23 +69,8 @@ json_object *spec_link_to_json(const NetLinkConf *l) {
         return TAKE_PTR(o);
 }
 
-/* Rows are ours, but whoever can write the ledger must not be able to write past a field. */
-static int read_text(json_object *value, const char *path, char *target, size_t size, Error *e) {
-        _cleanup_free_ char *text = NULL;
-
-        int r = json_read_string(value, path, &text, e);
-        if (r >= 0 && (size_t) snprintf(target, size, "%s", text) >= size)
-                return error_setf(e, ERROR_LEDGER, "%s: wanted at most %zu bytes, found \"%.64s\"",
-                                  path, size - 1, text);
-        return r;
-}
-
-static int read_ifname(json_object *value, const char *path, void *target, Error *e) {
-        return read_text(value, path, target, sizeof(((NetLinkConf *) 0)->master), e);
-}
-
 static int read_context(json_object *value, const char *path, void *target, Error *e) {
-        return read_text(value, path, target, sizeof(((NetLinkConf *) 0)->selinux_context), e);
+        return row_read_text(value, path, target, sizeof(((NetLinkConf *) 0)->selinux_context), e);
 }
 
 static int read_u16(json_object *value, const char *path, void *target, Error *e) {
@@ -139,7 +125,7 @@ static int read_trunks(json_object *value, const char *path, void *target, Error
 
 int spec_link_read(json_object *value, const char *path, void *target, Error *e) {
         static const JsonField fields[] = {
-                { "master", read_ifname, offsetof(NetLinkConf, master), 0 },
+                { "master", row_read_ifname, offsetof(NetLinkConf, master), 0 },
                 FLAG("inContainer", link_in_container),
                 NUMBER("mode", mode),
                 { "bcqueuelen", read_bcqueuelen, 0, 0 },
@@ -156,7 +142,7 @@ int spec_link_read(json_object *value, const char *path, void *target, Error *e)
                 NUMBER("owner", owner),
                 NUMBER("group", group),
                 { "selinuxContext", read_context, offsetof(NetLinkConf, selinux_context), 0 },
-                { "tapBridge", read_ifname, offsetof(NetLinkConf, tap_bridge), 0 },
+                { "tapBridge", row_read_ifname, offsetof(NetLinkConf, tap_bridge), 0 },
                 NUMBER("vni", vni),
                 { "port", read_u16, offsetof(NetLinkConf, port), 0 },
                 { "remote", json_read_in_addr, offsetof(NetLinkConf, remote), 0 },

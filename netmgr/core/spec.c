@@ -12,6 +12,7 @@
 #include "base/strv.h"
 #include "core/adjust.h"
 #include "core/nic.h"
+#include "core/row-json.h"
 #include "core/spec-link.h"
 
 bool kind_has_host_end(NetKind kind) {
@@ -330,22 +331,6 @@ static int read_strv(json_object *value, const char *path, void *target, Error *
         return json_read_array(value, path, DNS_ENTRIES_MAX, read_strv_item, target, e);
 }
 
-static int read_i64(json_object *value, const char *path, void *target, Error *e) {
-        uint32_t v;
-        int r = json_read_u32(value, path, &v, e);
-        if (r >= 0)
-                *(int64_t *) target = v;
-        return r;
-}
-
-static int read_i32(json_object *value, const char *path, void *target, Error *e) {
-        uint32_t v;
-        int r = json_read_u32(value, path, &v, e);
-        if (r >= 0)
-                *(int32_t *) target = (int32_t) (v & 0xff);
-        return r;
-}
-
 static int read_route(json_object *value, const char *path, void *target, Error *e) {
         static const JsonField fields[] = {
                 { "dst", json_read_in_prefix, offsetof(NetRoute, dst), JSON_REQUIRED },
@@ -354,8 +339,8 @@ static int read_route(json_object *value, const char *path, void *target, Error 
                 { "mtu", json_read_u32, offsetof(NetRoute, mtu), 0 },
                 { "advmss", json_read_u32, offsetof(NetRoute, advmss), 0 },
                 { "priority", json_read_u32, offsetof(NetRoute, priority), 0 },
-                { "table", read_i64, offsetof(NetRoute, table), 0 },
-                { "scope", read_i32, offsetof(NetRoute, scope), 0 },
+                { "table", row_read_i64, offsetof(NetRoute, table), 0 },
+                { "scope", row_read_scope, offsetof(NetRoute, scope), 0 },
                 { 0 },
         };
         AttachmentSpec *s = target;
@@ -368,27 +353,6 @@ static int read_route(json_object *value, const char *path, void *target, Error 
         if (r >= 0)
                 s->n_routes++;
         return r;
-}
-
-static int read_mac(json_object *value, const char *path, void *target, Error *e) {
-        _cleanup_free_ char *text = NULL;
-        int r = json_read_string(value, path, &text, e);
-        if (r < 0)
-                return r;
-        r = mac_parse(text, target);
-        if (r < 0)
-                return error_setf(e, ERROR_LEDGER, "%s: wanted a MAC address, found \"%s\"", path,
-                                  text);
-        return 0;
-}
-
-static int read_name(json_object *value, const char *path, void *target, Error *e) {
-        _cleanup_free_ char *text = NULL;
-        int r = json_read_string(value, path, &text, e);
-        if (r < 0)
-                return r;
-        snprintf(target, IF_NAMESIZE, "%s", text);
-        return 0;
 }
 
 static int read_address(json_object *value, const char *path, void *target, Error *e) {
@@ -434,13 +398,14 @@ int spec_from_json(const char *text, AttachmentSpec *s, Error *e) {
                 { "leaseDns", json_read_bool, offsetof(AttachmentSpec, lease_dns), 0 },
                 { "leaseOver", json_read_bool, offsetof(AttachmentSpec, lease_over), 0 },
                 { "group", json_read_u32, offsetof(AttachmentSpec, group), 0 },
-                { "bridge", read_name, offsetof(AttachmentSpec, bridge), 0 },
-                { "bridgeMac", read_mac, offsetof(AttachmentSpec, bridge_mac), 0 },
+                { "bridge", row_read_ifname, offsetof(AttachmentSpec, bridge), 0 },
+                { "bridgeMac", row_read_mac, offsetof(AttachmentSpec, bridge_mac), 0 },
                 { "node4", json_read_in_addr, offsetof(AttachmentSpec, node4), 0 },
                 { "node6", json_read_in_addr, offsetof(AttachmentSpec, node6), 0 },
                 { "ingress", read_ingress, offsetof(AttachmentSpec, ingress), 0 },
                 { "portmap", json_read_string, offsetof(AttachmentSpec, portmap), 0 },
-                { "foreignInterface", read_name, offsetof(AttachmentSpec, foreign_ifname), 0 },
+                { "foreignInterface", row_read_ifname, offsetof(AttachmentSpec, foreign_ifname),
+                  0 },
                 { "setLocalnet", json_read_bool, offsetof(AttachmentSpec, set_localnet), 0 },
                 { "addresses", read_addresses, offsetof(AttachmentSpec, addresses), 0 },
                 { "routes", NULL, 0, 0 },
