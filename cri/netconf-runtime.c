@@ -154,6 +154,18 @@ static int read_part(json_object *runtime, const char *key, JsonReader read, voi
         return path ? read(value, path, target, e) : error_oom(e);
 }
 
+/* What containerd and CRI-O pass to a configuration that declares the capability of this name. */
+#define POD_ANNOTATIONS "io.kubernetes.cri.pod-annotations"
+
+static int read_annotations(json_object *runtime, NetConf *c, Error *e) {
+        json_object *value = NULL;
+
+        int r = object_get(runtime, POD_ANNOTATIONS, "runtimeConfig." POD_ANNOTATIONS, &value, e);
+        if (r >= 0 && value)
+                c->annotations = json_object_get(value);
+        return r;
+}
+
 int netconf_read_runtime(json_object *top, RuntimeParts parts, NetConf *c, Error *e) {
         json_object *args = NULL, *runtime = NULL;
         int r;
@@ -161,6 +173,8 @@ int netconf_read_runtime(json_object *top, RuntimeParts parts, NetConf *c, Error
         if ((r = object_get(top, "args", "args", &args, e)) < 0 ||
             (r = object_get(args, "cni", "args.cni", &args, e)) < 0 ||
             (r = object_get(top, "runtimeConfig", "runtimeConfig", &runtime, e)) < 0)
+                return r;
+        if (!netconf_is_drop_in(c) && (r = read_annotations(runtime, c, e)) < 0)
                 return r;
         if ((parts & RUNTIME_IPS) && (r = read_ips(args, runtime, c, e)) < 0)
                 return r;

@@ -87,6 +87,7 @@ NetConf *netconf_free(NetConf *c) {
         net_dns_clear(&c->runtime_dns);
         range_sets_free(c->runtime_sets, c->n_runtime_sets);
         json_object_put(c->prev_result);
+        json_object_put(c->annotations);
         for (size_t i = 0; i < c->n_valid_attachments; i++) {
                 free(c->valid_attachments[i].container_id);
                 free(c->valid_attachments[i].ifname);

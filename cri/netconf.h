@@ -357,6 +357,8 @@ typedef struct NetConf {
         NetSysctl *args_sysctls;
         size_t n_args_sysctls;
         json_object *prev_result; /* owned; NULL when absent */
+        /* runtimeConfig."io.kubernetes.cri.pod-annotations", of type netmgr only; owned; NULL when absent */
+        json_object *annotations;
 
         /* GC: cni.dev/valid-attachments or cni.dev/attachments */
         bool has_valid_attachments;

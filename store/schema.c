@@ -136,6 +136,12 @@ static const char *const migrations[STORE_SCHEMA_VERSION] = {
         "CREATE TABLE import ("
         " network TEXT PRIMARY KEY NOT NULL, path TEXT NOT NULL, stamp INTEGER NOT NULL"
         ") STRICT, WITHOUT ROWID;",
+
+        /* 7: the annotations of a pod that netmgr knows; and whose an address is, who gets it again until
+         * sticky_until_usec after its release (NULL: nobody; 0: until it is given up by name). */
+        "ALTER TABLE sandbox ADD COLUMN annotations TEXT;"
+        "ALTER TABLE address ADD COLUMN owner TEXT;"
+        "ALTER TABLE address ADD COLUMN sticky_until_usec INTEGER;",
 };
 
 static int get_number(Store *s, const char *sql, int64_t *ret, Error *e) {

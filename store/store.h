@@ -20,7 +20,7 @@
 
 typedef struct Store Store;
 
-#define STORE_SCHEMA_VERSION 6
+#define STORE_SCHEMA_VERSION 7
 
 /*
  * Opens or creates DIR/netmgr.db (0600), migrates, checks it (quick_check). A damaged database or

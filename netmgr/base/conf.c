@@ -19,6 +19,7 @@
 #define CONF_SIZE_MAX            CONFIG_SIZE_MAX
 #define ALLOW_USERS_MAX          32
 #define PROTECTED_INTERFACES_MAX 64
+#define SHARED_NAMESPACES_MAX    64
 
 void conf_init(Conf *c) {
         *c = (Conf) {
@@ -29,12 +30,15 @@ void conf_init(Conf *c) {
                 .cooldown_sec = COOLDOWN_SEC_DEFAULT,
                 .nftables_owner = true,
                 .repair = true,
+                .namespace_isolation = true,
         };
 }
 
 void conf_clear(Conf *c) {
         strv_free(c->allow_users);
         strv_free(c->protected_interfaces);
+        strv_free(c->shared_namespaces);
+        free(c->default_namespace);
         *c = (Conf) { 0 };
 }
 
@@ -105,6 +109,24 @@ static int read_node_address(const char *value, Conf *c, Error *e) {
         return 0;
 }
 
+static int read_networks_key(Conf *c, const char *key, const char *value, Error *e) {
+        if (streq(key, "NamespaceIsolation"))
+                return boolean(value, &c->namespace_isolation, key, e);
+        if (streq(key, "SharedNamespaces"))
+                return read_words(value, SHARED_NAMESPACES_MAX, &c->shared_namespaces, key, e);
+        if (streq(key, "DefaultNetworkNamespace")) {
+                char *copy = strdup(value);
+
+                if (!copy)
+                        return error_oom(e);
+                free(c->default_namespace);
+                c->default_namespace = copy;
+                return 0;
+        }
+        return error_setf(e, ERROR_UNKNOWN_OPTION,
+                          "[Networks] %.64s=: unknown key, with value \"%.64s\"", key, value);
+}
+
 static int read_key(Conf *c, const char *section, const char *key, const char *value, Error *e) {
         if (streq(section, "Manager") && streq(key, "Workers"))
                 return number(value, 1, WORKERS_MAX, &c->workers, key, e);
@@ -137,6 +159,8 @@ static int read_key(Conf *c, const char *section, const char *key, const char *v
         if (streq(section, "Host") && streq(key, "ProtectedInterfaces"))
                 return read_words(value, PROTECTED_INTERFACES_MAX, &c->protected_interfaces, key,
                                   e);
+        if (streq(section, "Networks"))
+                return read_networks_key(c, key, value, e);
         return error_setf(e, ERROR_UNKNOWN_OPTION,
                           "[%.64s] %.64s=: unknown key, with value \"%.64s\"", section, key, value);
 }

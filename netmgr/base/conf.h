@@ -25,6 +25,12 @@ typedef struct Conf {
         bool nftables_owner;  /* [Nftables] Owner= yes: nobody else can change our tables */
         InAddr node_address4; /* [Host] NodeAddress= one or two addresses, white space between */
         InAddr node_address6;
+        /* [Networks] */
+        bool namespace_isolation; /* NamespaceIsolation= yes: a pod uses networks of its own namespace,
+                                   * of SharedNamespaces, and those of the node */
+        char **shared_namespaces; /* SharedNamespaces= owned; NULL: "default" */
+        char *default_namespace; /* DefaultNetworkNamespace= where v1.multus-cni.io/default-network looks
+                                   * for names without one; owned; NULL: "kube-system" */
         char **protected_interfaces; /* [Host] ProtectedInterfaces= patterns as of fnmatch(3): never lent
                                         to a sandbox; owned; NULL: none */
 } Conf;

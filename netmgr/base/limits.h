@@ -237,5 +237,16 @@
 /* How long a DEL waits until a lease has been given back to its server, in ms: one packet, no answer. */
 #define DHCP_GIVE_BACK_MS 500U
 
+/* Networks that one pod may ask for, and bytes of one of its annotations (the API server takes 256 KiB for all). */
+#define SELECTIONS_MAX     32U
+#define SELECTION_SIZE_MAX (256U * 1024U)
+/* Plugins of one configuration list. */
+#define LIST_PLUGINS_MAX 16U
+/* Networks that a group chooses from. */
+#define ANY_OF_MAX 32U
+
+/* Tasks that netmgr-exec has at a time: each is a program of others with its memory. */
+#define EXEC_CALLS_MAX 8U
+
 /* Options that a network provides to DHCP servers or asks them for. */
 #define DHCP_CONF_OPTIONS_MAX 64U

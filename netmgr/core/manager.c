@@ -141,6 +141,7 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         list_init(&m->adds);
         list_init(&m->adds_waiting);
         list_init(&m->give_backs);
+        list_init(&m->networks_ops);
         conf_init(&m->conf);
         m->state_dir = strdup(params->state_dir);
         m->config_dir = strdup(params->config_dir);
@@ -148,6 +149,8 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         m->nsd_socket = strdup(params->nsd_socket);
         m->dhcp_socket = strdup(params->dhcp_socket);
         m->sysctl_allowlist = strdup(params->sysctl_allowlist);
+        m->runtime_dir = strdup(params->runtime_dir);
+        m->exec_socket = strdup(params->exec_socket);
         m->networks = map_new();
         m->sandboxes = map_new();
         m->attachments = map_new();
@@ -161,9 +164,10 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         m->history = history_queue_new();
         m->sync_round = sync_round_new(m);
         if (!m->state_dir || !m->config_dir || !m->spool_dir || !m->nsd_socket || !m->dhcp_socket ||
-            !m->sysctl_allowlist || !m->networks || !m->sandboxes || !m->attachments ||
-            !m->host_ends || !m->host_ifindexes || !m->orphans || !m->tickets || !m->imports ||
-            !m->ports || !m->audit || !m->history || !m->sync_round)
+            !m->sysctl_allowlist || !m->runtime_dir || !m->exec_socket || !m->networks ||
+            !m->sandboxes || !m->attachments || !m->host_ends || !m->host_ifindexes ||
+            !m->orphans || !m->tickets || !m->imports || !m->ports || !m->audit || !m->history ||
+            !m->sync_round)
                 return error_oom(e);
 
         int r = conf_load(m->config_dir, &m->conf, e);
@@ -435,6 +439,8 @@ Manager *manager_free(Manager *m) {
         free(m->nsd_socket);
         free(m->dhcp_socket);
         free(m->sysctl_allowlist);
+        free(m->runtime_dir);
+        free(m->exec_socket);
         free(m);
         return NULL;
 }

@@ -58,6 +58,7 @@ typedef enum HealthBit {
         HEALTH_RECONCILE,    /* the kernel differs from the ledger */
         HEALTH_SPOOL,        /* the spool is missing or unfit: DEL fails while netmgrd is down */
         HEALTH_DHCP,         /* netmgr-dhcp cannot be reached */
+        HEALTH_EXEC,         /* netmgr-exec cannot be reached, and is needed */
         HEALTH_CONF,         /* netmgr.conf is broken; the last good one is in force */
         _HEALTH_MAX,
 } HealthBit;
@@ -67,6 +68,8 @@ struct Manager {
         Conf conf;
         char *state_dir, *config_dir, *spool_dir, *nsd_socket, *dhcp_socket; /* owned */
         char *sysctl_allowlist; /* owned: path; see sysctl-allow.h */
+        char *runtime_dir;      /* owned: /run/netmgr */
+        char *exec_socket;      /* owned: of netmgr-exec */
         char boot_id[40];
         dev_t netns_dev; /* of the host's netns, which stays open as long as we live in it */
         ino_t netns_ino;
@@ -121,6 +124,8 @@ struct Manager {
         struct SyncRound *sync_round;
         unsigned n_renewals; /* exchanges with DHCP servers for leases that are held; DHCP_RENEWALS_MAX */
         List give_backs;                /* GiveBack (dhcp-release.c) */
+        List networks_ops;              /* NetworksOp (op-networks.c) */
+        struct ExecCalls *exec_calls;   /* exec-call.h; owned */
         unsigned health;                /* 1 << HealthBit */
         char *health_text[_HEALTH_MAX]; /* owned; the sentence that goes with the bit */
         struct HistoryQueue *history;   /* questions about the past that wait */
@@ -134,7 +139,7 @@ struct Manager {
 
 typedef struct ManagerParams {
         const char *state_dir, *config_dir, *spool_dir, *nsd_socket, *dhcp_socket; /* copied */
-        const char *sysctl_allowlist;                                              /* copied */
+        const char *sysctl_allowlist, *runtime_dir, *exec_socket;                  /* copied */
         Kernel *kernel;                                                            /* borrowed */
 } ManagerParams;
 

@@ -11,6 +11,7 @@
 
 #include "core/manager.h"
 #include "cri/netconf.h"
+#include "cri/netlist.h"
 #include "store/store.h"
 
 typedef enum NetworkSource {
@@ -43,8 +44,12 @@ struct Network {
         Manager *manager;
         char *name;
         NetworkSource source;
-        char *config; /* exact bytes as given */
-        NetConf *conf;
+        char *config;  /* exact bytes as given */
+        NetConf *conf; /* of a list: that of its first plugin; of a foreign one: of kind foreign */
+        /* The plugins that make an interface of it, when they are not just one of type netmgr; owned. NULL:
+         * an ordinary network. */
+        NetList *list;
+        char *alias; /* the network that this name stands for (a manifest without configuration); NULL: none */
         NetworkState state;
 
         char bridge[16];     /* kind bridge; else "" */

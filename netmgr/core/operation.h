@@ -19,6 +19,8 @@ typedef struct Request {
         uint64_t host_local; /* stamp of host-local's directory (cri/host-local.h); 0: there is none */
         bool delegates;      /* the caller does tasks, if he may */
         struct Conversation *talk; /* to ask him for some; borrowed, NULL: he cannot be asked */
+        /* Of an interface that netmgrd itself asks for; borrowed until `done`. NULL: the runtime's own call. */
+        const struct RequestPlace *place;
         /* True once the caller has gone away; userdata is that of `done`. NULL: it cannot. */
         bool (*abandoned)(void *userdata);
 } Request;

@@ -74,6 +74,8 @@ void spec_clear(AttachmentSpec *s) {
         free(s->sysctls);
         free(s->cni_name);
         free(s->portmap);
+        free(s->reference);
+        free(s->choice);
         free(s->adjust.rules);
         free(s->adjust.routes);
         free(s->link);
@@ -106,11 +108,14 @@ int spec_copy(const AttachmentSpec *from, AttachmentSpec *ret) {
                                      sizeof(*s.adjust.routes));
         s.cni_name = from->cni_name ? strdup(from->cni_name) : NULL;
         s.portmap = from->portmap ? strdup(from->portmap) : NULL;
+        s.reference = from->reference ? strdup(from->reference) : NULL;
+        s.choice = from->choice ? strdup(from->choice) : NULL;
         s.link = from->link ? array_copy(from->link, 1, sizeof(*s.link)) : NULL;
         s.nic = from->nic ? nic_state_copy(from->nic) : NULL;
         if ((from->link && !s.link) || (from->nic && !s.nic) || !s.addresses || !s.routes ||
             !s.ports || !s.sysctls || !s.adjust.rules || !s.adjust.routes ||
-            (from->cni_name && !s.cni_name) || (from->portmap && !s.portmap))
+            (from->cni_name && !s.cni_name) || (from->portmap && !s.portmap) ||
+            (from->reference && !s.reference) || (from->choice && !s.choice))
                 r = -ENOMEM;
         for (; r >= 0 && s.n_sysctls < from->n_sysctls; s.n_sysctls++) {
                 const NetSysctl *y = &from->sysctls[s.n_sysctls];
@@ -264,6 +269,17 @@ static int chain_to_json(const AttachmentSpec *s, json_object *o) {
         return 0;
 }
 
+/* Where it is among the interfaces of its sandbox. */
+static int place_to_json(const AttachmentSpec *s, json_object *o) {
+        if ((s->parent[0] && json_add_string(o, "parent", s->parent) < 0) ||
+            (s->position > 0 && json_add(o, "position", json_object_new_int64(s->position)) < 0) ||
+            (s->reference && json_add_string(o, "reference", s->reference) < 0) ||
+            (s->choice && json_add_string(o, "choice", s->choice) < 0) ||
+            (s->hot && json_add(o, "hot", json_object_new_boolean(true)) < 0))
+                return -ENOMEM;
+        return 0;
+}
+
 int spec_to_json(const AttachmentSpec *s, char **ret) {
         _cleanup_json_ json_object *o = json_object_new_object(), *routes = json_object_new_array(),
                                    *dns = json_object_new_object();
@@ -296,7 +312,7 @@ int spec_to_json(const AttachmentSpec *s, char **ret) {
                 return -ENOMEM;
         if (in_addr_is_set(&s->node6) && json_add_string(o, "node6", IN_ADDR_STR(&s->node6)) < 0)
                 return -ENOMEM;
-        if (chain_to_json(s, o) < 0)
+        if (chain_to_json(s, o) < 0 || place_to_json(s, o) < 0)
                 return -ENOMEM;
         if (spec_is_adjusted(s) && json_add(o, "adjust", adjust_to_json(s)) < 0)
                 return -ENOMEM;
@@ -413,6 +429,11 @@ int spec_from_json(const char *text, AttachmentSpec *s, Error *e) {
                 { "adjust", NULL, 0, 0 },
                 { "dropIn", json_read_bool, offsetof(AttachmentSpec, drop_in), 0 },
                 { "blockMetadata", json_read_bool, offsetof(AttachmentSpec, block_metadata), 0 },
+                { "parent", row_read_ifname, offsetof(AttachmentSpec, parent), 0 },
+                { "position", json_read_u32, offsetof(AttachmentSpec, position), 0 },
+                { "reference", json_read_string, offsetof(AttachmentSpec, reference), 0 },
+                { "choice", json_read_string, offsetof(AttachmentSpec, choice), 0 },
+                { "hot", json_read_bool, offsetof(AttachmentSpec, hot), 0 },
                 { "link", spec_link_read, offsetof(AttachmentSpec, link), 0 },
                 { "nic", nic_state_read, offsetof(AttachmentSpec, nic), 0 },
                 { 0 },

@@ -84,6 +84,12 @@ typedef struct AttachmentSpec {
         bool lease_dns;  /* and the DNS settings */
         bool lease_over; /* there is none at the moment: the interface is down */
         char *cni_name;  /* "name" of the CNI configuration; owned */
+        /* Its place among the interfaces of the sandbox (place.h). */
+        char parent[IF_NAMESIZE]; /* the runtime's own interface that takes it along; "": this is one */
+        uint32_t position;        /* 0: the default network */
+        char *reference; /* as network-status names the network; NULL: by cni_name; owned */
+        char *choice;    /* why this network of a group; NULL: it was named; owned */
+        bool hot;        /* attached while the sandbox ran */
         NetIngressPolicy ingress;
         char *portmap; /* what a chained portmap was configured with; NULL: none was; owned */
         /* kind foreign: of what another program has made; addresses are in the JSON, not in their table */

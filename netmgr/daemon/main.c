@@ -27,7 +27,7 @@
 
 typedef struct Options {
         const char *bus_address, *state_dir, *runtime_dir, *config_dir, *spool_dir, *nsd_socket,
-                        *dhcp_socket, *sysctl_allowlist;
+                        *dhcp_socket, *exec_socket, *sysctl_allowlist;
 } Options;
 
 static void usage(FILE *f) {
@@ -41,6 +41,7 @@ static void usage(FILE *f) {
                 "  --spool-dir=DIR        spooled requests (default /var/lib/netmgr-spool)\n"
                 "  --nsd-socket=PATH      socket of netmgr-nsd (default /run/netmgr-nsd/nsd.sock)\n"
                 "  --dhcp-socket=PATH     socket of netmgr-dhcp (default /run/netmgr-dhcp/dhcp.sock)\n"
+                "  --exec-socket=PATH     socket of netmgr-exec (default /run/netmgr-exec/exec.sock)\n"
                 "  --sysctl-allowlist=FILE  regular expressions of the sysctls that networks may set\n"
                 "                         (default " SYSCTL_ALLOWLIST "; no file: all)\n"
                 "  --version, --help\n");
@@ -56,6 +57,7 @@ static int parse_options(int argc, char **argv, Options *o) {
                 { "spool-dir", required_argument, NULL, 'p' },
                 { "nsd-socket", required_argument, NULL, 'n' },
                 { "dhcp-socket", required_argument, NULL, 'd' },
+                { "exec-socket", required_argument, NULL, 'e' },
                 { "sysctl-allowlist", required_argument, NULL, 'a' },
                 { "version", no_argument, NULL, 'V' },
                 { "help", no_argument, NULL, 'h' },
@@ -85,6 +87,9 @@ static int parse_options(int argc, char **argv, Options *o) {
                         break;
                 case 'd':
                         o->dhcp_socket = optarg;
+                        break;
+                case 'e':
+                        o->exec_socket = optarg;
                         break;
                 case 'a':
                         o->sysctl_allowlist = optarg;
@@ -168,6 +173,8 @@ static int run(const Options *o, Error *e) {
                                        .spool_dir = o->spool_dir,
                                        .nsd_socket = o->nsd_socket,
                                        .dhcp_socket = o->dhcp_socket,
+                                       .exec_socket = o->exec_socket,
+                                       .runtime_dir = o->runtime_dir,
                                        .sysctl_allowlist = o->sysctl_allowlist,
                                        .kernel = &kernel_real };
         BusParams bus_params = { .address = o->bus_address,
@@ -207,6 +214,7 @@ int main(int argc, char **argv) {
                 .spool_dir = "/var/lib/netmgr-spool",
                 .nsd_socket = "/run/netmgr-nsd/nsd.sock",
                 .dhcp_socket = "/run/netmgr-dhcp/dhcp.sock",
+                .exec_socket = "/run/netmgr-exec/exec.sock",
                 .sysctl_allowlist = SYSCTL_ALLOWLIST,
         };
         _cleanup_error_ Error error = ERROR_NULL;
