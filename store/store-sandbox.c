@@ -12,6 +12,7 @@ void sandbox_row_clear(SandboxRow *r) {
         free(r->pod_name);
         free(r->pod_uid);
         free(r->labels);
+        free(r->annotations);
         free(r->netns_path);
         free(r->boot_id);
         free(r->state);
@@ -30,8 +31,10 @@ static int read_sandbox(sqlite3_stmt *stmt, SandboxRow *row) {
         row->netns_ino = column_u64(stmt, 9);
         row->netns_seen = sqlite3_column_int(stmt, 12) != 0;
         row->netns_start = column_u64(stmt, 13);
-        return column_text(stmt, 10, &row->boot_id) && column_text(stmt, 11, &row->state) ? 0
-                                                                                          : -ENOMEM;
+        return column_text(stmt, 10, &row->boot_id) && column_text(stmt, 11, &row->state) &&
+                                               column_text(stmt, 14, &row->annotations)
+                               ? 0
+                               : -ENOMEM;
 }
 
 int store_load_sandboxes(Store *s, int (*cb)(SandboxRow *row, void *userdata), void *userdata,
@@ -56,6 +59,7 @@ int store_put_sandbox(Store *s, const SandboxRow *row, Error *e) {
         bind_text(stmt, 12, row->state);
         sqlite3_bind_int(stmt, 13, row->netns_seen);
         bind_u64(stmt, 14, row->netns_start);
+        bind_text(stmt, 15, row->annotations);
         return store_run(s, stmt, "writing a sandbox", e);
 }
 

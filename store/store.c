@@ -44,13 +44,14 @@ static const char *const sql[_STMT_MAX] = {
         [STMT_DELETE_NETWORK] = "DELETE FROM network WHERE name = ?1",
         [STMT_LOAD_SANDBOXES] =
                         "SELECT id, runtime, pod_namespace, pod_name, pod_uid, labels, netns_path,"
-                        " netns_cookie, netns_dev, netns_ino, boot_id, state, netns_seen, netns_start"
-                        " FROM sandbox ORDER BY id",
+                        " netns_cookie, netns_dev, netns_ino, boot_id, state, netns_seen, netns_start,"
+                        " annotations FROM sandbox ORDER BY id",
         [STMT_PUT_SANDBOX] =
-                        "INSERT INTO sandbox VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
+                        "INSERT INTO sandbox VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
                         " ON CONFLICT (id) DO UPDATE SET runtime = ?2, pod_namespace = ?3, pod_name = ?4,"
                         " pod_uid = ?5, labels = ?6, netns_path = ?7, netns_cookie = ?8, netns_dev = ?9,"
-                        " netns_ino = ?10, boot_id = ?11, state = ?12, netns_seen = ?13, netns_start = ?14",
+                        " netns_ino = ?10, boot_id = ?11, state = ?12, netns_seen = ?13, netns_start = ?14,"
+                        " annotations = ?15",
         [STMT_CLAIM_SANDBOX] = "UPDATE sandbox SET runtime = ?2, state = ?3 WHERE id = ?1",
         [STMT_DELETE_SANDBOX] = "DELETE FROM sandbox WHERE id = ?1",
         [STMT_LOAD_ATTACHMENTS] =
@@ -82,7 +83,7 @@ static const char *const sql[_STMT_MAX] = {
                         " set_index, released_usec FROM address"
                         " ORDER BY released_usec, attachment, set_index, pool, address",
         [STMT_PUT_ADDRESS] =
-                        "INSERT INTO address VALUES (?2, ?3, ?4, ?5, ?1, ?6, ?7, ?8, ?9, ?10)"
+                        "INSERT INTO address VALUES (?2, ?3, ?4, ?5, ?1, ?6, ?7, ?8, ?9, ?10, NULL, NULL)"
                         " ON CONFLICT (pool, address) DO UPDATE SET prefix = ?4, gateway = ?5,"
                         " attachment = ?1, network = ?6, sandbox = ?7, ifname = ?8, set_index = ?9,"
                         " released_usec = ?10 WHERE attachment IS NULL OR attachment = ?1",

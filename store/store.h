@@ -64,7 +64,8 @@ typedef struct SandboxRow {
         uint64_t netns_start; /* netns_path is of a process: when that started, clock ticks after
                                * boot; 0: it is not, or nothing is known */
         char *boot_id;
-        char *state; /* "ready" */
+        char *annotations; /* JSON object of those that netmgr knows; NULL: none */
+        char *state;       /* "ready" */
 } SandboxRow;
 
 typedef struct AttachmentRow {

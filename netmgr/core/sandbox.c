@@ -50,6 +50,7 @@ Sandbox *sandbox_free(Sandbox *s) {
         free(s->pod_name);
         free(s->pod_uid);
         free(s->labels);
+        free(s->annotations);
         free(s->netns_path);
         free(s->boot_id);
         free(s);
@@ -145,9 +146,11 @@ int sandbox_load(Manager *m, SandboxRow *row) {
                 return r;
 
         char **fields[] = { &s->runtime, &s->pod_namespace, &s->pod_name, &s->pod_uid,
-                            &s->labels,  &s->netns_path,    &s->boot_id };
-        char **columns[] = { &row->runtime, &row->pod_namespace, &row->pod_name, &row->pod_uid,
-                             &row->labels,  &row->netns_path,    &row->boot_id };
+                            &s->labels,  &s->netns_path,    &s->boot_id,  &s->annotations };
+        char **columns[] = {
+                &row->runtime, &row->pod_namespace, &row->pod_name, &row->pod_uid,
+                &row->labels,  &row->netns_path,    &row->boot_id,  &row->annotations
+        };
         for (size_t i = 0; i < ELEMENTSOF(fields); i++)
                 if (*columns[i]) {
                         free(*fields[i]);
@@ -171,6 +174,7 @@ void sandbox_to_row(const Sandbox *s, SandboxRow *ret) {
                 .pod_name = s->pod_name,
                 .pod_uid = s->pod_uid,
                 .labels = s->labels,
+                .annotations = s->annotations,
                 .netns_path = s->netns_path,
                 .netns_cookie = s->netns_cookie,
                 .netns_dev = s->netns_dev,

@@ -38,7 +38,8 @@ struct Sandbox {
         char *runtime;                            /* who listed it (op-synchronize.h), "": nobody */
         char *pod_namespace, *pod_name, *pod_uid; /* NULL: unknown */
         char *labels;                             /* JSON object, NULL: unknown */
-        char *netns_path;                         /* as the runtime said it */
+        char *annotations; /* JSON object of those that netmgr knows, NULL: none */
+        char *netns_path;  /* as the runtime said it */
         uint64_t netns_cookie;
         uint64_t netns_dev, netns_ino; /* pre-filter */
         NetnsWitness netns_witness;

@@ -150,6 +150,7 @@ static _unused_ SandboxRow sandbox_row(const char *id) {
                               .pod_name = TEXT("web"),
                               .pod_uid = TEXT("1-2"),
                               .labels = TEXT("{\"a\":\"b\"}"),
+                              .annotations = TEXT("{\"cni\":\"a\"}"),
                               .netns_path = TEXT("/run/netns/a"),
                               .netns_cookie = UINT64_MAX - 1,
                               .netns_dev = 4,

@@ -67,6 +67,7 @@ static void test_sandbox(void **state) {
         assert_string_equal(out.pod_name, in.pod_name);
         assert_string_equal(out.pod_uid, in.pod_uid);
         assert_string_equal(out.labels, in.labels);
+        assert_string_equal(out.annotations, in.annotations);
         assert_string_equal(out.netns_path, in.netns_path);
         assert_true(out.netns_cookie == in.netns_cookie); /* above 2^63: bit pattern */
         assert_true(out.netns_dev == in.netns_dev);
@@ -76,13 +77,15 @@ static void test_sandbox(void **state) {
         assert_string_equal(out.boot_id, in.boot_id);
         assert_string_equal(out.state, in.state);
 
-        in.pod_namespace = in.pod_name = in.pod_uid = in.labels = NULL; /* unknown stays unknown */
+        in.pod_namespace = in.pod_name = in.pod_uid = in.labels = in.annotations =
+                        NULL; /* unknown stays unknown */
         assert_ok(store_put_sandbox(s, &in, &e));
         assert_ok(store_load_sandboxes(s, keep_sandbox, &out, &e));
         assert_null(out.pod_namespace);
         assert_null(out.pod_name);
         assert_null(out.pod_uid);
         assert_null(out.labels);
+        assert_null(out.annotations);
         /* A claim changes two columns of a row that is there. */
         in.runtime = TEXT("cri-o");
         in.state = TEXT("notready");
