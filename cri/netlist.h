@@ -30,6 +30,7 @@ typedef struct NetList {
         uint64_t hash; /* of all plugins' objects without name: tells drift */
 } NetList;
 
+int net_list_copy(const NetList *l, NetList **ret);
 NetList *net_list_free(NetList *l); /* accepts NULL, returns NULL */
 DEFINE_CLEANUP(NetList *, net_list_free)
 

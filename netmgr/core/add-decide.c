@@ -16,7 +16,8 @@
 int add_parse(AddOp *op, Error *e) {
         const Request *q = &op->request;
 
-        int r = request_check_host(op->manager, q, e);
+        /* A member has no caller of its own. */
+        int r = q->place ? 0 : request_check_host(op->manager, q, e);
         if (r >= 0)
                 r = request_check_ids(q, e);
         if (r >= 0)
