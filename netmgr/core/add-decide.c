@@ -11,6 +11,7 @@
 #include "core/enforce.h"
 #include "core/features.h"
 #include "core/op-add.h"
+#include "core/place.h"
 #include "core/ports.h"
 
 int add_parse(AddOp *op, Error *e) {
@@ -132,6 +133,8 @@ int add_prepare(AddOp *op, const Attachment *existing, Error *e) {
         op->attachment->request = TAKE_PTR(op->request.config);
         op->attachment->spec.cni_name = strdup(op->conf->name);
         if (!op->attachment->request || !op->attachment->spec.cni_name)
+                return error_oom(e);
+        if (op->request.place && spec_take_place(&op->attachment->spec, op->request.place) < 0)
                 return error_oom(e);
         return 0;
 }
