@@ -26,6 +26,13 @@ int netconf_check_network(NetConf *c, json_object *top, Error *e);
 int netconf_check_name(const char *name, Error *e);
 int netconf_check_version(const char *version, Error *e);
 
+/* netconf-list.c */
+
+/* A JsonReader for cniVersions; the target is the newest that we speak so far (const char *, of cni_versions). */
+int versions_read(json_object *value, const char *path, void *target, Error *e);
+/* The newest of cniVersions that we speak (NULL: none was there), else *version, which then has to be one. */
+int netconf_choose_version(char **version, const char *best, Error *e);
+
 /* netconf-plugins.c */
 
 /* Sets plugin, type and kind: the program's name, else what "type" says. */

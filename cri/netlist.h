@@ -72,6 +72,10 @@ bool nad_manifest_is(json_object *o);
 /* apiVersion k8s.cni.cncf.io/v1; names are DNS-1123 subdomains, namespaces labels. Keys of the API server (status,
  * metadata's others) are let pass. */
 int nad_manifest_parse(const char *text, size_t size, NadManifest *ret, Error *e);
+int nad_manifest_read(json_object *o, NadManifest *ret, Error *e);
+/* The manifests of a list of them, as kubectl prints it (kind List, or NetworkAttachmentDefinitionList): a borrowed
+ * array; NULL when it is no list. */
+int nad_manifest_items(json_object *top, json_object **ret, Error *e);
 
 /* "NAME" as of CNI, or "NAMESPACE/NAME". */
 bool network_name_is_valid(const char *s);
