@@ -20,7 +20,8 @@ static int copy(const char *from, char **target) {
 }
 
 int spec_take_place(AttachmentSpec *s, const RequestPlace *p) {
-        if (copy(p->reference, &s->reference) < 0 || copy(p->choice, &s->choice) < 0)
+        if (copy(p->reference, &s->reference) < 0 || copy(p->choice, &s->choice) < 0 ||
+            copy(p->called, &s->called) < 0)
                 return -ENOMEM;
         snprintf(s->parent, sizeof(s->parent), "%s", strempty(p->parent));
         s->position = p->position;
