@@ -267,6 +267,98 @@ static void list_that_is_too_long(void **state) {
         assert_int_equal(again.n_entries, HOST_LOCAL_ENTRIES_MAX);
 }
 
+/* ---- what may be run as root ------------------------------------------------------------------ */
+
+static void put_file(const char *path, mode_t mode, uid_t uid) {
+        FILE *f = fopen(path, "we");
+
+        assert_non_null(f);
+        fclose(f);
+        assert_int_equal(chown(path, uid, 0), 0);
+        assert_int_equal(chmod(path, mode), 0);
+}
+
+static void put_dir(const char *path, mode_t mode, uid_t uid) {
+        assert_int_equal(mkdir(path, 0755), 0);
+        assert_int_equal(chown(path, uid, 0), 0);
+        assert_int_equal(chmod(path, mode), 0);
+}
+
+static void programs_that_only_root_can_replace(void **state) {
+        static const struct {
+                const char *path, *name;
+                const char *found; /* NULL: refused, "": there is none */
+        } cases[] = {
+                { "good", "plain", "good/plain" },
+                { "absent:good", "plain", "good/plain" },
+                { "good", "link", "good/plain" },
+                { "sticky", "plain", "sticky/plain" },
+                { "good", "absent", "" },
+                { "good", "data", "" }, /* not executable */
+                { "good", "dir", "" },
+                { "good", "other", NULL },
+                { "good", "groupwritable", NULL },
+                { "good", "writable", NULL },
+                { "theirs", "plain", NULL },
+                { "open", "plain", NULL },
+                { "open/inner", "plain", NULL },
+                { "good", "astray", NULL },       /* a link into a directory of others */
+                { "linked", "plain", NULL },      /* the directory is one */
+                { "theirs:good", "plain", NULL }, /* the first that has it counts */
+        };
+        char base[] = "/tmp/netmgr-trust.XXXXXX";
+
+        if (geteuid() != 0)
+                skip();
+        assert_non_null(mkdtemp(base));
+        assert_int_equal(chdir(base), 0);
+        put_dir("good", 0755, 0);
+        put_dir("sticky", 01777, 0);
+        put_dir("theirs", 0755, 65534);
+        put_dir("open", 0775, 0);
+        put_dir("open/inner", 0755, 0);
+        put_dir("good/dir", 0755, 0);
+        put_file("good/plain", 0755, 0);
+        put_file("good/data", 0644, 0);
+        put_file("good/other", 0755, 65534);
+        put_file("good/groupwritable", 0775, 0);
+        put_file("good/writable", 0757, 0);
+        put_file("sticky/plain", 0755, 0);
+        put_file("theirs/plain", 0755, 0);
+        put_file("open/plain", 0755, 0);
+        put_file("open/inner/plain", 0755, 0);
+        assert_int_equal(symlink("plain", "good/link"), 0);
+        assert_int_equal(symlink("../open/plain", "good/astray"), 0);
+        assert_int_equal(symlink("open", "linked"), 0);
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_free_ char *list = strdup(cases[i].path), *path = NULL, *found = NULL,
+                                    *want = NULL;
+                _cleanup_error_ Error e = ERROR_NULL;
+                char *second = strchr(list, ':');
+
+                if (second)
+                        *second++ = '\0';
+                path = strf("%s/%s%s%s%s%s", base, list, second ? ":" : "", second ? base : "",
+                            second ? "/" : "", strempty(second));
+                int r = program_find_trusted(cases[i].name, path, &found, &e);
+                if (isempty(cases[i].found)) {
+                        assert_true(r < 0 && !found && error_is_set(&e));
+                        assert_int_equal(r == -ENOENT, cases[i].found != NULL);
+                        assert_int_equal(e.kind == ERROR_ACCESS_DENIED, cases[i].found == NULL);
+                        continue;
+                }
+                assert_int_equal(r, 0);
+                want = strf("%s/%s", base, cases[i].found);
+                assert_string_equal(found, want);
+        }
+        assert_int_equal(program_find_trusted("plain", "good", &(char *) { NULL }, NULL), -ENOENT);
+        assert_int_equal(program_find_trusted("plain", NULL, &(char *) { NULL }, NULL), -ENOENT);
+        assert_int_equal(chdir("/"), 0);
+        _cleanup_free_ char *command = strf("rm -r %s", base);
+        assert_int_equal(system(command), 0);
+}
+
 /* ---- programs --------------------------------------------------------------------------------- */
 
 static char script_path[64];
@@ -454,6 +546,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(program_that_talks_a_lot, make_script,
                                                 remove_script),
                 cmocka_unit_test(program_that_is_none),
+                cmocka_unit_test(programs_that_only_root_can_replace),
                 cmocka_unit_test_setup_teardown(tasks_of_a_hostile_netmgrd, make_script,
                                                 remove_script),
                 cmocka_unit_test(addresses_without_an_owner),
