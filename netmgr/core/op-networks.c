@@ -201,13 +201,12 @@ static void member_added(int r, const Error *e, const char *result, void *userda
                 members_added(op);
 }
 
-/* Now that its turn has come: what its network is may have changed since it was named. */
-static int member_begin(NetworksOp *op, Member *m, Error *e) {
+/* Now that its turn has come: a reload in the middle of its plugins must not change them. */
+static void member_begin(NetworksOp *op, Member *m) {
         const Network *n = m->network ? network_find(op->manager, m->network) : NULL;
 
-        if (m->next > 0 || !n || !n->list)
-                return 0;
-        return net_list_copy(n->list, &m->list) < 0 ? error_oom(e) : 0;
+        if (m->next == 0 && n && n->list)
+                m->list = net_list_ref(n->list);
 }
 
 static void member_next(NetworksOp *op) {
@@ -216,10 +215,10 @@ static void member_next(NetworksOp *op) {
         Request q;
 
         int r = check_awaited(op, &error);
-        if (r >= 0)
-                r = member_begin(op, m, &error);
-        if (r >= 0)
+        if (r >= 0) {
+                member_begin(op, m);
                 r = networks_request(op, m, &q, &error);
+        }
         if (r < 0) {
                 member_fail(op, m, r, &error);
                 error_clear(&error);
