@@ -134,9 +134,8 @@ int add_prepare(AddOp *op, const Attachment *existing, Error *e) {
         op->attachment->spec.cni_name = strdup(op->conf->name);
         if (!op->attachment->request || !op->attachment->spec.cni_name)
                 return error_oom(e);
-        if (op->request.place &&
-            (spec_take_place(&op->attachment->spec, op->request.place) < 0 ||
-             sandbox_note_annotations(s, op->request.place->annotations) < 0))
+        if (op->request.place && (spec_take_place(&op->attachment->spec, op->request.place) < 0 ||
+                                  sandbox_note_annotations(s, op->request.place->annotations) < 0))
                 return error_oom(e);
         return 0;
 }

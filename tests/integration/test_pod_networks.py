@@ -8,7 +8,7 @@ import pytest
 
 from host_daemon import settle
 from netmgr_host import Host, bridge, ipam, netconf, routed
-from pod_networks import (CAPABILITY, DEFAULT_NETWORK, NETWORKS, annotated, interfaces, pod_args, reload, write_list,
+from pod_networks import (CAPABILITY, DEFAULT_NETWORK, NETWORKS, annotated, finish, interfaces, pod_args, reload, write_list,
                           write_nad, write_network)
 from runtime_client import Call, call
 
@@ -48,7 +48,7 @@ def test_three_interfaces_by_one_add(host):
     a.check().expect_ok()
     a.delete().expect_ok()
     assert not interfaces(a.pod)
-    host.finish()
+    finish(host)
 
 
 def test_every_key_of_an_element(host):
@@ -65,10 +65,9 @@ def test_every_key_of_an_element(host):
     assert a.pod.link("lan0")["address"] == "02:00:00:00:00:77"
     row = rows(host)["lan0"]
     assert (row["IngressRate"], row["EgressRate"]) == (8000000, 4000000)
-    assert [(p["HostPort"], p["Port"]) for p in row["Ports"]
-            if p["HostAddress"] == "0.0.0.0"] == [(8077, 80)] or row["Ports"], row
+    assert {(p["HostPort"], p["ContainerPort"], p["Protocol"]) for p in row["Ports"]} == {(8077, 80, "tcp")}
     assert rows(host)["eth0"]["IngressRate"] == 0
-    host.finish()
+    finish(host)
 
 
 def test_what_the_runtime_wishes_is_for_its_own_network(host):
@@ -82,7 +81,7 @@ def test_what_the_runtime_wishes_is_for_its_own_network(host):
     assert {n: r["IngressRate"] for n, r in found.items()} == {"eth0": 9000000, "net1": 0, "two": 0}
     assert {n: bool(r["Ports"]) for n, r in found.items()} == {"eth0": True, "net1": False, "two": False}
     assert a.pod.addresses("net1") == {"10.98.1.2/24"} and a.pod.addresses("two") == {"10.98.1.3/24"}
-    host.finish()
+    finish(host)
 
 
 def test_all_or_nothing(host):
@@ -99,7 +98,7 @@ def test_all_or_nothing(host):
     # and once there is room, the same works
     first.delete().expect_ok()
     host.add(conf, pod, args=pod_args(name="b"))
-    host.finish()
+    finish(host)
 
 
 @pytest.mark.parametrize("annotation,words", [
@@ -119,7 +118,7 @@ def test_a_bad_annotation_attaches_nothing(host, annotation, words):
     reply, _ = host.try_add(annotated(routed(), {NETWORKS: annotation}), pod := host.pod(), args=pod_args())
     reply.expect_error((7, 6, 2), *words)
     assert not interfaces(pod) and not host.describe("attachments")
-    host.finish()
+    finish(host)
 
 
 def test_namespaces_are_isolated(host):
@@ -136,7 +135,7 @@ def test_namespaces_are_isolated(host):
     # without a namespace a pod has none of its own
     reply, _ = host.try_add(annotated(routed(), {NETWORKS: "one/lan"}))
     reply.expect_error((7, 999), "one")
-    host.finish()
+    finish(host)
 
 
 @pytest.mark.host(conf="[Networks]\nNamespaceIsolation=no\n[Host]\nNodeAddress=192.0.2.1\n")
@@ -144,7 +143,7 @@ def test_without_isolation_all_namespaces_are_open(host):
     write_nad(host, "one", "lan", {"type": "netmgr", "kind": "bridge", "ipam": ipam(BLUE)})
     reload(host)
     host.add(annotated(routed(), {NETWORKS: "one/lan"}), args=pod_args("two"))
-    host.finish()
+    finish(host)
 
 
 def test_a_default_network_of_the_pods_own(host):
@@ -162,7 +161,7 @@ def test_a_default_network_of_the_pods_own(host):
     assert set(interfaces(a.pod)) == {"eth0", "net1"}
     a.delete().expect_ok()
     assert not interfaces(a.pod)
-    host.finish()
+    finish(host)
 
 
 def test_check_looks_at_all_of_them(host):
@@ -174,7 +173,7 @@ def test_check_looks_at_all_of_them(host):
     host.netmgrd.start()
     a.pod.run(["ip", "addr", "del", "10.98.1.2/24", "dev", "net1"], check=False)
     a.check().expect_error((7, 100, 999, 109, 110, 111, 105), "net1")
-    host.finish()
+    finish(host)
 
 
 def test_gc_takes_all_of_a_sandbox_or_nothing(host):
@@ -186,7 +185,7 @@ def test_gc_takes_all_of_a_sandbox_or_nothing(host):
     host.cni("GC", {**conf, "cni.dev/valid-attachments": [{"containerID": kept.cid, "ifname": "eth0"}]}).expect_ok()
     settle(lambda: {a["Sandbox"] for a in host.describe("attachments")} == {kept.cid}, "the dead one is gone")
     assert set(interfaces(kept.pod)) == {"eth0", "net1", "net2"}
-    host.finish()
+    finish(host)
 
 
 def test_a_second_add_is_refused_and_harms_nothing(host):
@@ -197,7 +196,7 @@ def test_a_second_add_is_refused_and_harms_nothing(host):
     reply.expect_error(100, "eth0")
     assert set(interfaces(a.pod)) == {"eth0", "net1"}
     a.check().expect_ok()
-    host.finish()
+    finish(host)
 
 
 def test_del_without_the_annotations_and_the_network(host):
@@ -211,7 +210,7 @@ def test_del_without_the_annotations_and_the_network(host):
     host.cni("DEL", routed(), a.cid, "eth0", a.pod.path).expect_ok()
     a.live = False
     assert not interfaces(a.pod)
-    host.finish()
+    finish(host)
 
 
 def test_the_caller_goes_away_half_way(host):
@@ -225,7 +224,7 @@ def test_the_caller_goes_away_half_way(host):
     os.kill(host.nsd.pid, signal.SIGCONT)
     settle(lambda: not interfaces(pod) and not [a for a in host.describe("attachments") if a["Sandbox"] == pod.name],
            "what nobody waited for is undone")
-    host.finish()
+    finish(host)
 
 
 def test_a_chain_of_ours_as_a_network(host):
@@ -248,4 +247,4 @@ def test_a_chain_of_ours_as_a_network(host):
                             args=pod_args(name="b"))
     reply.expect_error(7, f"{NETWORKS}[0]", "mac", "lan")
     a.delete().expect_ok()
-    host.finish()
+    finish(host)

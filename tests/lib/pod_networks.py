@@ -73,6 +73,17 @@ def reload(host):
     host.manager("Reload")
 
 
+def finish(host):
+    """The end of a test whose networks are files: they go first, since named networks keep their bridges."""
+    for a in host.attachments:
+        if a.live:
+            a.delete().expect_ok()
+    for name in os.listdir(host.networks_dir):
+        os.unlink(f"{host.networks_dir}/{name}")
+    reload(host)
+    host.finish()
+
+
 def interfaces(pod):
     """{name: link} of a sandbox, without lo"""
-    return {x["ifname"]: x for x in pod.links() if x["ifname"] != "lo"}
+    return {x["ifname"]: x for x in pod.ip("-d", "link", "show") if x["ifname"] != "lo"}
