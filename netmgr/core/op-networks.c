@@ -227,7 +227,10 @@ static void member_next(NetworksOp *op) {
         q.talk = op->request.talk;
         q.place = &m->place;
         q.abandoned = is_abandoned;
-        operation_add(op->manager, &q, member_added, op);
+        if (m->list && m->list->plugins[m->next].plugin < 0)
+                operation_add_foreign(op->manager, &q, member_added, op);
+        else
+                operation_add(op->manager, &q, member_added, op);
 }
 
 /* --- a runtime's ADD ----------------------------------------------------------------------------- */
