@@ -12,8 +12,8 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "core/add-internal.h"
-#include "core/op-networks.h"
 #include "core/op-foreign.h"
+#include "core/op-networks.h"
 #include "core/ports.h"
 
 static AddOp *add_of_commit(Task *task) {

@@ -17,6 +17,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "core/conversation.h"
+#include "core/network-status.h"
 #include "core/op-foreign.h"
 
 static void member_next(NetworksOp *op);
@@ -160,6 +161,7 @@ static void members_added(NetworksOp *op) {
                 op_fail(op, r, &error);
                 return;
         }
+        network_status_flush(op->manager); /* who hears of the end may look */
         RequestDone done = TAKE_PTR(op->done);
         done(0, &error, op->answer, op->userdata);
         if (!op->unwanted) {
