@@ -24,6 +24,10 @@
  * ".conflist" would allow 246; nobody reads that. */
 #define NETWORK_NAME_MAX 128U
 
+/* A name of Kubernetes: a label of DNS, and a name of several. */
+#define DNS_LABEL_MAX     63U
+#define DNS_SUBDOMAIN_MAX 253U
+
 /* The kernel's IFNAMSIZ - 1. */
 #define IFNAME_LEN_MAX 15U
 
