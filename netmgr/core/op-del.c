@@ -23,6 +23,7 @@
 #include "core/delegate.h"
 #include "core/dhcp.h"
 #include "core/enforce.h"
+#include "core/guest.h"
 #include "core/host-end.h"
 #include "core/host-local.h"
 #include "core/inside.h"
@@ -188,6 +189,7 @@ static void delegate_ended(Question *q, int r, const TaskAnswer *answer) {
         Attachment *a = rel->attachment;
         _cleanup_error_ Error error = ERROR_NULL;
 
+        a->delegate_runs = false;
         if (r >= 0 && answer->exit == 0) {
                 attachment_drop_delegate(a);
                 release_delegates(rel);
@@ -208,8 +210,10 @@ static void release_delegates(Release *rel) {
         }
         delegate_ask_del(a, &a->delegates[a->n_delegates - 1], &rel->question);
         rel->question.answered = delegate_ended;
+        a->delegate_runs = true;
         if (conversation_ask(rel->talk, &rel->question))
                 return;
+        a->delegate_runs = false;
         int r = rel->talk ? delegate_error(a->delegates[a->n_delegates - 1].plugin, "DEL", -EBUSY,
                                            NULL, &error)
                           : 0;
@@ -529,6 +533,10 @@ static void del_woken(AttachmentWaiter *w) {
 static void del_start(DelOp *op) {
         Attachment *a = attachment_find(op->manager, op->request.container_id, op->request.ifname);
 
+        if (a && guest_is_of(a, op->request.type)) {
+                guest_give_back(a, del_released, op);
+                return;
+        }
         if (!a || !a->network || !attachment_is_of(a, op->cni_name)) {
                 del_host_local(op);
                 return;
