@@ -241,6 +241,8 @@
 /* Networks that one pod may ask for, and bytes of one of its annotations (the API server takes 256 KiB for all). */
 #define SELECTIONS_MAX     32U
 #define SELECTION_SIZE_MAX (256U * 1024U)
+/* Gateways of the default routes that one network of a pod gives: one metric each. */
+#define GATEWAYS_MAX 16U
 /* Plugins of one configuration list. */
 #define LIST_PLUGINS_MAX 16U
 /* Networks that a group chooses from. */

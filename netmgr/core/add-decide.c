@@ -17,7 +17,8 @@
 int add_parse(AddOp *op, Error *e) {
         const Request *q = &op->request;
 
-        int r = request_check_host(op->manager, q, e);
+        /* A member has no caller of its own. */
+        int r = q->place ? 0 : request_check_host(op->manager, q, e);
         if (r >= 0)
                 r = request_check_ids(q, e);
         if (r >= 0)
@@ -133,7 +134,8 @@ int add_prepare(AddOp *op, const Attachment *existing, Error *e) {
         op->attachment->spec.cni_name = strdup(op->conf->name);
         if (!op->attachment->request || !op->attachment->spec.cni_name)
                 return error_oom(e);
-        if (op->request.place && spec_take_place(&op->attachment->spec, op->request.place) < 0)
+        if (op->request.place && (spec_take_place(&op->attachment->spec, op->request.place) < 0 ||
+                                  sandbox_note_annotations(s, op->request.place->annotations) < 0))
                 return error_oom(e);
         return 0;
 }

@@ -14,6 +14,7 @@
 #include "core/add-internal.h"
 #include "core/guest.h"
 #include "core/op-foreign.h"
+#include "core/op-networks.h"
 #include "core/ports.h"
 
 static AddOp *add_of_commit(Task *task) {
@@ -166,6 +167,7 @@ void operation_unheard(Manager *m, const void *userdata) {
         LIST_FOREACH (op, &m->adds, AddOp, list)
                 if (op->userdata == userdata)
                         add_abandon(op);
+        networks_unheard(m, userdata);
 }
 
 void attachment_abandon_add(const Attachment *a) {
