@@ -248,6 +248,11 @@
 /* Networks that a group chooses from. */
 #define ANY_OF_MAX 32U
 
+/* Files of network-status that are written in one turn of the event loop (20 microseconds each), and seconds
+ * after which those that could not be written are tried again. */
+#define STATUS_FILES_BATCH 64U
+#define STATUS_RETRY_SEC   5U
+
 /* Tasks that netmgr-exec has at a time: each is a program of others with its memory. */
 #define EXEC_CALLS_MAX 8U
 

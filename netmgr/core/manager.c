@@ -24,6 +24,7 @@
 #include "core/manager-firewall.h"
 #include "core/netns-watch.h"
 #include "core/network-extra.h"
+#include "core/network-status.h"
 #include "core/network.h"
 #include "core/operation.h"
 #include "core/ports.h"
@@ -348,6 +349,8 @@ int manager_start(Manager *m, Error *e) {
         r = network_files_watch(m, e);
         if (r < 0)
                 return r;
+        if (status_files_new(m, &m->status_files) < 0)
+                return error_oom(e);
         manager_finish_recovery(m);
         dhcp_start(m);
         r = spool_new(m, m->spool_dir, &m->spool, e);
@@ -417,6 +420,7 @@ Manager *manager_free(Manager *m) {
         safe_close(m->inotify_fd);
 
         m->observer = (ManagerObserver) { 0 };
+        m->status_files = status_files_free(m->status_files);
         manager_forget_objects(m);
         map_free(m->networks);
         map_free(m->sandboxes);
