@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "core/add-internal.h"
+#include "core/guest.h"
 #include "core/op-foreign.h"
 #include "core/op-networks.h"
 #include "core/ports.h"
@@ -49,7 +50,9 @@ static int enforce_undo(Commit *c, Firewall *f) {
 static void add_drop_objects(AddOp *op) {
         Attachment *a = TAKE_PTR(op->attachment);
 
-        if (!a)
+        if (op->guest)
+                guest_drop(op);
+        if (!a || op->guest)
                 return;
         attachment_forget_leases(a);
         attachment_free(a);
