@@ -259,6 +259,15 @@
 
 /* Tasks that netmgr-exec has at a time: each is a program of others with its memory. */
 #define EXEC_CALLS_MAX 8U
+/* Those that wait for it: releases after a reboot. What finds no place is tried again later. */
+#define EXEC_WAITING_MAX 1024U
+/* Seconds after which it is asked again for what it could not do; doubling from the first to the last. */
+#define EXEC_RETRY_FIRST_SEC 30U
+#define EXEC_RETRY_LAST_SEC  600U
+/* Seconds that a ticket may take to arrive, and its answer to be taken: both are one write of netmgrd. And
+ * what a ticket's own time is at most, in ms. */
+#define EXEC_PEER_SEC       10U
+#define EXEC_TIMEOUT_MAX_MS 600000U
 
 /* Options that a network provides to DHCP servers or asks them for. */
 #define DHCP_CONF_OPTIONS_MAX 64U
