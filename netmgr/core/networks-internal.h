@@ -12,10 +12,10 @@ typedef struct Member {
         char *reference, *choice, *owner; /* for `place`, which borrows them */
         char ifname[IF_NAMESIZE];
         RequestPlace place;
-        NetList *list; /* a copy as of now: a reload must not change it half way; NULL: no list */
-        size_t next;   /* plugin of the list */
-        char *answer;  /* of the last plugin */
-        bool made;     /* the attachment is there, and ours to undo */
+        NetList *list;       /* as it was when its turn came; owned reference; NULL: no list */
+        size_t next;         /* plugin of the list */
+        char *answer;        /* of the last plugin */
+        bool made;           /* the attachment is there, and ours to undo */
         uint64_t attachment; /* id; of another one we keep our hands off */
 } Member;
 
