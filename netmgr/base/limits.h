@@ -203,10 +203,11 @@
 /* Bytes of its stdout that are read: no result is larger; and of its stderr, which is for people. */
 #define DELEGATE_OUTPUT_MAX (1024U * 1024U)
 #define DELEGATE_STDERR_MAX 4096U
-/* Seconds that a ticket is good for beyond the time of its task, and tickets of one request: a GC may find
- * so many ends that no runtime was there for. The next one goes on. */
+/* Seconds that a ticket is good for beyond the time of its task, and tickets of one request: an ADD of
+ * SELECTIONS_MAX networks with LIST_PLUGINS_MAX plugins each, and its undoing. A GC may find more ends that no
+ * runtime was there for; the next one goes on. */
 #define TICKET_GRACE_SEC        5U
-#define TICKETS_PER_REQUEST_MAX 64U
+#define TICKETS_PER_REQUEST_MAX 1024U
 
 /* Addresses in host-local's directory of one network, and bytes of one of its files (a container ID, an
  * interface name). A /20 full of pods; what is larger is a leak that a person has to look at. */
@@ -250,6 +251,8 @@
 /* Networks that one pod may ask for, and bytes of one of its annotations (the API server takes 256 KiB for all). */
 #define SELECTIONS_MAX     32U
 #define SELECTION_SIZE_MAX (256U * 1024U)
+/* Gateways of the default routes that one network of a pod gives: one metric each. */
+#define GATEWAYS_MAX 16U
 /* Plugins of one configuration list. */
 #define LIST_PLUGINS_MAX 16U
 /* Networks that a group chooses from. */

@@ -11,12 +11,14 @@
 #include "core/enforce.h"
 #include "core/features.h"
 #include "core/op-add.h"
+#include "core/place.h"
 #include "core/ports.h"
 
 int add_parse(AddOp *op, Error *e) {
         const Request *q = &op->request;
 
-        int r = request_check_host(op->manager, q, e);
+        /* A member has no caller of its own. */
+        int r = q->place ? 0 : request_check_host(op->manager, q, e);
         if (r >= 0)
                 r = request_check_ids(q, e);
         if (r >= 0)
@@ -131,6 +133,9 @@ int add_prepare(AddOp *op, const Attachment *existing, Error *e) {
         op->attachment->request = TAKE_PTR(op->request.config);
         op->attachment->spec.cni_name = strdup(op->conf->name);
         if (!op->attachment->request || !op->attachment->spec.cni_name)
+                return error_oom(e);
+        if (op->request.place && (spec_take_place(&op->attachment->spec, op->request.place) < 0 ||
+                                  sandbox_note_annotations(s, op->request.place->annotations) < 0))
                 return error_oom(e);
         return 0;
 }

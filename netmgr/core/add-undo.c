@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "core/add-internal.h"
+#include "core/op-networks.h"
 #include "core/ports.h"
 
 static AddOp *add_of_commit(Task *task) {
@@ -167,6 +168,7 @@ void operation_unheard(Manager *m, const void *userdata) {
         LIST_FOREACH (op, &m->adds, AddOp, list)
                 if (op->userdata == userdata)
                         add_abandon(op);
+        networks_unheard(m, userdata);
 }
 
 void attachment_abandon_add(const Attachment *a) {

@@ -50,7 +50,8 @@ Attachment *attachment_find(const Manager *m, const char *sandbox, const char *i
 }
 
 bool attachment_is_of(const Attachment *a, const char *cni_name) {
-        return streq_ptr(a->spec.cni_name, cni_name) || streq(a->network->name, cni_name);
+        return streq_ptr(a->spec.cni_name, cni_name) || streq_ptr(a->spec.called, cni_name) ||
+               streq(a->network->name, cni_name);
 }
 
 /* The one place that links an attachment to its sandbox, network and the Manager's maps. */

@@ -23,6 +23,7 @@
 #include "core/network-internal.h"
 #include "core/nic.h"
 #include "core/op-chain.h"
+#include "core/op-networks.h"
 #include "core/ports.h"
 #include "core/sysctl-allow.h"
 
@@ -502,6 +503,16 @@ void add_start(AddOp *op) {
         add_begin_next(op->manager);
 }
 
+/* To the operation that makes several of it. */
+static void add_hand_over(AddOp *op) {
+        Request q = op->request;
+
+        op->request = (Request) { .netns_fd = -EBADF, .host_netns_fd = -EBADF };
+        operation_end(op->manager);
+        operation_add_networks(op->manager, &q, op->done, op->userdata);
+        add_free(op);
+}
+
 void operation_add(Manager *m, Request *q, RequestDone done, void *userdata) {
         Error error = ERROR_NULL;
 
@@ -524,7 +535,9 @@ void operation_add(Manager *m, Request *q, RequestDone done, void *userdata) {
         list_append(&m->adds, &op->list);
         op->deadline = now_monotonic() + (uint64_t) m->conf.add_timeout_sec * 1000000U;
 
-        int r = operation_begin(m, &error);
+        /* A member counts with the operation that it is of. */
+        m->n_operations += op->request.place != NULL;
+        int r = op->request.place ? 0 : operation_begin(m, &error);
         if (r < 0) {
                 op->done(r, &error, "", op->userdata);
                 error_clear(&error);
@@ -534,6 +547,8 @@ void operation_add(Manager *m, Request *q, RequestDone done, void *userdata) {
         r = add_parse(op, &error);
         if (r < 0)
                 add_fail(op, r, &error);
+        else if (networks_wanted(m, &op->request, op->conf))
+                add_hand_over(op);
         else
                 add_start(op);
 }

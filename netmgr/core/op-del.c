@@ -27,6 +27,7 @@
 #include "core/host-local.h"
 #include "core/inside.h"
 #include "core/netns-watch.h"
+#include "core/op-networks.h"
 #include "core/operation.h"
 #include "core/ports.h"
 #include "core/reconcile.h"
@@ -480,11 +481,19 @@ typedef struct DelOp {
         char *cni_name;
         RequestDone done;
         void *userdata;
+        uint32_t tried; /* members from this position on have been released, as far as they can be */
+        int r;          /* why one was not */
+        Error error;
 } DelOp;
 
 static void del_end(DelOp *op, int r, const Error *e) {
+        if (r >= 0 && op->r < 0) {
+                r = op->r;
+                e = &op->error;
+        }
         operation_end(op->manager);
         op->done(r, e, "", op->userdata);
+        error_clear(&op->error);
         request_clear(&op->request);
         free(op->cni_name);
         free(op);
@@ -525,8 +534,46 @@ static void del_woken(AttachmentWaiter *w) {
         del_start((DelOp *) w);
 }
 
+static void del_member_released(int r, const Error *e, void *userdata) {
+        DelOp *op = userdata;
+
+        /* One that fails does not keep the others. */
+        if (r < 0 && e->kind != ERROR_KERNEL && op->r >= 0) {
+                op->r = r;
+                (void) error_setf(&op->error, e->kind, "%s", error_message(e));
+        }
+        del_start(op);
+}
+
+/* Somebody works on it, and is told to give up where he can be. */
+static void del_await(DelOp *op, Attachment *a) {
+        attachment_abandon_add(a);
+        list_append(&a->waiters, &op->waiter.list);
+}
+
+/* What came with the interface goes before it, the last first. True: there is some. */
+static bool del_members(DelOp *op) {
+        const Request *q = &op->request;
+
+        if (networks_abandon(op->manager, q->container_id, q->ifname, &op->waiter))
+                return true;
+        Attachment *a = attachment_last_member(op->manager, q->container_id, q->ifname, op->tried);
+        if (!a)
+                return false;
+        if (a->busy) {
+                del_await(op, a);
+                return true;
+        }
+        op->tried = a->spec.position;
+        attachment_release_for(a, fd_dup(q->netns_fd), q->talk, "del", NULL, del_member_released,
+                               op);
+        return true;
+}
+
 /* Everything that exists for the key goes, whatever the configuration says now. */
 static void del_start(DelOp *op) {
+        if (del_members(op))
+                return;
         Attachment *a = attachment_find(op->manager, op->request.container_id, op->request.ifname);
 
         if (!a || !a->network || !attachment_is_of(a, op->cni_name)) {
@@ -534,9 +581,7 @@ static void del_start(DelOp *op) {
                 return;
         }
         if (a->busy) {
-                attachment_abandon_add(a);
-                op->waiter.idle = del_woken;
-                list_append(&a->waiters, &op->waiter.list);
+                del_await(op, a);
                 return;
         }
         attachment_release_for(a, TAKE_FD(op->request.netns_fd), op->request.talk, "del", NULL,
@@ -566,7 +611,12 @@ void operation_del(Manager *m, Request *q, RequestDone done, void *userdata) {
                 done(error_oom(&error), &error, "", userdata);
                 return;
         }
-        *op = (DelOp) { .manager = m, .request = *q, .done = done, .userdata = userdata };
+        *op = (DelOp) { .waiter.idle = del_woken,
+                        .manager = m,
+                        .request = *q,
+                        .done = done,
+                        .userdata = userdata,
+                        .tried = UINT32_MAX };
         *q = (Request) { .netns_fd = -EBADF, .host_netns_fd = -EBADF };
 
         /* The queue's limit does not hold for DEL: refusing it is what makes nodes leak. The number

@@ -114,6 +114,10 @@ int sandbox_note(Sandbox *s, const char *netns_path, const CniArgs *args) {
         return 0;
 }
 
+int sandbox_note_annotations(Sandbox *s, const char *annotations) {
+        return set_text(s, &s->annotations, annotations);
+}
+
 /* Another interface may come with another path. The row has to say what the object does. */
 static void set_witness(Sandbox *s, const char *netns_path, const NetnsWitness *w) {
         if (!streq(s->netns_path, netns_path))

@@ -69,6 +69,8 @@ bool sandbox_has_link(const Sandbox *s);
 bool sandbox_lost_link(const Sandbox *s);
 /* What the runtime says of it; the row follows at the next commit. -ENOMEM */
 int sandbox_note(Sandbox *s, const char *netns_path, const CniArgs *args);
+/* What its pod's annotations ask of netmgr, as JSON; NULL: nothing new. -ENOMEM */
+int sandbox_note_annotations(Sandbox *s, const char *annotations);
 /* Notes the namespace, and watches it. ERROR_EXISTS: the sandbox is known with another one. */
 int sandbox_identify(Sandbox *s, const char *netns_path, const NetnsIdentity *netns, Error *e);
 int sandbox_load(Manager *m, SandboxRow *row);

@@ -74,6 +74,7 @@ void spec_clear(AttachmentSpec *s) {
         free(s->sysctls);
         free(s->cni_name);
         free(s->portmap);
+        free(s->called);
         free(s->reference);
         free(s->choice);
         free(s->adjust.rules);
@@ -108,6 +109,7 @@ int spec_copy(const AttachmentSpec *from, AttachmentSpec *ret) {
                                      sizeof(*s.adjust.routes));
         s.cni_name = from->cni_name ? strdup(from->cni_name) : NULL;
         s.portmap = from->portmap ? strdup(from->portmap) : NULL;
+        s.called = from->called ? strdup(from->called) : NULL;
         s.reference = from->reference ? strdup(from->reference) : NULL;
         s.choice = from->choice ? strdup(from->choice) : NULL;
         s.link = from->link ? array_copy(from->link, 1, sizeof(*s.link)) : NULL;
@@ -115,7 +117,8 @@ int spec_copy(const AttachmentSpec *from, AttachmentSpec *ret) {
         if ((from->link && !s.link) || (from->nic && !s.nic) || !s.addresses || !s.routes ||
             !s.ports || !s.sysctls || !s.adjust.rules || !s.adjust.routes ||
             (from->cni_name && !s.cni_name) || (from->portmap && !s.portmap) ||
-            (from->reference && !s.reference) || (from->choice && !s.choice))
+            (from->called && !s.called) || (from->reference && !s.reference) ||
+            (from->choice && !s.choice))
                 r = -ENOMEM;
         for (; r >= 0 && s.n_sysctls < from->n_sysctls; s.n_sysctls++) {
                 const NetSysctl *y = &from->sysctls[s.n_sysctls];
@@ -300,6 +303,7 @@ static int place_to_json(const AttachmentSpec *s, json_object *o) {
                         return -ENOMEM;
         if ((s->parent[0] && json_add_string(o, "parent", s->parent) < 0) ||
             (s->position > 0 && json_add(o, "position", json_object_new_int64(s->position)) < 0) ||
+            (s->called && json_add_string(o, "called", s->called) < 0) ||
             (s->reference && json_add_string(o, "reference", s->reference) < 0) ||
             (s->choice && json_add_string(o, "choice", s->choice) < 0) ||
             (s->metric > 0 && json_add(o, "metric", json_object_new_int64(s->metric)) < 0))
@@ -459,6 +463,7 @@ int spec_from_json(const char *text, AttachmentSpec *s, Error *e) {
                 { "blockMetadata", json_read_bool, offsetof(AttachmentSpec, block_metadata), 0 },
                 { "parent", row_read_ifname, offsetof(AttachmentSpec, parent), 0 },
                 { "position", json_read_u32, offsetof(AttachmentSpec, position), 0 },
+                { "called", json_read_string, offsetof(AttachmentSpec, called), 0 },
                 { "reference", json_read_string, offsetof(AttachmentSpec, reference), 0 },
                 { "choice", json_read_string, offsetof(AttachmentSpec, choice), 0 },
                 { "hot", json_read_bool, offsetof(AttachmentSpec, hot), 0 },

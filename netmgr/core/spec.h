@@ -87,6 +87,7 @@ typedef struct AttachmentSpec {
         /* Its place among the interfaces of the sandbox (place.h). */
         char parent[IF_NAMESIZE]; /* the runtime's own interface that takes it along; "": this is one */
         uint32_t position;        /* 0: the default network */
+        char *called;    /* CNI network name of the runtime\'s call; NULL: cni_name; owned */
         char *reference; /* as network-status names the network; NULL: by cni_name; owned */
         char *choice;    /* why this network of a group; NULL: it was named; owned */
         bool hot;        /* attached while the sandbox ran */
