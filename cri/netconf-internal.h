@@ -107,6 +107,8 @@ int netconf_read_portmap(json_object *top, NetConf *c, Error *e);
 int netconf_read_bandwidth(json_object *top, NetConf *c, Error *e);
 int netconf_read_firewall(json_object *top, NetConf *c, Error *e);
 int netconf_read_sbr(json_object *top, NetConf *c, Error *e);
+/* A JsonReader: the key "sbr" of type netmgr, to a NetOwnSbr. */
+int own_sbr_read(json_object *value, const char *path, void *target, Error *e);
 int netconf_read_vrf(json_object *top, NetConf *c, Error *e);
 int netconf_read_tuning(json_object *top, NetConf *c, Error *e);
 /* args.cni.{mtu,promisc,allmulti,txQLen,sysctl} to args_tuning and args_sysctls. */

@@ -50,8 +50,18 @@
 /* Addresses of one network with ipam of type static: all of one interface. */
 #define STATIC_ADDRESSES_MAX 32U
 
+/* Who has an address again: "claim/" and a namespaced name of Kubernetes (63 + 1 + 253) are the longest. */
+#define ADDRESS_OWNER_MAX 324U
+
+/* For how long an address may be sticky, or rest: a year. What is to stay for good is a claim. */
+#define STICKY_SEC_MAX     (366U * 24 * 3600)
+#define QUARANTINE_SEC_MAX STICKY_SEC_MAX
+
 /* Routes of one network. */
 #define ROUTES_MAX 128U
+
+/* Routes of one interface: its network's, and as many that somebody asked for beside them. */
+#define SPEC_ROUTES_MAX (2 * ROUTES_MAX + 2)
 
 /* Addresses in the prevResult of somebody else's plugin. */
 #define FOREIGN_ADDRESSES_MAX 256U
