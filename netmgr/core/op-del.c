@@ -527,6 +527,8 @@ typedef struct DelOp {
         char *cni_name;
         RequestDone done;
         void *userdata;
+        bool members_begun; /* those without delegates have been released, as far as they can be */
+        unsigned members_waiting; /* of these, who has not ended */
         uint32_t tried; /* members from this position on have been released, as far as they can be */
         int r;          /* why one was not */
         Error error;
@@ -580,15 +582,27 @@ static void del_woken(AttachmentWaiter *w) {
         del_start((DelOp *) w);
 }
 
+/* One that fails does not keep the others. */
+static void del_member_ended(DelOp *op, int r, const Error *e) {
+        if (r >= 0 || e->kind == ERROR_KERNEL || op->r < 0)
+                return;
+        op->r = r;
+        (void) error_setf(&op->error, e->kind, "%s", error_message(e));
+}
+
 static void del_member_released(int r, const Error *e, void *userdata) {
         DelOp *op = userdata;
 
-        /* One that fails does not keep the others. */
-        if (r < 0 && e->kind != ERROR_KERNEL && op->r >= 0) {
-                op->r = r;
-                (void) error_setf(&op->error, e->kind, "%s", error_message(e));
-        }
+        del_member_ended(op, r, e);
         del_start(op);
+}
+
+static void del_one_of_many_released(int r, const Error *e, void *userdata) {
+        DelOp *op = userdata;
+
+        del_member_ended(op, r, e);
+        if (--op->members_waiting == 0)
+                del_start(op);
 }
 
 /* Somebody works on it, and is told to give up where he can be. */
@@ -597,11 +611,41 @@ static void del_await(DelOp *op, Attachment *a) {
         list_append(&a->waiters, &op->waiter.list);
 }
 
-/* What came with the interface goes before it, the last first. True: there is some. */
+/* Interfaces that are netmgr's alone go together: the kernel ends them in one wait. True: there are some. */
+static bool del_own_members(DelOp *op) {
+        Attachment *a, *found[ATTACHMENTS_PER_SANDBOX_MAX];
+        const Sandbox *s = sandbox_find(op->manager, op->request.container_id);
+        size_t n = 0;
+
+        if (!s || op->members_begun)
+                return false;
+        LIST_FOREACH (a, &s->attachments, Attachment, by_sandbox) {
+                if (!streq(a->spec.parent, op->request.ifname))
+                        continue;
+                if (a->busy) {
+                        del_await(op, a);
+                        return true;
+                }
+                if (a->n_delegates == 0 && n < ELEMENTSOF(found))
+                        found[n++] = a;
+        }
+        op->members_begun = true;
+        op->members_waiting = 1; /* until all have been begun */
+        for (size_t i = 0; i < n; i++) {
+                op->members_waiting++;
+                attachment_release_for(found[i], fd_dup(op->request.netns_fd), NULL, "del", NULL,
+                                       del_one_of_many_released, op);
+        }
+        return --op->members_waiting > 0;
+}
+
+/* What came with the interface goes before it; what plugins of others have made the last first. True: there is
+ * some. */
 static bool del_members(DelOp *op) {
         const Request *q = &op->request;
 
-        if (networks_abandon(op->manager, q->container_id, q->ifname, &op->waiter))
+        if (networks_abandon(op->manager, q->container_id, q->ifname, &op->waiter) ||
+            del_own_members(op))
                 return true;
         Attachment *a = attachment_last_member(op->manager, q->container_id, q->ifname, op->tried);
         if (!a)
