@@ -26,6 +26,13 @@ int netconf_check_network(NetConf *c, json_object *top, Error *e);
 int netconf_check_name(const char *name, Error *e);
 int netconf_check_version(const char *version, Error *e);
 
+/* netconf-list.c */
+
+/* A JsonReader for cniVersions; the target is the newest that we speak so far (const char *, of cni_versions). */
+int versions_read(json_object *value, const char *path, void *target, Error *e);
+/* The newest of cniVersions that we speak (NULL: none was there), else *version, which then has to be one. */
+int netconf_choose_version(char **version, const char *best, Error *e);
+
 /* netconf-plugins.c */
 
 /* Sets plugin, type and kind: the program's name, else what "type" says. */
@@ -100,6 +107,8 @@ int netconf_read_portmap(json_object *top, NetConf *c, Error *e);
 int netconf_read_bandwidth(json_object *top, NetConf *c, Error *e);
 int netconf_read_firewall(json_object *top, NetConf *c, Error *e);
 int netconf_read_sbr(json_object *top, NetConf *c, Error *e);
+/* A JsonReader: the key "sbr" of type netmgr, to a NetOwnSbr. */
+int own_sbr_read(json_object *value, const char *path, void *target, Error *e);
 int netconf_read_vrf(json_object *top, NetConf *c, Error *e);
 int netconf_read_tuning(json_object *top, NetConf *c, Error *e);
 /* args.cni.{mtu,promisc,allmulti,txQLen,sysctl} to args_tuning and args_sysctls. */

@@ -436,6 +436,13 @@ static int keep(json_object *annotations, const char *key, json_object *kept) {
         return json_add(kept, key, json_object_get(value));
 }
 
+bool net_selections_are_there(json_object *annotations) {
+        for (size_t i = 0; i < ELEMENTSOF(readers); i++)
+                if (json_get(annotations, readers[i].key))
+                        return true;
+        return json_get(annotations, ANNOTATION_OWNER);
+}
+
 int net_selections_keep(json_object *annotations, char **ret) {
         _cleanup_json_ json_object *kept = json_object_new_object();
         char *text = NULL;

@@ -84,6 +84,9 @@ void net_selections_clear(NetSelections *s);
  */
 int net_selections_parse(json_object *annotations, NetSelections *ret, Error *e);
 
+/* False: none of them asks for a network, and there is nothing to be parsed. annotations may be NULL. */
+bool net_selections_are_there(json_object *annotations);
+
 /* Those of the annotations that this file knows, as a JSON object for the ledger; NULL: none is there. */
 int net_selections_keep(json_object *annotations, char **ret);
 
