@@ -111,7 +111,7 @@ static int allocate_one(AddOp *op, const NetStaticAddress *s, Error *e) {
         NetRangeSet set = { .ranges = &range, .n_ranges = 1 };
         LeaseHolder holder = holder_of(a);
         _cleanup_free_ char *pool = exclusive ? strdup(network_pool(a->network))
-                                              : strf("%s/%" PRIx64, a->network->name, a->spec.id);
+                                              : strf("%s//%" PRIx64, a->network->name, a->spec.id);
         IpamGrant grant;
 
         if (!pool)
