@@ -14,8 +14,13 @@
 #include "base/strv.h"
 #include "cri/netconf-internal.h"
 
+NetList *net_list_ref(NetList *l) {
+        l->n_references++;
+        return l;
+}
+
 NetList *net_list_free(NetList *l) {
-        if (!l)
+        if (!l || l->n_references-- > 0)
                 return NULL;
         for (size_t i = 0; i < l->n_plugins; i++) {
                 free(l->plugins[i].type);

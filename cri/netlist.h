@@ -22,6 +22,7 @@ typedef struct NetListPlugin {
 } NetListPlugin;
 
 typedef struct NetList {
+        unsigned n_references;  /* beside the first */
         char *name;             /* CNI name: "name", else the one that it is kept under; owned */
         char *cni_version;      /* owned */
         NetListPlugin *plugins; /* at least one */
@@ -30,7 +31,9 @@ typedef struct NetList {
         uint64_t hash; /* of all plugins' objects without name: tells drift */
 } NetList;
 
-NetList *net_list_free(NetList *l); /* accepts NULL, returns NULL */
+/* Never changed once it is read: whoever needs it longer than its network takes a reference. */
+NetList *net_list_ref(NetList *l);
+NetList *net_list_free(NetList *l); /* a reference of it; accepts NULL, returns NULL */
 DEFINE_CLEANUP(NetList *, net_list_free)
 
 /*
