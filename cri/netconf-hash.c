@@ -149,6 +149,8 @@ static void put_chain(FILE *f, const NetConf *c) {
         put_number(f, "sbrTable", c->sbr.table, -1);
         put_addr(f, "sbrGateway4", &c->sbr.gateway4);
         put_addr(f, "sbrGateway6", &c->sbr.gateway6);
+        put_number(f, "sbr", c->own_sbr.wanted, -1);
+        put_number(f, "sbrOwnTable", c->own_sbr.table, 0);
         put_number(f, "addSourceHints", c->sbr.add_source_hints, 0);
         put_name(f, "vrfname", c->vrf.name);
         put_number(f, "vrfTable", c->vrf.table, 0);
@@ -159,6 +161,11 @@ static void put_network(FILE *f, const NetConf *c) {
         put_text(f, "network", c->network);
         if (c->network)
                 return;
+        if (c->any_of) {
+                put_texts(f, "anyOf", c->any_of);
+                put_text(f, "choose", net_choose_to_string(c->choose));
+                return;
+        }
         /* What an interface of a reference plugin is like differs from that of type netmgr. loopback has
          * no such difference, and was here before there were names. */
         if (netconf_is_drop_in(c) && c->plugin != NET_PLUGIN_LOOPBACK)
@@ -188,6 +195,8 @@ static void put_network(FILE *f, const NetConf *c) {
                 for (size_t j = 0; j < c->sets[i].n_ranges; j++)
                         put_range(f, &c->sets[i].ranges[j]);
         }
+        put_number(f, "stickySec", c->sticky_sec, 0);
+        put_number(f, "quarantineSec", c->has_quarantine ? (int64_t) c->quarantine_sec : -1, -1);
         for (size_t i = 0; i < c->n_routes; i++)
                 put_route(f, &c->routes[i]);
         put_texts(f, "nameserver", c->dns.nameservers);

@@ -108,8 +108,9 @@ typedef struct NetRangeSet {
 } NetRangeSet;
 
 typedef struct NetRoute {
-        InPrefix dst;    /* no host bits */
-        InAddr gw;       /* AF_UNSPEC: the network's own gateway of that family */
+        InPrefix dst; /* no host bits */
+        InAddr gw;    /* AF_UNSPEC: the network's own gateway of that family */
+        bool onlink; /* of a specification: gw is on the link, whatever the subnets of the interface say */
         bool gw_implied; /* of a specification: gw is that one, and nobody has asked for it by name */
         uint32_t mtu;    /* bytes, 0: unset */
         uint32_t advmss;   /* bytes, 0: unset */
@@ -272,6 +273,18 @@ typedef enum NetIngressPolicy {
 const char *net_ingress_policy_to_string(NetIngressPolicy policy);
 NetIngressPolicy net_ingress_policy_from_string(const char *s);
 
+/* How a network of several is chosen. */
+typedef enum NetChoose {
+        NET_CHOOSE_FIRST_FIT,      /* the first that has a free address; default */
+        NET_CHOOSE_FREE_ADDRESSES, /* the one that has most */
+        NET_CHOOSE_LEAST_TRAFFIC,  /* the one whose sandboxes send and receive least */
+        _NET_CHOOSE_MAX,
+        _NET_CHOOSE_INVALID = -EINVAL,
+} NetChoose;
+
+const char *net_choose_to_string(NetChoose choose);
+NetChoose net_choose_from_string(const char *s);
+
 /* tuning's keys beside sysctl. */
 typedef struct NetTuning {
         MacAddr mac;           /* zero: unset */
@@ -286,6 +299,11 @@ typedef struct NetSbr {
         InAddr gateway4, gateway6; /* AF_UNSPEC: those of the routes */
         bool add_source_hints;
 } NetSbr;
+/* The key "sbr" of a network of type netmgr. */
+typedef struct NetOwnSbr {
+        int wanted;     /* -1: unset */
+        uint32_t table; /* 0: the first free one */
+} NetOwnSbr;
 typedef struct NetVrf {
         char name[16];
         uint32_t table; /* 0: the first free one */
@@ -297,8 +315,13 @@ typedef struct NetConf {
         char *name; /* network name, valid; NULL only when parsed without one (D-Bus, file gives it) */
         char *type;    /* that of `plugin` */
         char *network; /* "network": NAME of a network of networks.d; NULL: inline */
+        /* "anyOf": names of networks of which one is chosen for each attachment; NULL-terminated or NULL; owned. kind
+         * is FOREIGN then: there are no interfaces of this one. */
+        char **any_of;
+        size_t n_any_of;
+        NetChoose choose;
 
-        /* inline network; meaningful only when network == NULL */
+        /* inline network; meaningful only when network == NULL and any_of == NULL */
         NetKind kind;
         uint32_t mtu; /* bytes, 0: default */
         char *bridge; /* name of the bridge; NULL: derived from the network's name */
@@ -317,6 +340,10 @@ typedef struct NetConf {
         char *resolv_conf; /* host-local's: file that `dns` is read from, by the plugin; NULL: unset */
         NetRangeSet *sets; /* of ipam.subnet, then ipam.ranges; without runtimeConfig.ipRanges */
         size_t n_sets;
+        /* Of type local, in a network of type netmgr: for so long the owner of an address gets it again (0: nobody
+         * does), and others wait for it. */
+        uint32_t sticky_sec, quarantine_sec;
+        bool has_quarantine; /* else the daemon's CooldownSec */
         NetRoute *routes;
         size_t n_routes;
         NetDns dns;
@@ -336,6 +363,7 @@ typedef struct NetConf {
         size_t n_sysctls;
         NetTuning tuning;
         NetSbr sbr;
+        NetOwnSbr own_sbr;
         NetVrf vrf;
         NetIngressPolicy ingress_policy;
 

@@ -43,22 +43,36 @@ int add_parse(AddOp *op, Error *e) {
         return 0;
 }
 
-/* The network by reference, or the inline one, made or changed when it has to be. */
-static int find_network(AddOp *op, Network **ret, Error *e) {
-        const char *name = op->conf->network ? op->conf->network : op->conf->name;
-        _cleanup_(netconf_freep) NetConf *own = NULL;
+/* By reference; who asks for a place knows which it is, whoever described it. */
+static int find_by_name(const AddOp *op, const char *name, Network **ret, Error *e) {
         Network *n = network_find(op->manager, name);
 
-        if (op->conf->network) {
-                if (!n || n->gone || n->source == NETWORK_CONFIG)
-                        return error_setf(
-                                        e, ERROR_NO_SUCH_NETWORK,
-                                        "network: there is no network \"%s\"; put %s.conflist into networks.d, or "
-                                        "use AddNetwork",
-                                        name, name);
-                *ret = n;
-                return 0;
+        if (!op->request.place || !n || n->gone || n->alias) {
+                int r = network_resolve(op->manager, name, &n, e);
+                if (r < 0)
+                        return r;
         }
+        if (n->conf->any_of || (n->list && n->conf->kind == NET_KIND_FOREIGN))
+                return error_setf(e, ERROR_NOT_SUPPORTED,
+                                  "network: %s is %s, which has no interfaces of netmgrd's own",
+                                  n->name, n->conf->any_of ? "a group" : "made by other plugins");
+        *ret = n;
+        return 0;
+}
+
+/* The network by reference, or the inline one, made or changed when it has to be. */
+static int find_network(AddOp *op, Network **ret, Error *e) {
+        const RequestPlace *place = op->request.place;
+        const char *by_name = place && place->network ? place->network : op->conf->network,
+                   *name = op->conf->name;
+        _cleanup_(netconf_freep) NetConf *own = NULL;
+
+        if (by_name)
+                return find_by_name(op, by_name, ret, e);
+        if (op->conf->any_of)
+                return error_setf(e, ERROR_NOT_SUPPORTED,
+                                  "anyOf: this call cannot choose a network");
+        Network *n = network_find(op->manager, name);
         if (n && n->source == NETWORK_CONFIG && n->conf->hash == op->conf->hash) {
                 *ret = n;
                 return 0;
@@ -140,52 +154,6 @@ int add_prepare(AddOp *op, const Attachment *existing, Error *e) {
         return 0;
 }
 
-static InAddr gateway_of(const AttachmentSpec *s, int family) {
-        for (size_t i = 0; i < s->n_addresses; i++)
-                if (s->addresses[i].gateway.family == family)
-                        return s->addresses[i].gateway;
-        return (InAddr) { .family = AF_UNSPEC };
-}
-
-static bool has_default_route(const AttachmentSpec *s, int family) {
-        for (size_t i = 0; i < s->n_routes; i++)
-                if (s->routes[i].dst.length == 0 && s->routes[i].dst.address.family == family)
-                        return true;
-        return false;
-}
-
-/* routes: of the configuration, or of the plugin that gave the addresses. */
-static int decide_routes(AttachmentSpec *s, const NetConf *c, const NetRoute *routes,
-                         size_t n_routes) {
-        static const int families[] = { AF_INET, AF_INET6 };
-        bool add_default = s->kind == NET_KIND_ROUTED ? n_routes == 0 : c->is_default_gateway;
-
-        s->routes = new0(NetRoute, n_routes + 2);
-        if (!s->routes)
-                return -ENOMEM;
-        for (size_t i = 0; i < n_routes; i++) {
-                NetRoute route = routes[i];
-                /* A dual-stack list serves a single-stack sandbox too. */
-                if (!spec_has_family(s, route.dst.address.family))
-                        continue;
-                if (!in_addr_is_set(&route.gw) && route.scope != 253) {
-                        route.gw = gateway_of(s, route.dst.address.family);
-                        route.gw_implied =
-                                        c->plugin != NET_PLUGIN_NETMGR && in_addr_is_set(&route.gw);
-                }
-                s->routes[s->n_routes++] = route;
-        }
-        for (size_t i = 0; add_default && i < ELEMENTSOF(families); i++) {
-                InAddr gw = gateway_of(s, families[i]);
-                if (!in_addr_is_set(&gw) || has_default_route(s, families[i]))
-                        continue;
-                s->routes[s->n_routes++] = (NetRoute) {
-                        .dst.address.family = families[i], .gw = gw, .table = -1, .scope = -1
-                };
-        }
-        return 0;
-}
-
 static bool dns_is_set(const NetDns *d) {
         return d->nameservers || d->domain || d->search || d->options;
 }
@@ -228,9 +196,9 @@ static int decide_spec(AddOp *op, Error *e) {
         const NetDns *dns = wanted_dns(op->conf, c);
         if ((op->has_ipam || op->has_resolv_conf) && !dns_is_set(dns))
                 dns = &op->ipam.dns;
-        r = op->has_ipam ? decide_routes(s, c, op->ipam.routes, op->ipam.n_routes)
-                         : decide_routes(s, c, c->routes, c->n_routes);
-        return r < 0 || net_dns_copy(dns, &s->dns) < 0 ? error_oom(e) : 0;
+        if (net_dns_copy(dns, &s->dns) < 0)
+                return error_oom(e);
+        return add_decide_routes(op, e);
 }
 
 /* A network's own limits win over what the runtime sends, as with the bandwidth plugin. */

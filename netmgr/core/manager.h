@@ -41,6 +41,8 @@ typedef struct ManagerObserver {
         void (*attachment_changed)(Attachment *a, void *userdata);
         void (*network_added)(Network *n, void *userdata);
         void (*network_removed)(Network *n, void *userdata);
+        void (*network_changed)(Network *n,
+                                void *userdata); /* another configuration under its name */
         void (*health_changed)(void *userdata);
         void (*counters_changed)(void *userdata); /* once for a burst */
         /* Asks who called Synchronize before to do it now; how many were asked. */
@@ -130,6 +132,7 @@ struct Manager {
         List foreign_ops;               /* ForeignOp (op-foreign.c) */
         List networks_ops;              /* NetworksOp (op-networks.c) */
         struct ExecCalls *exec_calls;   /* exec-call.h; owned */
+        struct ExecRetry *exec_retry;   /* exec-retry.h; owned */
         unsigned health;                /* 1 << HealthBit */
         char *health_text[_HEALTH_MAX]; /* owned; the sentence that goes with the bit */
         struct HistoryQueue *history;   /* questions about the past that wait */
