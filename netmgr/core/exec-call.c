@@ -94,14 +94,14 @@ static bool is_unreachable(int r) {
         return r != -ENOMEM && r != -E2BIG && r != -EMFILE && r != -ENFILE;
 }
 
-bool exec_is_reachable(Manager *m) {
+bool exec_is_reachable(const Manager *m) {
         _cleanup_close_ int fd = m->exec_calls ? connect_to(m->exec_socket) : -ECANCELED;
 
         return fd >= 0;
 }
 
 bool task_can_be_asked(const Manager *m, const Conversation *talk) {
-        return conversation_is_open(talk) || exec_is_reachable((Manager *) m);
+        return conversation_is_open(talk) || exec_is_reachable(m);
 }
 
 /* ---- one call --------------------------------------------------------------------------------- */
