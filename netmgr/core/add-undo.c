@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "core/add-internal.h"
+#include "core/op-foreign.h"
 #include "core/op-networks.h"
 #include "core/ports.h"
 
@@ -172,6 +173,7 @@ void attachment_abandon_add(const Attachment *a) {
         LIST_FOREACH (op, &a->manager->adds, AddOp, list)
                 if (op->attachment == a)
                         add_abandon(op);
+        foreign_abandon_add(a);
 }
 
 void add_take_down(AddOp *op, int r, Error *e, const char *reason) {

@@ -43,6 +43,8 @@ struct Attachment {
         uint32_t host_ifindex;
         Delegate *delegates; /* owned; see delegate.h */
         size_t n_delegates;
+        /* A plugin of others is run for it: calls for the interface may come out of that one. */
+        bool delegate_runs;
         bool delegate_pending; /* nothing is left of it but what a delegate holds: a runtime has to come */
         /* Of a lent NIC: its sandbox's namespace, kept so that the NIC can be brought home from it even if
          * nothing else leads there any more. Closed with the attachment. -EBADF: none. */

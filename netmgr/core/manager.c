@@ -142,6 +142,7 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         list_init(&m->adds);
         list_init(&m->adds_waiting);
         list_init(&m->give_backs);
+        list_init(&m->foreign_ops);
         list_init(&m->networks_ops);
         conf_init(&m->conf);
         m->state_dir = strdup(params->state_dir);

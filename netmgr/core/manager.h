@@ -127,6 +127,7 @@ struct Manager {
         struct SyncRound *sync_round;
         unsigned n_renewals; /* exchanges with DHCP servers for leases that are held; DHCP_RENEWALS_MAX */
         List give_backs;                /* GiveBack (dhcp-release.c) */
+        List foreign_ops;               /* ForeignOp (op-foreign.c) */
         List networks_ops;              /* NetworksOp (op-networks.c) */
         struct ExecCalls *exec_calls;   /* exec-call.h; owned */
         unsigned health;                /* 1 << HealthBit */

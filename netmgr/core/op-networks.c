@@ -17,6 +17,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "core/conversation.h"
+#include "core/network-status.h"
 #include "core/op-foreign.h"
 
 static void member_next(NetworksOp *op);
@@ -160,6 +161,7 @@ static void members_added(NetworksOp *op) {
                 op_fail(op, r, &error);
                 return;
         }
+        network_status_flush(op->manager); /* who hears of the end may look */
         RequestDone done = TAKE_PTR(op->done);
         done(0, &error, op->answer, op->userdata);
         if (!op->unwanted) {
@@ -227,7 +229,10 @@ static void member_next(NetworksOp *op) {
         q.talk = op->request.talk;
         q.place = &m->place;
         q.abandoned = is_abandoned;
-        operation_add(op->manager, &q, member_added, op);
+        if (m->list && m->list->plugins[m->next].plugin < 0)
+                operation_add_foreign(op->manager, &q, member_added, op);
+        else
+                operation_add(op->manager, &q, member_added, op);
 }
 
 /* --- a runtime's ADD ----------------------------------------------------------------------------- */
