@@ -24,6 +24,10 @@
  * ".conflist" would allow 246; nobody reads that. */
 #define NETWORK_NAME_MAX 128U
 
+/* A name of Kubernetes: a label of DNS, and a name of several. */
+#define DNS_LABEL_MAX     63U
+#define DNS_SUBDOMAIN_MAX 253U
+
 /* The kernel's IFNAMSIZ - 1. */
 #define IFNAME_LEN_MAX 15U
 
@@ -46,8 +50,18 @@
 /* Addresses of one network with ipam of type static: all of one interface. */
 #define STATIC_ADDRESSES_MAX 32U
 
+/* Who has an address again: "claim/" and a namespaced name of Kubernetes (63 + 1 + 253) are the longest. */
+#define ADDRESS_OWNER_MAX 324U
+
+/* For how long an address may be sticky, or rest: a year. What is to stay for good is a claim. */
+#define STICKY_SEC_MAX     (366U * 24 * 3600)
+#define QUARANTINE_SEC_MAX STICKY_SEC_MAX
+
 /* Routes of one network. */
 #define ROUTES_MAX 128U
+
+/* Routes of one interface: its network's, and as many that somebody asked for beside them. */
+#define SPEC_ROUTES_MAX (2 * ROUTES_MAX + 2)
 
 /* Addresses in the prevResult of somebody else's plugin. */
 #define FOREIGN_ADDRESSES_MAX 256U
@@ -255,6 +269,15 @@
 
 /* Tasks that netmgr-exec has at a time: each is a program of others with its memory. */
 #define EXEC_CALLS_MAX 8U
+/* Those that wait for it: releases after a reboot. What finds no place is tried again later. */
+#define EXEC_WAITING_MAX 1024U
+/* Seconds after which it is asked again for what it could not do; doubling from the first to the last. */
+#define EXEC_RETRY_FIRST_SEC 30U
+#define EXEC_RETRY_LAST_SEC  600U
+/* Seconds that a ticket may take to arrive, and its answer to be taken: both are one write of netmgrd. And
+ * what a ticket's own time is at most, in ms. */
+#define EXEC_PEER_SEC       10U
+#define EXEC_TIMEOUT_MAX_MS 600000U
 
 /* Options that a network provides to DHCP servers or asks them for. */
 #define DHCP_CONF_OPTIONS_MAX 64U

@@ -316,7 +316,11 @@ int attachment_load_address(Manager *m, const AddressRow *row) {
         LeaseHolder h = { .attachment = row->attachment,
                           .network = row->network,
                           .sandbox = row->sandbox,
-                          .ifname = row->ifname };
+                          .ifname = row->ifname,
+                          .owner = row->owner,
+                          .terms = { .sticky_sec = row->sticky_sec,
+                                     .has_rest = row->has_rest,
+                                     .rest_sec = row->rest_sec } };
         Attachment *a = row->attachment ? map_get_u64(m->attachments, row->attachment) : NULL;
         Lease *l;
 

@@ -18,6 +18,8 @@
 #include "core/audit.h"
 #include "core/conversation.h"
 #include "core/dhcp.h"
+#include "core/exec-call.h"
+#include "core/exec-retry.h"
 #include "core/features.h"
 #include "core/history.h"
 #include "core/host-local.h"
@@ -169,7 +171,7 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
             !m->sysctl_allowlist || !m->runtime_dir || !m->exec_socket || !m->networks ||
             !m->sandboxes || !m->attachments || !m->host_ends || !m->host_ifindexes ||
             !m->orphans || !m->tickets || !m->imports || !m->ports || !m->audit || !m->history ||
-            !m->sync_round)
+            !m->sync_round || exec_calls_new(m) < 0)
                 return error_oom(e);
 
         int r = conf_load(m->config_dir, &m->conf, e);
@@ -342,6 +344,9 @@ int manager_start(Manager *m, Error *e) {
         r = netns_watch_new(m, &m->netns_watch);
         if (r < 0)
                 return error_set_errnof(e, ERROR_INTERNAL, r, "watching for ends of sandboxes");
+        r = exec_retry_new(m);
+        if (r < 0)
+                return error_set_errnof(e, ERROR_INTERNAL, r, "watching for netmgr-exec");
         r = manager_watch_firewalls(m, e);
         if (r < 0)
                 return r;
@@ -399,6 +404,8 @@ Manager *manager_free(Manager *m) {
         dhcp_stop(m);
         if (m->tickets)
                 conversations_end(m);
+        exec_calls_free(m);
+        exec_retry_free(m);
         reaper_stop(m->reaper);
         workers_stop(m->workers);
         mailbox_drain(m->mailbox);

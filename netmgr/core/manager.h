@@ -130,6 +130,7 @@ struct Manager {
         List foreign_ops;               /* ForeignOp (op-foreign.c) */
         List networks_ops;              /* NetworksOp (op-networks.c) */
         struct ExecCalls *exec_calls;   /* exec-call.h; owned */
+        struct ExecRetry *exec_retry;   /* exec-retry.h; owned */
         unsigned health;                /* 1 << HealthBit */
         char *health_text[_HEALTH_MAX]; /* owned; the sentence that goes with the bit */
         struct HistoryQueue *history;   /* questions about the past that wait */

@@ -15,8 +15,10 @@
 #include "base/log.h"
 #include "base/strv.h"
 #include "core/add-internal.h"
+#include "core/adjust.h"
 #include "core/delegate.h"
 #include "core/dhcp.h"
+#include "core/guest.h"
 #include "core/netns-look.h"
 #include "core/netns-watch.h"
 #include "core/network-internal.h"
@@ -45,6 +47,7 @@ void add_end_turn(AddOp *op) {
 }
 
 void add_free(AddOp *op) {
+        guest_free(op->guest);
         list_unlink(&op->list);
         list_unlink(&op->turn);
         add_end_turn(op);
@@ -69,6 +72,7 @@ void add_free(AddOp *op) {
         strv_free(op->keep);
         nic_state_free(op->nic);
         free(op->address_rows);
+        free(op->tables);
         free(op->cursor_rows);
         free(op->port_rows);
         trail_clear(&op->trail);
@@ -145,6 +149,7 @@ static void up_written(Task *task) {
 
 void add_commit_up(AddOp *op) {
         trail_take(&op->trail, op->attachment);
+        op->commit.durable = false;
         op->commit.write = write_up;
         op->commit.enforce = op->put_lease && op->policy ? enforce_planned : NULL;
         op->commit.task.deliver = up_written;
@@ -162,6 +167,10 @@ static int wire_run(Job *job, WorkerContext *w, Error *e) {
         if (r >= 0)
                 r = wire_plan(w, &op->plan, op->request.netns_fd, op->pod, op->spec, &op->applied,
                               &op->left, e);
+        if (r >= 0 && op->spec->adjust.n_rules > 0) {
+                r = adjust_apply(op->pod, op->spec, NULL, e);
+                op->left = r < 0;
+        }
         if (r >= 0 && op->dhcp) {
                 r = add_open_lease(op, w, e);
                 /* What is wired stays open until the lease is there. */
@@ -277,6 +286,9 @@ void add_commit_row(AddOp *op, void (*deliver)(Task *task)) {
         for (Lease *l; op->n_rested < ELEMENTSOF(op->rested) &&
                        (l = ipam_pop_rested(op->manager->ipam, now_realtime()));)
                 op->rested[op->n_rested++] = l;
+        op->commit.durable = op->put_delegate;
+        for (size_t i = 0; i < op->n_address_rows; i++)
+                op->commit.durable |= op->address_rows[i].sticky_sec > 0;
         op->commit.write = write_planned;
         op->commit.enforce = op->policy ? enforce_planned : NULL;
         op->commit.task.deliver = deliver;
@@ -305,6 +317,8 @@ void add_decide_now(AddOp *op) {
         int r = add_decide(op, &error);
         if (r < 0)
                 add_fail(op, r, &error);
+        else if (op->guest)
+                guest_commit(op);
         else
                 add_commit_row(op, planned_written);
 }
@@ -357,6 +371,8 @@ static int inspect_run(Job *job, WorkerContext *w, Error *e) {
                 r = ports_check_listeners(op->wanted_ports, op->n_wanted_ports, e);
         if (r >= 0 && kind_has_master(op->kind))
                 r = add_find_master(op, w, e);
+        if (r >= 0 && op->look_for_tables)
+                r = add_look_for_tables(op, e);
         if (r >= 0 && op->kind == NET_KIND_HOST_DEVICE)
                 r = nic_find(w, &op->device, op->keep, &op->nic, e);
         /* Of an IPAM plugin's caller the interface may be there already: it is not ours to make. */
@@ -378,6 +394,7 @@ static void inspected(Task *task);
 
 static void inspect(AddOp *op) {
         op->n_nics_home = op->manager->n_nics_home;
+        op->look_for_tables = add_looks_for_tables(op);
         op->job.run = inspect_run;
         op->job.task.deliver = inspected;
         workers_submit(op->manager->workers, &op->job);
@@ -389,6 +406,8 @@ static bool inspect_again(AddOp *op) {
                 return false;
         error_clear(&op->job.task.error);
         op->nic = nic_state_free(op->nic);
+        free(TAKE_PTR(op->tables));
+        op->n_tables = 0;
         op->pod = kernel_socket_free(op->pod);
         inspect(op);
         return true;
@@ -454,6 +473,10 @@ void add_start(AddOp *op) {
         Error error = ERROR_NULL;
         Attachment *a = attachment_find(op->manager, op->request.container_id, op->request.ifname);
 
+        if (a && guest_is_of(a, op->request.type)) {
+                guest_add(op, a);
+                return;
+        }
         if (a && a->delegate_pending && !conversation_is_open(op->request.talk)) {
                 int r = error_setf(
                                 &error, ERROR_TRY_AGAIN,
