@@ -250,7 +250,8 @@ def calls(host):
         {"type": "netmgr", "ipam": {"type": "local", "subnet": "10.97.30.0/24"}}]}
     return {"Reload": [], "AddNetwork": ["ssa{sv}", "green", json.dumps(conf), "0"],
             "RemoveNetwork": ["sa{sv}", "green", "0"], "CollectGarbage": ["a{sv}", "0"],
-            "Reconcile": ["a{sv}", "0"]}
+            "Reconcile": ["a{sv}", "0"], "Attach": ["ssa{sv}", "box", "green", "0"],
+            "Detach": ["ssa{sv}", "box", "net1", "0"]}
 
 
 # What everybody may call: it changes nothing.
