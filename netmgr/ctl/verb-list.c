@@ -73,6 +73,7 @@ static const Column address_columns[] = {
         { "SANDBOX", "Sandbox", CELL_TRUNC, NULL },
         { "INTERFACE", "Interface", 0, NULL },
         { "STATE", "State", CELL_STATE, NULL },
+        { "OWNER", "Owner", 0, NULL },
         { "RELEASED", "ReleasedAt", 0, NULL },
         { 0 },
 };
