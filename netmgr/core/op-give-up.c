@@ -95,8 +95,8 @@ static void given_up(Task *task) {
         GiveUp *g = (GiveUp *) task;
 
         manager_set_commit_health(g->manager, &g->commit);
-        if (task->r >= 0)
-                log_info("%s gave up %u addresses", g->owner, g->count);
+        if (task->r >= 0 && g->count > 0)
+                log_info("%s gave up %u address%s", g->owner, g->count, g->count == 1 ? "" : "es");
         g->done(task->r, &task->error, g->count, g->userdata);
         error_clear(&task->error);
         give_up_free(g);
