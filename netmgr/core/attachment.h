@@ -73,6 +73,9 @@ Attachment *attachment_find(const Manager *m, const char *sandbox, const char *i
 /* True when CNI knows it by this network name. */
 bool attachment_is_of(const Attachment *a, const char *cni_name);
 
+/* Its network is described otherwise now than when it was made: a new one would be another. */
+bool attachment_has_drifted(const Attachment *a);
+
 /* Makes it with the next id and puts it into all maps. */
 int attachment_new(Manager *m, Network *n, Sandbox *s, const char *ifname, Attachment **ret);
 /* On an interface that somebody else has made: no host end of ours. */

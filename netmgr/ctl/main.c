@@ -59,7 +59,7 @@ static const Verb verbs[] = {
         { "gc", NULL, "", 0, 1U << OPTION_DRY_RUN, NULL, verb_gc,
           "Release what belongs to dead sandboxes" },
         { "network", "add", "FILE", 1, 0, NULL, verb_network_add,
-          "Add the network of a conflist (\"-\": stdin)" },
+          "Add the network of a conflist or manifest (\"-\": stdin)" },
         { "network", "remove", "NAME", 1, 0, verb_network_remove_check, verb_network_remove,
           "Remove a network that was added so" },
         { "attach", NULL, "SANDBOX NETWORK", 2, ATTACH, verb_attach_check, verb_attach,
