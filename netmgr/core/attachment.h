@@ -40,6 +40,8 @@ struct Attachment {
         uint64_t created_usec;      /* CLOCK_REALTIME */
         uint64_t created_boot_usec; /* CLOCK_BOOTTIME of the sandbox's boot; 0: not noted */
         uint64_t settled_usec;      /* CLOCK_MONOTONIC: when the last operation ended */
+        uint64_t traffic_bytes,
+                        traffic_sampled_usec; /* of its host end, at the last sample (traffic.h) */
         uint32_t host_ifindex;
         Delegate *delegates; /* owned; see delegate.h */
         size_t n_delegates;
