@@ -179,13 +179,13 @@ typedef enum RuntimeParts {
         RUNTIME_DEVICE = 1 << 6,
         RUNTIME_ALL = (1 << 7) - 1,
 } RuntimeParts;
-/* A JsonReader: array of addresses with or without a length, each once, appended to the Requests. */
+/* A JsonReader: an address with or without a length, appended to the Requests unless it is there already. */
 typedef struct Requests {
         InPrefix *items; /* owned */
         size_t n_items, allocated;
         uint32_t bare; /* bit i: items[i] was written without a length */
 } Requests;
-int requests_read(json_object *value, const char *path, void *target, Error *e);
+int requested_ip_read(json_object *value, const char *path, void *target, Error *e);
 int netconf_read_runtime(json_object *top, RuntimeParts parts, NetConf *c, Error *e);
 int netconf_read_valid_attachments(json_object *top, NetConf *c, Error *e);
 

@@ -12,7 +12,7 @@
 
 /* ---- requested addresses --------------------------------------------------------------------- */
 
-static int request_read_element(json_object *value, const char *path, void *target, Error *e) {
+int requested_ip_read(json_object *value, const char *path, void *target, Error *e) {
         Requests *q = target;
         _cleanup_free_ char *text = NULL;
         InPrefix wanted;
@@ -42,8 +42,8 @@ static int request_read_element(json_object *value, const char *path, void *targ
         return 0;
 }
 
-int requests_read(json_object *value, const char *path, void *target, Error *e) {
-        return json_read_array(value, path, RANGE_SETS_MAX, request_read_element, target, e);
+static int requests_read(json_object *value, const char *path, void *target, Error *e) {
+        return json_read_array(value, path, RANGE_SETS_MAX, requested_ip_read, target, e);
 }
 
 /* Type static has no ranges that could say how long a prefix is. */

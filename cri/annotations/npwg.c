@@ -19,11 +19,21 @@
 
 /* ---- readers of single keys; the target of most is the selection ---------------------------- */
 
+static int ip_read(json_object *value, const char *path, void *target, Error *e) {
+        Requests *q = target;
+        size_t before = q->n_items;
+
+        int r = requested_ip_read(value, path, q, e);
+        if (r < 0 || q->n_items == before)
+                return r;
+        return selection_check_address(&q->items[before].address, path, e);
+}
+
 static int ips_read(json_object *value, const char *path, void *target, Error *e) {
         NetSelection *s = target;
         Requests q = { 0 };
 
-        int r = requests_read(value, path, &q, e);
+        int r = json_read_array(value, path, RANGE_SETS_MAX, ip_read, &q, e);
         s->ips = q.items;
         s->n_ips = q.n_items;
         s->bare_ips = q.bare;
@@ -31,8 +41,6 @@ static int ips_read(json_object *value, const char *path, void *target, Error *e
                 r = error_setf(e, ERROR_INVALID_ARGUMENT,
                                "\"%s\": wanted an address or more, found none; leave the key out",
                                path);
-        for (size_t i = 0; i < s->n_ips && r >= 0; i++)
-                r = selection_check_address(&s->ips[i].address, path, e);
         return r;
 }
 

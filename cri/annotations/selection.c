@@ -14,11 +14,6 @@
 #include "base/limits.h"
 #include "base/parse.h"
 
-/* A label of DNS, and a name of several: what Kubernetes takes for namespaces and for other objects. */
-#define LABEL_MAX     63U
-#define SUBDOMAIN_MAX 253U
-#define OWNER_MAX     SUBDOMAIN_MAX
-
 #define WHITE_SPACE " \t\r\n\v\f"
 
 void net_selection_clear(NetSelection *s) {
@@ -67,23 +62,6 @@ int selections_add(NetSelections *s, const char *key, size_t position, NetSelect
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
-static bool is_lower_alnum(char c) {
-        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-}
-
-/* DNS-1123: lower-case letters, digits and '-' inside, in labels divided by single dots. */
-static bool dns_name_is_valid(const char *s, bool dots, size_t max) {
-        size_t n = strlen(s);
-
-        if (n == 0 || n > max || !is_lower_alnum(s[0]) || !is_lower_alnum(s[n - 1]))
-                return false;
-        for (size_t i = 0; i < n; i++)
-                if (s[i] == '.' ? !dots || !is_lower_alnum(s[i - 1]) || !is_lower_alnum(s[i + 1])
-                                : !is_lower_alnum(s[i]) && s[i] != '-')
-                        return false;
-        return true;
-}
-
 /* Kubernetes' names and those of networks.d, which may have capitals and underscores. */
 static int check_name(const char *name, const char *quoted, const char *path, Error *e) {
         if (cni_id_is_valid(name, NETWORK_NAME_MAX))
@@ -96,12 +74,12 @@ static int check_name(const char *name, const char *quoted, const char *path, Er
 }
 
 static int check_namespace(const char *namespace, const char *quoted, const char *path, Error *e) {
-        if (dns_name_is_valid(namespace, false, LABEL_MAX))
+        if (dns_label_is_valid(namespace, strlen(namespace)))
                 return 0;
         return error_setf(e, ERROR_INVALID_ARGUMENT,
                           "\"%s\": %s is not a namespace; wanted are 1 to %u lower-case letters, "
                           "digits and '-', a letter or digit first and last",
-                          path, quoted, LABEL_MAX);
+                          path, quoted, DNS_LABEL_MAX);
 }
 
 int selection_name_read(json_object *value, const char *path, void *target, Error *e) {
@@ -135,12 +113,12 @@ int selection_object_name_read(json_object *value, const char *path, void *targe
         int r = json_read_string(value, path, name, e);
         if (r < 0 || isempty(*name))
                 return r < 0 ? r : unset_empty(name);
-        if (dns_name_is_valid(*name, true, SUBDOMAIN_MAX))
+        if (dns_subdomain_is_valid(*name))
                 return 0;
         return error_setf(e, ERROR_INVALID_ARGUMENT,
                           "\"%s\": %s is not the name of an object; wanted are 1 to %u lower-case "
                           "letters, digits, '-' and '.', a letter or digit first and last",
-                          path, JSON_SHORT(value), SUBDOMAIN_MAX);
+                          path, JSON_SHORT(value), DNS_SUBDOMAIN_MAX);
 }
 
 /* ---- pieces of the readers ------------------------------------------------------------------- */
@@ -168,7 +146,7 @@ static int check_ifname(const char *ifname, const char *where, Error *e) {
 
 /* The parts of an item, of which each may have blanks around it. */
 static int fill_short(char *namespace, char *name, char *ifname, NetSelection *s, Error *e) {
-        char quoted[LABEL_MAX + 8];
+        char quoted[80];
         int r = 0;
 
         if (namespace) {
@@ -353,12 +331,12 @@ static int read_owner(json_object *annotations, NetSelections *s, Error *e) {
         int r = annotation_get(annotations, ANNOTATION_OWNER, &text, e);
         if (r <= 0 || isempty(text))
                 return r;
-        if (!dns_name_is_valid(text, true, OWNER_MAX))
+        if (!dns_subdomain_is_valid(text))
                 return error_setf(
                                 e, ERROR_INVALID_ARGUMENT,
                                 "%s: wanted the name of an object (1 to %u lower-case letters, digits, "
                                 "'-' and '.'), found another text",
-                                ANNOTATION_OWNER, OWNER_MAX);
+                                ANNOTATION_OWNER, DNS_SUBDOMAIN_MAX);
         s->owner = strdup(text);
         return s->owner ? 0 : error_oom(e);
 }

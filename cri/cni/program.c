@@ -168,6 +168,8 @@ static int attend(Run *run, int pidfd) {
                         { .fd = run->pipes.out[0], .events = POLLIN },
                         { .fd = run->pipes.err[0], .events = POLLIN },
                         { .fd = run->pipes.in[1], .events = POLLOUT },
+                        /* POLLHUP: both directions are closed, not only the one that the ticket came by. */
+                        { .fd = run->program->caller ? *run->program->caller : -EBADF },
                 };
                 uint64_t left = deadline_left(run->program->deadline);
 
@@ -185,6 +187,8 @@ static int attend(Run *run, int pidfd) {
                         return -E2BIG;
                 if (fds[0].revents)
                         return 0;
+                if (fds[4].revents)
+                        return -ECANCELED;
         }
 }
 

@@ -12,6 +12,7 @@ typedef struct Program {
         const char *name; /* its argv[0], by which some tell what they are; NULL: the path */
         char *const *environment;
         const char *input; /* its stdin */
+        const int *caller; /* a connection whose end is its end, too; NULL: none */
         uint64_t deadline; /* CLOCK_MONOTONIC, microseconds: then it is killed, with its process group */
         size_t output_max,
                         error_max; /* bytes of stdout (more: it is killed) and of stderr (more: cut) */
@@ -27,7 +28,8 @@ typedef struct ProgramEnd {
 void program_end_clear(ProgramEnd *e);
 
 /*
- * 0: it ran and ended by itself, *ret says how. -ETIMEDOUT, -E2BIG: it was killed, *ret has what it wrote.
+ * 0: it ran and ended by itself, *ret says how. -ETIMEDOUT, -E2BIG, -ECANCELED (the caller went away): it was
+ * killed, *ret has what it wrote.
  * Any other errno: it was not started. It dies with us, too: whoever kills us does not want it any more.
  */
 int program_run(const Program *p, ProgramEnd *ret);

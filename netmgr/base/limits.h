@@ -24,6 +24,10 @@
  * ".conflist" would allow 246; nobody reads that. */
 #define NETWORK_NAME_MAX 128U
 
+/* A name of Kubernetes: a label of DNS, and a name of several. */
+#define DNS_LABEL_MAX     63U
+#define DNS_SUBDOMAIN_MAX 253U
+
 /* The kernel's IFNAMSIZ - 1. */
 #define IFNAME_LEN_MAX 15U
 
@@ -258,8 +262,22 @@
 /* Networks that a group chooses from. */
 #define ANY_OF_MAX 32U
 
+/* Files of network-status that are written in one turn of the event loop (20 microseconds each), and seconds
+ * after which those that could not be written are tried again. */
+#define STATUS_FILES_BATCH 64U
+#define STATUS_RETRY_SEC   5U
+
 /* Tasks that netmgr-exec has at a time: each is a program of others with its memory. */
 #define EXEC_CALLS_MAX 8U
+/* Those that wait for it: releases after a reboot. What finds no place is tried again later. */
+#define EXEC_WAITING_MAX 1024U
+/* Seconds after which it is asked again for what it could not do; doubling from the first to the last. */
+#define EXEC_RETRY_FIRST_SEC 30U
+#define EXEC_RETRY_LAST_SEC  600U
+/* Seconds that a ticket may take to arrive, and its answer to be taken: both are one write of netmgrd. And
+ * what a ticket's own time is at most, in ms. */
+#define EXEC_PEER_SEC       10U
+#define EXEC_TIMEOUT_MAX_MS 600000U
 
 /* Options that a network provides to DHCP servers or asks them for. */
 #define DHCP_CONF_OPTIONS_MAX 64U

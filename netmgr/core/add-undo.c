@@ -12,6 +12,8 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "core/add-internal.h"
+#include "core/guest.h"
+#include "core/op-foreign.h"
 #include "core/op-networks.h"
 #include "core/ports.h"
 
@@ -53,7 +55,9 @@ static int enforce_undo(Commit *c, Firewall *f) {
 static void add_drop_objects(AddOp *op) {
         Attachment *a = TAKE_PTR(op->attachment);
 
-        if (!a)
+        if (op->guest)
+                guest_drop(op);
+        if (!a || op->guest)
                 return;
         attachment_forget_leases(a);
         attachment_free(a);
@@ -177,6 +181,7 @@ void attachment_abandon_add(const Attachment *a) {
         LIST_FOREACH (op, &a->manager->adds, AddOp, list)
                 if (op->attachment == a)
                         add_abandon(op);
+        foreign_abandon_add(a);
 }
 
 void add_take_down(AddOp *op, int r, Error *e, const char *reason) {

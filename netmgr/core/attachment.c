@@ -17,6 +17,7 @@
 #include "core/dhcp.h"
 #include "core/netns-watch.h"
 #include "core/network-extra.h"
+#include "core/network-status.h"
 #include "core/nic.h"
 #include "core/ports.h"
 
@@ -152,6 +153,7 @@ void attachment_set_idle(Attachment *a) {
         /* It vanished while the operation went on, and then nobody looked. */
         if (a->lost && a->state == ATTACHMENT_UP)
                 netns_watch_suspect(a->manager->netns_watch, a->sandbox);
+        network_status_changed(a->sandbox);
         wake_waiters(a);
 }
 
@@ -174,6 +176,7 @@ Attachment *attachment_free(Attachment *a) {
                 list_unlink(&a->by_sandbox);
                 a->sandbox->n_attachments--;
                 a->network->n_attachments--;
+                network_status_changed(a->sandbox);
         }
         Sandbox *s = a->sandbox;
         Network *n = a->network;
@@ -233,6 +236,7 @@ void attachment_set_state(Attachment *a, AttachmentState state) {
                 attachment_announce(a);
         if (a->announced && o->attachment_changed)
                 o->attachment_changed(a, o->userdata);
+        network_status_changed(a->sandbox);
 }
 
 void attachment_to_row(const Attachment *a, char *plan, AttachmentRow *ret) {

@@ -42,6 +42,13 @@ typedef struct NetworksOp {
         Error error;
 } NetworksOp;
 
+/* op-networks.c. NULL when out of memory. */
+NetworksOp *networks_op_new(Manager *m, RequestDone done, void *userdata);
+/* The next plugin of the next member; leads to the end of the operation. */
+void networks_begin_next(NetworksOp *op);
+/* Undoes what was made, and answers. Takes the sentence over. */
+void networks_fail(NetworksOp *op, int r, Error *e);
+
 /* networks-select.c. Which networks, by which names, with what kind of place; all of it is checked before
  * anything is made. */
 int networks_select(NetworksOp *op, Error *e);

@@ -157,10 +157,6 @@ static int list_text(const Member *m, json_object *runtime, char **ret, Error *e
         NetListCall call = { .runtime_config = runtime,
                              .cni_args = m->selection ? m->selection->cni_args : NULL };
 
-        if (plugin->plugin < 0)
-                return error_setf(e, ERROR_NOT_SUPPORTED,
-                                  "network %s: plugin \"%s\" of others cannot be run by netmgrd",
-                                  m->network, plugin->type);
         int r = check_declared(m, runtime, e);
         if (r >= 0 && m->answer && m->answer[0])
                 r = json_parse(m->answer, strlen(m->answer), "the result so far", &prev, e);

@@ -18,6 +18,7 @@
 #include "core/adjust.h"
 #include "core/delegate.h"
 #include "core/dhcp.h"
+#include "core/guest.h"
 #include "core/netns-look.h"
 #include "core/netns-watch.h"
 #include "core/network-internal.h"
@@ -46,6 +47,7 @@ void add_end_turn(AddOp *op) {
 }
 
 void add_free(AddOp *op) {
+        guest_free(op->guest);
         list_unlink(&op->list);
         list_unlink(&op->turn);
         add_end_turn(op);
@@ -315,6 +317,8 @@ void add_decide_now(AddOp *op) {
         int r = add_decide(op, &error);
         if (r < 0)
                 add_fail(op, r, &error);
+        else if (op->guest)
+                guest_commit(op);
         else
                 add_commit_row(op, planned_written);
 }
@@ -469,6 +473,10 @@ void add_start(AddOp *op) {
         Error error = ERROR_NULL;
         Attachment *a = attachment_find(op->manager, op->request.container_id, op->request.ifname);
 
+        if (a && guest_is_of(a, op->request.type)) {
+                guest_add(op, a);
+                return;
+        }
         if (a && a->delegate_pending && !conversation_is_open(op->request.talk)) {
                 int r = error_setf(
                                 &error, ERROR_TRY_AGAIN,

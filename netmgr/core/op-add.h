@@ -92,6 +92,8 @@ typedef struct AddOp {
         bool has_ipam, put_delegate, has_resolv_conf, imported;
         DelegateRow delegate_row;
 
+        struct Guest *guest; /* owned; guest.h. NULL: an attachment of its own */
+
         NlApplied applied;
         bool left;   /* links of a failed ADD that could not be deleted */
         Trail trail; /* owned while a commit needs it */

@@ -523,6 +523,14 @@ static void chain_start(ChainOp *op) {
                 chain_fail(op, r, &error);
                 return;
         }
+        if (a && a->busy && a->delegate_runs) {
+                r = error_setf(&error, ERROR_TRY_AGAIN,
+                               "a plugin of others is at work on interface %s of sandbox %s; put %s behind it "
+                               "in the list",
+                               op->request.ifname, op->request.container_id, op->conf->type);
+                chain_fail(op, r, &error);
+                return;
+        }
         if (a && a->busy) {
                 op->idle.idle = chain_woken;
                 list_append(&a->waiters, &op->idle.list);

@@ -10,16 +10,13 @@
 
 #include "core/networks-internal.h"
 
-#include <fcntl.h>
-#include <stdio.h>
-
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "core/conversation.h"
+#include "core/network-status.h"
 #include "core/op-foreign.h"
 
-static void member_next(NetworksOp *op);
 static void undo_next(NetworksOp *op);
 
 static void member_clear(Member *m) {
@@ -101,8 +98,7 @@ static void undo_next(NetworksOp *op) {
         op_end(op);
 }
 
-/* Takes the sentence over. */
-static void op_fail(NetworksOp *op, int r, Error *e) {
+void networks_fail(NetworksOp *op, int r, Error *e) {
         op->r = r;
         op->error = *e;
         *e = ERROR_NULL;
@@ -147,7 +143,7 @@ static void member_fail(NetworksOp *op, const Member *m, int r, const Error *e) 
                                   error_message(e));
         else
                 (void) error_setf(&error, e->kind, "%s", error_message(e));
-        op_fail(op, r, &error);
+        networks_fail(op, r, &error);
 }
 
 static void members_added(NetworksOp *op) {
@@ -157,9 +153,10 @@ static void members_added(NetworksOp *op) {
         if (r >= 0)
                 r = networks_answer(op, op->members[0].answer, &op->answer, &error);
         if (r < 0) {
-                op_fail(op, r, &error);
+                networks_fail(op, r, &error);
                 return;
         }
+        network_status_flush(op->manager); /* who hears of the end may look */
         RequestDone done = TAKE_PTR(op->done);
         done(0, &error, op->answer, op->userdata);
         if (!op->unwanted) {
@@ -168,7 +165,7 @@ static void members_added(NetworksOp *op) {
         }
         /* A runtime that was not told will not ask for the end either. */
         (void) error_setf(&error, ERROR_TRY_AGAIN, "its caller was gone when it was done");
-        op_fail(op, -EAGAIN, &error);
+        networks_fail(op, -EAGAIN, &error);
 }
 
 static void member_added(int r, const Error *e, const char *result, void *userdata) {
@@ -189,14 +186,14 @@ static void member_added(int r, const Error *e, const char *result, void *userda
         if (!m->answer) {
                 Error error = ERROR_NULL;
                 r = error_oom(&error);
-                op_fail(op, r, &error);
+                networks_fail(op, r, &error);
                 return;
         }
         m->next++;
         if (!m->list || m->next >= m->list->n_plugins)
                 op->current++;
         if (op->current < op->n_members)
-                member_next(op);
+                networks_begin_next(op);
         else
                 members_added(op);
 }
@@ -209,7 +206,7 @@ static void member_begin(NetworksOp *op, Member *m) {
                 m->list = net_list_ref(n->list);
 }
 
-static void member_next(NetworksOp *op) {
+void networks_begin_next(NetworksOp *op) {
         Member *m = &op->members[op->current];
         Error error = ERROR_NULL;
         Request q;
@@ -227,12 +224,15 @@ static void member_next(NetworksOp *op) {
         q.talk = op->request.talk;
         q.place = &m->place;
         q.abandoned = is_abandoned;
-        operation_add(op->manager, &q, member_added, op);
+        if (m->list && m->list->plugins[m->next].plugin < 0)
+                operation_add_foreign(op->manager, &q, member_added, op);
+        else
+                operation_add(op->manager, &q, member_added, op);
 }
 
 /* --- a runtime's ADD ----------------------------------------------------------------------------- */
 
-static NetworksOp *op_new(Manager *m, RequestDone done, void *userdata) {
+NetworksOp *networks_op_new(Manager *m, RequestDone done, void *userdata) {
         NetworksOp *op = new0(NetworksOp, 1);
 
         if (!op)
@@ -271,7 +271,7 @@ static int op_parse(NetworksOp *op, Error *e) {
 
 void operation_add_networks(Manager *m, Request *q, RequestDone done, void *userdata) {
         Error error = ERROR_NULL;
-        NetworksOp *op = op_new(m, done, userdata);
+        NetworksOp *op = networks_op_new(m, done, userdata);
 
         if (!op) {
                 request_clear(q);
@@ -283,19 +283,12 @@ void operation_add_networks(Manager *m, Request *q, RequestDone done, void *user
         *q = (Request) { .netns_fd = -EBADF, .host_netns_fd = -EBADF };
         int r = op_parse(op, &error);
         if (r < 0)
-                op_fail(op, r, &error);
+                networks_fail(op, r, &error);
         else
-                member_next(op);
+                networks_begin_next(op);
 }
 
-/* --- while it runs ------------------------------------------------------------------------------- */
-
-void attach_request_clear(AttachRequest *q) {
-        free(q->sandbox);
-        net_selection_clear(&q->network);
-        safe_close(q->netns_fd);
-        *q = (AttachRequest) { .netns_fd = -EBADF };
-}
+/* --- for DEL ------------------------------------------------------------------------------------- */
 
 const Attachment *attachment_root(const Attachment *a) {
         const Attachment *root = a->spec.parent[0] ? attachment_find(a->manager, a->sandbox->id,
@@ -303,163 +296,6 @@ const Attachment *attachment_root(const Attachment *a) {
                                                    : NULL;
         return root ? root : a;
 }
-
-/* The runtime's own interface: the oldest, when it has several. */
-static const Attachment *find_parent(const Sandbox *s) {
-        const Attachment *a, *found = NULL;
-
-        LIST_FOREACH (a, &s->attachments, Attachment, by_sandbox)
-                if (!a->spec.parent[0] && a->state == ATTACHMENT_UP &&
-                    a->spec.kind != NET_KIND_LOOPBACK && (!found || a->spec.id < found->spec.id))
-                        found = a;
-        return found;
-}
-
-static bool position_is_free(const Sandbox *s, unsigned position, const char *ifname) {
-        const Attachment *a;
-
-        LIST_FOREACH (a, &s->attachments, Attachment, by_sandbox)
-                if (a->spec.position == position || streq(a->spec.ifname, ifname))
-                        return false;
-        return true;
-}
-
-/* The first net<i> that is free, or the position alone for one that has a name. */
-static unsigned choose_position(const Sandbox *s, NetSelection *n) {
-        for (unsigned i = 1;; i++) {
-                char name[IF_NAMESIZE];
-                snprintf(name, sizeof(name), "net%u", i);
-                if (!position_is_free(s, i, name))
-                        continue;
-                if (!n->ifname[0])
-                        memcpy(n->ifname, name, sizeof(n->ifname));
-                return i;
-        }
-}
-
-static int open_netns(const Sandbox *s, int *ret, Error *e) {
-        /* A FIFO or a terminal by that name must not hold us up. */
-        *ret = open(s->netns_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-        if (*ret >= 0)
-                return 0;
-        return error_set_errnof(
-                        e, errno == ENOENT ? ERROR_NO_SUCH_SANDBOX : ERROR_NOT_SUPPORTED, errno,
-                        "opening the network namespace \"%.256s\" of sandbox %s; netmgrctl, "
-                        "run by root, passes it",
-                        s->netns_path, s->id);
-}
-
-static int prepare_attach(NetworksOp *op, AttachRequest *q, Error *e) {
-        const Sandbox *s = sandbox_find(op->manager, q->sandbox);
-        const Attachment *parent = s ? find_parent(s) : NULL;
-        Request *common = &op->request;
-
-        if (!s)
-                return error_setf(e, ERROR_NO_SUCH_SANDBOX, "there is no sandbox \"%.128s\"",
-                                  q->sandbox);
-        if (!parent)
-                return error_setf(e, ERROR_NO_SUCH_SANDBOX,
-                                  "sandbox %s has no interface of its runtime that is up", s->id);
-        common->netns_fd = TAKE_FD(q->netns_fd);
-        int r = common->netns_fd < 0 ? open_netns(s, &common->netns_fd, e) : 0;
-        if (r < 0)
-                return r;
-        op->hot = true;
-        op->parent = strdup(parent->spec.ifname);
-        common->container_id = strdup(s->id);
-        common->ifname = strdup(parent->spec.ifname);
-        common->netns_path = strdup(s->netns_path);
-        common->args = strdup("");
-        common->path = strdup("");
-        op->args.pod_namespace = s->pod_namespace ? strdup(s->pod_namespace) : NULL;
-        op->args.pod_name = s->pod_name ? strdup(s->pod_name) : NULL;
-        op->args.pod_uid = s->pod_uid ? strdup(s->pod_uid) : NULL;
-        op->selections.items = new0(NetSelection, 1);
-        if (!op->parent || !common->container_id || !common->ifname || !common->netns_path ||
-            !common->args || !common->path || !op->selections.items)
-                return error_oom(e);
-        unsigned position = choose_position(s, &q->network);
-        op->selections.items[0] = q->network;
-        op->selections.n_items = 1;
-        q->network = (NetSelection) { 0 };
-        r = request_check_netns(op->manager, common, e);
-        if (r >= 0)
-                r = request_check_ids(common, e);
-        if (r >= 0)
-                r = networks_select(op, e);
-        if (r >= 0)
-                op->members[0].place.position = position;
-        return r;
-}
-
-void operation_attach(Manager *m, AttachRequest *q, RequestDone done, void *userdata) {
-        Error error = ERROR_NULL;
-        NetworksOp *op = op_new(m, done, userdata);
-
-        int r = op ? prepare_attach(op, q, &error) : error_oom(&error);
-        attach_request_clear(q);
-        if (!op) {
-                done(r, &error, "", userdata);
-                error_clear(&error);
-        } else if (r < 0)
-                op_fail(op, r, &error);
-        else
-                member_next(op);
-}
-
-typedef struct DetachOp {
-        Manager *manager;
-        RequestDone done;
-        void *userdata;
-} DetachOp;
-
-static void detached(int r, const Error *e, void *userdata) {
-        DetachOp *op = userdata;
-
-        /* As with DEL: it is cut off, and its deletion is tried again. */
-        if (r < 0 && e->kind == ERROR_KERNEL)
-                r = 0;
-        operation_end(op->manager);
-        op->done(r, e, "", op->userdata);
-        free(op);
-}
-
-static int check_detach(const Attachment *a, const char *sandbox, const char *ifname, Error *e) {
-        if (!a)
-                return error_setf(e, ERROR_NO_SUCH_ATTACHMENT,
-                                  "sandbox %s has no interface \"%.64s\"", sandbox, ifname);
-        if (!a->spec.parent[0])
-                return error_setf(
-                                e, ERROR_IN_USE,
-                                "interface %s of sandbox %s is its runtime's own; it goes with the sandbox",
-                                ifname, sandbox);
-        if (a->busy)
-                return error_setf(e, ERROR_TRY_AGAIN,
-                                  "interface %s of sandbox %s is being worked on (state %s)",
-                                  ifname, sandbox, attachment_state_to_string(a->state));
-        return 0;
-}
-
-void operation_detach(Manager *m, const char *sandbox, const char *ifname, int netns_fd,
-                      RequestDone done, void *userdata) {
-        Attachment *a = attachment_find(m, sandbox, ifname);
-        _cleanup_error_ Error error = ERROR_NULL;
-        DetachOp *op = NULL;
-
-        int r = check_detach(a, sandbox, ifname, &error);
-        if (r >= 0 && !(op = new0(DetachOp, 1)))
-                r = error_oom(&error);
-        if (r < 0) {
-                safe_close(netns_fd);
-                done(r, &error, "", userdata);
-                return;
-        }
-        *op = (DetachOp) { m, done, userdata };
-        m->n_operations++;
-        attachment_release_for(a, netns_fd, NULL, "detach", NULL, detached, op);
-}
-
-/* --- for DEL ------------------------------------------------------------------------------------- */
 
 bool networks_abandon(Manager *m, const char *sandbox, const char *ifname,
                       AttachmentWaiter *waiter) {

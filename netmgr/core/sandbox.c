@@ -6,6 +6,7 @@
 
 #include "core/attachment.h"
 #include "core/netns-watch.h"
+#include "core/network-status.h"
 
 Sandbox *sandbox_find(const Manager *m, const char *id) {
         return map_get_str(m->sandboxes, id);
@@ -42,6 +43,7 @@ Sandbox *sandbox_free(Sandbox *s) {
         if (s->announced && s->manager->observer.sandbox_removed)
                 s->manager->observer.sandbox_removed(s, s->manager->observer.userdata);
         netns_watch_remove(s->manager->netns_watch, s);
+        network_status_gone(s);
         if (s->id && map_get_str(s->manager->sandboxes, s->id) == s)
                 map_remove_str(s->manager->sandboxes, s->id);
         free(s->id);

@@ -32,6 +32,14 @@ typedef struct SandboxWatch {
         const char *release_reason; /* static */
 } SandboxWatch;
 
+/* What has become known of its network-status (network-status.h). */
+typedef struct SandboxStatus {
+        List dirty;    /* in the list of those to be looked at */
+        uint64_t told; /* hash of the text that watchers know */
+        uint64_t written; /* of the one in its file; 0: there is none, STATUS_UNKNOWN: of a life before */
+} SandboxStatus;
+#define STATUS_UNKNOWN UINT64_MAX
+
 struct Sandbox {
         Manager *manager;
         char *id;
@@ -44,6 +52,7 @@ struct Sandbox {
         uint64_t netns_dev, netns_ino; /* pre-filter */
         NetnsWitness netns_witness;
         SandboxWatch watch;
+        SandboxStatus status;
         char *boot_id;
         bool not_ready; /* the runtime that claimed it has stopped it */
         /* CLOCK_BOOTTIME: made, or listed by its runtime last; 0: before this daemon's start */
