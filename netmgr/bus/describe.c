@@ -359,11 +359,21 @@ static void add_lease(const Lease *l, void *userdata) {
         (void) json_add_string(o, "Network", l->network);
         (void) json_add_string(o, "Sandbox", l->sandbox);
         (void) json_add_string(o, "Interface", l->ifname);
-        (void) json_add_string(o, "State", l->released_usec ? "released" : "held");
+        (void) json_add_string(o, "State",
+                               !l->released_usec  ? "held"
+                               : lease_is_kept(l) ? "kept"
+                                                  : "released");
         if (l->released_usec)
                 (void) json_add_string(o, "ReleasedAt", format_rfc3339(l->released_usec, time));
         else
                 (void) json_object_object_add(o, "ReleasedAt", NULL);
+        (void) (l->owner ? json_add_string(o, "Owner", l->owner)
+                         : json_object_object_add(o, "Owner", NULL));
+        if (lease_sticky_until(l))
+                (void) json_add_string(o, "StickyUntil",
+                                       format_rfc3339(lease_sticky_until(l), time));
+        else
+                (void) json_object_object_add(o, "StickyUntil", NULL);
         (void) json_append(list, o);
 }
 

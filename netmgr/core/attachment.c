@@ -95,7 +95,7 @@ static int new_of_kind(Manager *m, Network *n, Sandbox *s, const char *ifname, N
         if (kind_has_host_end(kind))
                 snprintf(a->spec.host_ifname, sizeof(a->spec.host_ifname), "nmg%" PRIx64,
                          a->spec.id);
-        hash_format(n->conf->hash, a->config_hash);
+        hash_format(network_hash(n), a->config_hash);
 
         int r = attachment_link(a, n, s);
         if (r < 0) {

@@ -41,6 +41,8 @@ typedef struct ManagerObserver {
         void (*attachment_changed)(Attachment *a, void *userdata);
         void (*network_added)(Network *n, void *userdata);
         void (*network_removed)(Network *n, void *userdata);
+        void (*network_changed)(Network *n,
+                                void *userdata); /* another configuration under its name */
         void (*health_changed)(void *userdata);
         void (*counters_changed)(void *userdata); /* once for a burst */
         /* Asks who called Synchronize before to do it now; how many were asked. */

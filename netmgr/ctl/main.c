@@ -58,6 +58,8 @@ static const Verb verbs[] = {
           "Set right what differs from the ledger" },
         { "gc", NULL, "", 0, 1U << OPTION_DRY_RUN, NULL, verb_gc,
           "Release what belongs to dead sandboxes" },
+        { "release", NULL, "OWNER", 1, 0, NULL, verb_release,
+          "Give up the addresses that wait for it (a claim, a pod)" },
         { "network", "add", "FILE", 1, 0, NULL, verb_network_add,
           "Add the network of a conflist (\"-\": stdin)" },
         { "network", "remove", "NAME", 1, 0, verb_network_remove_check, verb_network_remove,

@@ -80,13 +80,10 @@ static const Column network_columns[] = {
 };
 
 static const Column address_columns[] = {
-        { "ADDRESS", "Address", 0, NULL },
-        { "NETWORK", "Network", 0, NULL },
-        { "SANDBOX", "Sandbox", CELL_TRUNC, NULL },
-        { "INTERFACE", "Interface", 0, NULL },
-        { "STATE", "State", CELL_STATE, NULL },
-        { "RELEASED", "ReleasedAt", 0, NULL },
-        { 0 },
+        { "ADDRESS", "Address", 0, NULL },          { "NETWORK", "Network", 0, NULL },
+        { "SANDBOX", "Sandbox", CELL_TRUNC, NULL }, { "INTERFACE", "Interface", 0, NULL },
+        { "STATE", "State", CELL_STATE, NULL },     { "OWNER", "Owner", 0, NULL },
+        { "RELEASED", "ReleasedAt", 0, NULL },      { 0 },
 };
 
 static const struct {

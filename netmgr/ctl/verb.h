@@ -60,6 +60,7 @@ int verb_history(Ctl *ctl, char **args, sd_bus_error *e);
 int verb_monitor(Ctl *ctl, char **args, sd_bus_error *e);
 
 int verb_reconcile(Ctl *ctl, char **args, sd_bus_error *e);
+int verb_release(Ctl *ctl, char **args, sd_bus_error *e);
 int verb_gc(Ctl *ctl, char **args, sd_bus_error *e);
 
 int verb_reload(Ctl *ctl, char **args, sd_bus_error *e);
