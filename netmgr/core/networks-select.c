@@ -251,6 +251,15 @@ static void give_default_routes(NetworksOp *op) {
         }
 }
 
+/* Genie's "choose one for me": the node's choice is the runtime's own configuration, and it may be a group. */
+static void drop_free_choice(NetSelections *s) {
+        if (s->n_items != 1 || s->items[0].name[0])
+                return;
+        net_selection_clear(&s->items[0]);
+        s->n_items = 0;
+        s->replaces_default = false;
+}
+
 int networks_select(NetworksOp *op, Error *e) {
         NetSelections *all = &op->selections;
         int r = 0;
@@ -264,6 +273,7 @@ int networks_select(NetworksOp *op, Error *e) {
         }
         if (r < 0)
                 return r;
+        drop_free_choice(all);
         bool own_first = !op->hot && !(all->n_items > 0 && all->replaces_default);
         op->n_members = all->n_items + own_first;
         op->members = new0(Member, op->n_members);

@@ -207,6 +207,9 @@ def test_names_of_genie_come_in_turn(host):
     assert a.pod.addresses("eth1") == {"10.98.2.2/32"}
     assert {i: r["Network"] for i, r in rows(host).items()} == {"eth0": "blue", "eth1": "red"}
     a.check().expect_ok()
+    # the node's choice: what the runtime is configured with
+    b = host.add(annotated(routed(), {GENIE: ""}), args=pod_args(name="b"))
+    assert b.ips == ["10.97.0.2"] and set(interfaces(b.pod)) == {"eth0"}
     finish(host)
 
 
