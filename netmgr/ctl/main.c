@@ -61,7 +61,7 @@ static const Verb verbs[] = {
         { "release", NULL, "OWNER", 1, 0, NULL, verb_release,
           "Give up the addresses that wait for it (a claim, a pod)" },
         { "network", "add", "FILE", 1, 0, NULL, verb_network_add,
-          "Add the network of a conflist (\"-\": stdin)" },
+          "Add the network of a conflist or manifest (\"-\": stdin)" },
         { "network", "remove", "NAME", 1, 0, verb_network_remove_check, verb_network_remove,
           "Remove a network that was added so" },
         { "attach", NULL, "SANDBOX NETWORK", 2, ATTACH, verb_attach_check, verb_attach,
