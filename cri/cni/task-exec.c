@@ -3,7 +3,9 @@
 /*
  * Executing a plugin of others, as libcni does it for a chain: found in CNI_PATH by its name, with the
  * environment that the runtime gave us and CNI_COMMAND. Only our own CNI_PATH counts, never one that the
- * ledger remembers: what runs with our rights is what our runtime has installed.
+ * ledger remembers: what runs with our rights is what our runtime has installed. Where netmgrd brings the
+ * configuration (a plugin of one of its networks, the DEL of what an earlier ADD has left), it is besides what
+ * only root can have put there.
  */
 
 #include <sys/stat.h>
@@ -82,10 +84,24 @@ static char **make_environment(const Ticket *t) {
 
 /* ---- whether ---------------------------------------------------------------------------------- */
 
+/* The plugin that a configuration names: of a list by itself, or for its addresses. */
+static bool is_named(const OwnConfig *c, const char *plugin) {
+        return streq_ptr(c->type, plugin) || streq_ptr(c->ipam_type, plugin);
+}
+
+/* ADD and CHECK of another interface of our own sandbox, which our own verb is for. */
+static bool is_for_our_sandbox(const Ticket *t, const Environment *env) {
+        return streq(t->command, verb_to_string(env->verb)) &&
+               (env->verb == VERB_ADD || env->verb == VERB_CHECK) &&
+               streq_ptr(t->container_id, env->container_id) &&
+               streq_ptr(t->netns, env->netns_path) && t->ifname && ifname_is_valid(t->ifname);
+}
+
 /*
  * netmgrd has fewer rights than we have, and gets no more of them than its tasks need: our own verb for the
- * plugin that our own configuration names, with what the runtime gave us and nothing else; and the DEL of
- * what an ADD has left, for the plugin that the ADD's configuration names.
+ * plugin that our own configuration names, with what the runtime gave us and nothing else; our own verb for
+ * our own sandbox and a plugin of a network that netmgrd knows; and the DEL of what an ADD has left. With a
+ * configuration of netmgrd's, that has to name the plugin.
  */
 static bool is_allowed(const Ticket *t, const Environment *env, const OwnConfig *own) {
         _cleanup_own_config_ OwnConfig theirs = { 0 };
@@ -97,8 +113,31 @@ static bool is_allowed(const Ticket *t, const Environment *env, const OwnConfig 
                        streq(t->command, verb_to_string(env->verb)) && !t->container_id &&
                        !t->ifname && !t->netns && !t->args;
         own_config_read("netmgr", t->config, &theirs);
-        return streq_ptr(theirs.ipam_type, t->plugin) && streq(t->command, "DEL") &&
-               (env->verb == VERB_DEL || env->verb == VERB_GC || env->verb == VERB_ADD);
+        if (!is_named(&theirs, t->plugin))
+                return false;
+        return is_for_our_sandbox(t, env) ||
+               (streq(t->command, "DEL") &&
+                (env->verb == VERB_DEL || env->verb == VERB_GC || env->verb == VERB_ADD));
+}
+
+/* What the runtime's own configuration names is run as libcni would run it. */
+static int find(const Ticket *t, const Environment *env, char **ret, TaskResult *ret_failure) {
+        _cleanup_error_ Error error = ERROR_NULL;
+
+        if (t->config) {
+                int r = program_find_trusted(t->plugin, env->path, ret, &error);
+                if (r < 0)
+                        task_failf(ret_failure, TICKET_EXIT_NOT_STARTED,
+                                   r == -ENOENT ? 0 : error_cni_code(error.kind), "%s",
+                                   error_message(&error));
+                return r;
+        }
+        *ret = find_program(t->plugin, env->path);
+        if (*ret)
+                return 0;
+        task_failf(ret_failure, TICKET_EXIT_NOT_STARTED, 0,
+                   "failed to find plugin \"%s\" in path [%s]", t->plugin, strempty(env->path));
+        return -ENOENT;
 }
 
 void task_exec(const Ticket *t, const Environment *env, const OwnConfig *own, const char *config,
@@ -113,13 +152,8 @@ void task_exec(const Ticket *t, const Environment *env, const OwnConfig *own, co
                            t->command, t->plugin, t->config ? "verb" : "configuration");
                 return;
         }
-        path = find_program(t->plugin, env->path);
-        if (!path) {
-                task_failf(ret, TICKET_EXIT_NOT_STARTED, 0,
-                           "failed to find plugin \"%s\" in path [%s]", t->plugin,
-                           strempty(env->path));
+        if (find(t, env, &path, ret) < 0)
                 return;
-        }
         environment = make_environment(t);
         if (!environment) {
                 task_failf(ret, TICKET_EXIT_NOT_STARTED, error_cni_code(ERROR_NO_MEMORY),

@@ -43,6 +43,8 @@ struct Attachment {
         uint32_t host_ifindex;
         Delegate *delegates; /* owned; see delegate.h */
         size_t n_delegates;
+        /* A plugin of others is run for it: calls for the interface may come out of that one. */
+        bool delegate_runs;
         bool delegate_pending; /* nothing is left of it but what a delegate holds, who could not be told */
         uint32_t retry_delay; /* seconds until netmgr-exec is asked again; 0: it was not yet */
         uint64_t retry_usec;  /* CLOCK_MONOTONIC: then */

@@ -26,6 +26,7 @@
 #include "core/manager-firewall.h"
 #include "core/netns-watch.h"
 #include "core/network-extra.h"
+#include "core/network-status.h"
 #include "core/network.h"
 #include "core/operation.h"
 #include "core/ports.h"
@@ -143,6 +144,7 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         list_init(&m->adds);
         list_init(&m->adds_waiting);
         list_init(&m->give_backs);
+        list_init(&m->foreign_ops);
         list_init(&m->networks_ops);
         conf_init(&m->conf);
         m->state_dir = strdup(params->state_dir);
@@ -352,6 +354,8 @@ int manager_start(Manager *m, Error *e) {
         r = network_files_watch(m, e);
         if (r < 0)
                 return r;
+        if (status_files_new(m, &m->status_files) < 0)
+                return error_oom(e);
         manager_finish_recovery(m);
         dhcp_start(m);
         r = spool_new(m, m->spool_dir, &m->spool, e);
@@ -423,6 +427,7 @@ Manager *manager_free(Manager *m) {
         safe_close(m->inotify_fd);
 
         m->observer = (ManagerObserver) { 0 };
+        m->status_files = status_files_free(m->status_files);
         manager_forget_objects(m);
         map_free(m->networks);
         map_free(m->sandboxes);

@@ -12,10 +12,10 @@ typedef struct Member {
         char *reference, *choice, *owner; /* for `place`, which borrows them */
         char ifname[IF_NAMESIZE];
         RequestPlace place;
-        NetList *list; /* a copy as of now: a reload must not change it half way; NULL: no list */
-        size_t next;   /* plugin of the list */
-        char *answer;  /* of the last plugin */
-        bool made;     /* the attachment is there, and ours to undo */
+        NetList *list;       /* as it was when its turn came; owned reference; NULL: no list */
+        size_t next;         /* plugin of the list */
+        char *answer;        /* of the last plugin */
+        bool made;           /* the attachment is there, and ours to undo */
         uint64_t attachment; /* id; of another one we keep our hands off */
 } Member;
 
@@ -41,6 +41,13 @@ typedef struct NetworksOp {
         int r; /* why it failed */
         Error error;
 } NetworksOp;
+
+/* op-networks.c. NULL when out of memory. */
+NetworksOp *networks_op_new(Manager *m, RequestDone done, void *userdata);
+/* The next plugin of the next member; leads to the end of the operation. */
+void networks_begin_next(NetworksOp *op);
+/* Undoes what was made, and answers. Takes the sentence over. */
+void networks_fail(NetworksOp *op, int r, Error *e);
 
 /* networks-select.c. Which networks, by which names, with what kind of place; all of it is checked before
  * anything is made. */

@@ -46,8 +46,8 @@ static int follow(const Manager *m, const NetSelection *s, Network *n, Network *
 }
 
 static bool is_default_network(const NetSelection *s) {
-        return strncmp(s->where, ANNOTATION_DEFAULT_NETWORK, strlen(ANNOTATION_DEFAULT_NETWORK)) ==
-               0;
+        return strncmp(strempty(s->where), ANNOTATION_DEFAULT_NETWORK,
+                       strlen(ANNOTATION_DEFAULT_NETWORK)) == 0;
 }
 
 static int check_namespace(const NetworksOp *op, const NetSelection *s, Error *e) {

@@ -8,9 +8,10 @@
  * instant, the interface in the sandbox), not for the RCU wait behind it. The final rows are written
  * after the answer: if they are lost, recovery finds a `releasing` row whose link is gone.
  *
- * What delegates hold is given back behind the link, last first, by whoever called, else by netmgr-exec. When
- * neither is there, or a delegate fails, the row stays `releasing`, and whoever comes next tries again: a
- * runtime, or netmgrd itself (exec-retry.h).
+ * What delegates hold is given back, last first, by whoever called: those that a list has behind the plugin
+ * that made the interface before the link goes, that plugin of others and IPAM plugins after it. Without a caller
+ * netmgr-exec runs them. Without that, too, or when a delegate fails, the row stays `releasing`, and whoever
+ * comes next tries again: a runtime, or netmgrd itself (exec-retry.h).
  */
 
 #include <inttypes.h>
@@ -26,11 +27,13 @@
 #include "core/enforce.h"
 #include "core/exec-call.h"
 #include "core/exec-retry.h"
+#include "core/guest.h"
 #include "core/host-end.h"
 #include "core/host-local.h"
 #include "core/inside.h"
 #include "core/netns-look.h"
 #include "core/netns-watch.h"
+#include "core/op-networks.h"
 #include "core/operation.h"
 #include "core/ports.h"
 #include "core/reconcile.h"
@@ -51,8 +54,10 @@ struct Release {
         void *userdata;
         Conversation *talk; /* who runs delegates; borrowed, NULL: netmgr-exec */
         Question question;
-        bool by_exec;          /* that one has the question */
-        bool looked, leads;    /* whether the recorded path leads to the namespace */
+        bool by_exec;       /* that one has, or had, the question */
+        bool looked, leads; /* whether the recorded path leads to the namespace */
+        int failed;         /* a DEL of a delegate, and why; the link goes all the same */
+        Error error;
         bool link_gone;        /* from both namespaces: what is left is for delegates */
         bool reaping, writing; /* who still has a part of us */
         int netns_fd;          /* owned; the caller's, until a lease has been given back */
@@ -72,6 +77,7 @@ static void release_maybe_free(Release *rel) {
                 return;
         trail_clear(&rel->trail);
         inside_job_clear(&rel->inside);
+        error_clear(&rel->error);
         free(rel->reason);
         free(rel);
 }
@@ -160,13 +166,15 @@ static void pending_written(Task *task) {
         release_maybe_free(rel);
 }
 
-/* Nothing is left but what a delegate holds. Others may have its ports. */
+/* Nothing is left but what a delegate holds. Others may have its ports. Whoever ran it himself hears of a
+ * failure; otherwise it is no failure of his. */
 static void release_leave_pending(Release *rel, int r, const Error *e) {
         Attachment *a = TAKE_PTR(rel->attachment);
         ReleaseDone done = rel->done;
         void *userdata = rel->userdata;
-        bool recorded = rel->recorded;
 
+        if (!rel->talk || rel->by_exec)
+                r = rel->recorded ? RELEASE_PENDING : RELEASE_UNRECORDED;
         log_ctx(a->delegate_pending ? LOG_INFO : LOG_NOTICE,
                 &(LogContext) { .sandbox = a->sandbox->id,
                                 .network = a->network->name,
@@ -184,47 +192,45 @@ static void release_leave_pending(Release *rel, int r, const Error *e) {
         rel->commit.task.deliver = pending_written;
         committer_submit(rel->manager->committer, &rel->commit);
         if (done)
-                done(r < 0 ? r : recorded ? RELEASE_PENDING : RELEASE_UNRECORDED, e, userdata);
+                done(r, e, userdata);
         exec_retry_add(a);
         attachment_set_idle(a);
 }
 
 static void release_delegates(Release *rel);
+static void release_rest(void *userdata);
 
-static const char *plugin_to_tell(const Release *rel) {
-        return rel->attachment->delegates[rel->attachment->n_delegates - 1].plugin;
+/* Why a delegate has not had its DEL. */
+static int tell_failure(const Release *rel, int r, const TaskAnswer *answer, Error *e) {
+        const Attachment *a = rel->attachment;
+
+        if (r == -EHOSTUNREACH && !rel->talk)
+                return error_setf(e, ERROR_TRY_AGAIN,
+                                  "no runtime was there to run it, and netmgr-exec is not");
+        return delegate_error(a->delegates[a->n_delegates - 1].plugin, "DEL", r, answer, e);
 }
 
 static void delegate_ended(Question *q, int r, const TaskAnswer *answer) {
         Release *rel = list_entry(q, Release, question);
         _cleanup_error_ Error error = ERROR_NULL;
 
+        rel->attachment->delegate_runs = false;
         if (r >= 0 && answer->exit == 0) {
                 attachment_drop_delegate(rel->attachment);
                 release_delegates(rel);
                 return;
         }
-        r = delegate_error(plugin_to_tell(rel), "DEL", r, answer, &error);
-        /* Whoever ran it himself hears of it as a failure; netmgr-exec is tried again without him. */
-        release_leave_pending(rel, rel->by_exec ? 0 : r, &error);
+        r = tell_failure(rel, r, answer, &error);
+        release_leave_pending(rel, r, &error);
 }
 
 /* A path that leads to the namespace of somebody else by now would have the plugin take his interface. */
 static void ask_exec(Release *rel) {
-        _cleanup_error_ Error error = ERROR_NULL;
-        int r = 0;
-
         if (!rel->leads)
                 rel->question.ticket.netns = (char *) "";
-        rel->by_exec = true;
-        if (exec_ask(rel->manager, &rel->question))
-                return;
-        if (rel->talk)
-                r = delegate_error(plugin_to_tell(rel), "DEL", -EBUSY, NULL, &error);
-        else
-                (void) error_setf(&error, ERROR_TRY_AGAIN,
-                                  "no runtime was there to run it, and netmgr-exec is not");
-        release_leave_pending(rel, r, &error);
+        rel->by_exec = exec_ask(rel->manager, &rel->question);
+        if (!rel->by_exec)
+                rel->question.answered(&rel->question, -EHOSTUNREACH, NULL);
 }
 
 static void netns_looked(NetnsView *views, size_t n, void *userdata) {
@@ -235,11 +241,19 @@ static void netns_looked(NetnsView *views, size_t n, void *userdata) {
         ask_exec(rel);
 }
 
-static void look_at_netns(Release *rel) {
+/* For the DEL of the last one: the caller, or netmgr-exec; `ended` hears of it, perhaps at once. */
+static void release_ask(Release *rel, void (*ended)(Question *q, int r, const TaskAnswer *answer)) {
         _cleanup_(netns_look_freep) NetnsLook *look = NULL;
+        Attachment *a = rel->attachment;
 
+        delegate_ask_del(a, &a->delegates[a->n_delegates - 1], &rel->question);
+        rel->question.answered = ended;
+        rel->by_exec = false;
+        a->delegate_runs = true;
+        if (conversation_ask(rel->talk, &rel->question))
+                return;
         if (rel->looked || netns_look_new(rel->manager, &look) < 0 ||
-            netns_look_add(look, rel->attachment->sandbox) < 0)
+            netns_look_add(look, a->sandbox) < 0)
                 ask_exec(rel);
         else
                 netns_look_start(TAKE_PTR(look), netns_looked, rel);
@@ -247,17 +261,35 @@ static void look_at_netns(Release *rel) {
 
 /* A row of one that had its DEL goes with the others: after a crash it has it once more, as CNI allows. */
 static void release_delegates(Release *rel) {
-        Attachment *a = rel->attachment;
-
-        if (a->n_delegates == 0) {
+        if (rel->failed < 0)
+                release_leave_pending(rel, rel->failed, &rel->error);
+        else if (rel->attachment->n_delegates == 0)
                 release_finish(rel);
-                return;
-        }
-        delegate_ask_del(a, &a->delegates[a->n_delegates - 1], &rel->question);
-        rel->question.answered = delegate_ended;
-        rel->by_exec = false;
-        if (!conversation_ask(rel->talk, &rel->question))
-                look_at_netns(rel);
+        else
+                release_ask(rel, delegate_ended);
+}
+
+static void behind_ended(Question *q, int r, const TaskAnswer *answer) {
+        Release *rel = list_entry(q, Release, question);
+
+        rel->attachment->delegate_runs = false;
+        if (r >= 0 && answer->exit == 0)
+                attachment_drop_delegate(rel->attachment);
+        else
+                rel->failed = tell_failure(rel, r, answer, &rel->error);
+        release_rest(rel);
+}
+
+/* A list ends backwards: these find the interface that they had at ADD. True: one of them is at work. */
+static bool release_behind(Release *rel) {
+        const Attachment *a = rel->attachment;
+        size_t maker = a->spec.kind == NET_KIND_FOREIGN ? 1 : 0;
+
+        if (rel->failed < 0 || a->delegate_pending || a->n_delegates <= maker ||
+            !a->delegates[a->n_delegates - 1].of_list)
+                return false;
+        release_ask(rel, behind_ended);
+        return true;
 }
 
 /* The interface is gone from both namespaces. */
@@ -434,6 +466,8 @@ static void release_rest(void *userdata) {
         Release *rel = userdata;
         const Attachment *a = rel->attachment;
 
+        if (release_behind(rel))
+                return;
         if (a->delegate_pending)
                 release_link_gone(rel); /* it was before */
         else if (kind_is_inside(a->spec.kind) || adjust_outlives(&a->spec))
@@ -524,11 +558,19 @@ typedef struct DelOp {
         char *cni_name;
         RequestDone done;
         void *userdata;
+        uint32_t tried; /* members from this position on have been released, as far as they can be */
+        int r;          /* why one was not */
+        Error error;
 } DelOp;
 
 static void del_end(DelOp *op, int r, const Error *e) {
+        if (r >= 0 && op->r < 0) {
+                r = op->r;
+                e = &op->error;
+        }
         operation_end(op->manager);
         op->done(r, e, "", op->userdata);
+        error_clear(&op->error);
         request_clear(&op->request);
         free(op->cni_name);
         free(op);
@@ -569,18 +611,60 @@ static void del_woken(AttachmentWaiter *w) {
         del_start((DelOp *) w);
 }
 
+static void del_member_released(int r, const Error *e, void *userdata) {
+        DelOp *op = userdata;
+
+        /* One that fails does not keep the others. */
+        if (r < 0 && e->kind != ERROR_KERNEL && op->r >= 0) {
+                op->r = r;
+                (void) error_setf(&op->error, e->kind, "%s", error_message(e));
+        }
+        del_start(op);
+}
+
+/* Somebody works on it, and is told to give up where he can be. */
+static void del_await(DelOp *op, Attachment *a) {
+        attachment_abandon_add(a);
+        list_append(&a->waiters, &op->waiter.list);
+}
+
+/* What came with the interface goes before it, the last first. True: there is some. */
+static bool del_members(DelOp *op) {
+        const Request *q = &op->request;
+
+        if (networks_abandon(op->manager, q->container_id, q->ifname, &op->waiter))
+                return true;
+        Attachment *a = attachment_last_member(op->manager, q->container_id, q->ifname, op->tried);
+        if (!a)
+                return false;
+        if (a->busy) {
+                del_await(op, a);
+                return true;
+        }
+        op->tried = a->spec.position;
+        attachment_release_for(a, fd_dup(q->netns_fd), q->talk, "del", NULL, del_member_released,
+                               op);
+        return true;
+}
+
 /* Everything that exists for the key goes, whatever the configuration says now. */
 static void del_start(DelOp *op) {
         Attachment *a = attachment_find(op->manager, op->request.container_id, op->request.ifname);
+
+        if (a && guest_is_of(a, op->request.type)) {
+                guest_give_back(a, del_released, op);
+                return;
+        }
+        if (del_members(op))
+                return;
+        a = attachment_find(op->manager, op->request.container_id, op->request.ifname);
 
         if (!a || !a->network || !attachment_is_of(a, op->cni_name)) {
                 del_host_local(op);
                 return;
         }
         if (a->busy) {
-                attachment_abandon_add(a);
-                op->waiter.idle = del_woken;
-                list_append(&a->waiters, &op->waiter.list);
+                del_await(op, a);
                 return;
         }
         attachment_release_for(a, TAKE_FD(op->request.netns_fd), op->request.talk, "del", NULL,
@@ -610,7 +694,12 @@ void operation_del(Manager *m, Request *q, RequestDone done, void *userdata) {
                 done(error_oom(&error), &error, "", userdata);
                 return;
         }
-        *op = (DelOp) { .manager = m, .request = *q, .done = done, .userdata = userdata };
+        *op = (DelOp) { .waiter.idle = del_woken,
+                        .manager = m,
+                        .request = *q,
+                        .done = done,
+                        .userdata = userdata,
+                        .tried = UINT32_MAX };
         *q = (Request) { .netns_fd = -EBADF, .host_netns_fd = -EBADF };
 
         /* The queue's limit does not hold for DEL: refusing it is what makes nodes leak. The number

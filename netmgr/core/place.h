@@ -33,3 +33,7 @@ typedef struct RequestPlace {
         const NetRoute *routes; /* beside the network's; gw is set */
         size_t n_routes;
 } RequestPlace;
+
+struct AttachmentSpec;
+/* Its words are copied. -ENOMEM; *s is then to be cleared all the same. */
+int spec_take_place(struct AttachmentSpec *s, const RequestPlace *p);
