@@ -96,7 +96,7 @@ static int write_lease(AddOp *op, Store *store, Error *e) {
 
 static int write_up(Commit *c, Store *store, Error *e) {
         AddOp *op = (AddOp *) ((char *) c - offsetof(AddOp, commit));
-        EventRow event = trail_event(&op->trail, "add", now_realtime());
+        EventRow event = trail_add(&op->trail, now_realtime());
 
         int r = op->put_lease ? write_lease(op, store, e) : 0;
         if (r >= 0)

@@ -368,8 +368,8 @@ static int status_check(Manager *m, const Request *q, char **ret_delegate, Error
         if (!conf->network)
                 return conf->ipam == NET_IPAM_DHCP ? dhcp_call_probe(m, e)
                                                    : check_room(m, conf->name, conf, e);
-        const Network *n = network_find(m, conf->network);
-        if (!n || n->gone || n->source == NETWORK_CONFIG)
+        Network *n;
+        if (network_resolve(m, conf->network, &n, NULL) < 0)
                 return error_setf(e, ERROR_NOT_READY, "network: there is no network \"%s\"",
                                   conf->network);
         return n->conf->ipam == NET_IPAM_DHCP ? dhcp_call_probe(m, e)
