@@ -262,6 +262,10 @@
 #define LIST_PLUGINS_MAX 16U
 /* Networks that a group chooses from. */
 #define ANY_OF_MAX 32U
+/* Milliseconds between two looks at the counters of all links, and seconds for which one that is asked for goes on
+ * being of use. */
+#define TRAFFIC_SAMPLE_MS  5000U
+#define TRAFFIC_WANTED_SEC 600U
 
 /* Files of network-status that are written in one turn of the event loop (20 microseconds each), and seconds
  * after which those that could not be written are tried again. */

@@ -55,6 +55,17 @@ bool attachment_is_of(const Attachment *a, const char *cni_name) {
                streq(a->network->name, cni_name);
 }
 
+bool attachment_has_drifted(const Attachment *a) {
+        const Network *n = a->network;
+        char hash[HASH_STR_SIZE];
+
+        /* What hangs on others' interfaces hangs on the name only, unless we had them made. Rows of old schemas have
+         * no hash. */
+        if (!a->config_hash[0] || (a->spec.kind == NET_KIND_FOREIGN && !n->list))
+                return false;
+        return !streq(a->config_hash, hash_format(network_hash(n), hash));
+}
+
 /* The one place that links an attachment to its sandbox, network and the Manager's maps. */
 static int attachment_link(Attachment *a, Network *n, Sandbox *s) {
         Manager *m = a->manager;

@@ -16,6 +16,7 @@
 #include "core/network-internal.h"
 #include "core/reconcile.h"
 #include "core/spec.h"
+#include "core/traffic.h"
 
 static const char *const source_names[_NETWORK_SOURCE_MAX] = {
         [NETWORK_FILE] = "file",
@@ -302,6 +303,8 @@ int network_set_described(Manager *m, NetworkSource source, const char *config, 
                 network_reenforce(n);
         if (is_new && m->observer.network_added)
                 m->observer.network_added(n, m->observer.userdata);
+        if (n->conf->any_of && n->conf->choose == NET_CHOOSE_LEAST_TRAFFIC)
+                traffic_want(m);
         if (!is_new && changed && m->observer.network_changed)
                 m->observer.network_changed(n, m->observer.userdata);
         *ret = n;

@@ -62,6 +62,11 @@ struct Network {
         uint32_t mtu;           /* as decided, bytes; 0: not yet */
         InAddr node4, node6;    /* preferred source towards sandboxes, as found while READY */
 
+        /* traffic.h */
+        uint64_t traffic_bytes; /* since the last sample */
+        uint64_t traffic_rate;  /* bytes per second, smoothed */
+        bool traffic_sampled;   /* the rate is one */
+
         NetConf *portmap; /* of a chained portmap: goes before conf for what host ports do; NULL: none */
         char *portmap_config; /* its text */
 

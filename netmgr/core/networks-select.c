@@ -50,6 +50,11 @@ static bool is_default_network(const NetSelection *s) {
                        strlen(ANNOTATION_DEFAULT_NETWORK)) == 0;
 }
 
+/* Where the administrator keeps default networks for pods to choose from. */
+static const char *default_namespace(const Manager *m) {
+        return m->conf.default_namespace ? m->conf.default_namespace : DEFAULT_NETWORK_NAMESPACE;
+}
+
 static int check_namespace(const NetworksOp *op, const NetSelection *s, Error *e) {
         static char *const shared_default[] = { (char *) "default", NULL };
         const Conf *c = &op->manager->conf;
@@ -58,6 +63,9 @@ static int check_namespace(const NetworksOp *op, const NetSelection *s, Error *e
         /* An administrator attaches what he likes. */
         if (op->hot)
                 return 0;
+        /* Said or not, it is the same one. */
+        if (is_default_network(s) && streq_ptr(s->namespace, default_namespace(op->manager)))
+                return 0;
         return net_selection_check_namespace(s, strempty(op->args.pod_namespace),
                                              c->namespace_isolation, shared, e);
 }
@@ -65,10 +73,7 @@ static int check_namespace(const NetworksOp *op, const NetSelection *s, Error *e
 int networks_find(NetworksOp *op, const NetSelection *s, Network **ret, char **ret_reference,
                   Error *e) {
         const Manager *m = op->manager;
-        const char *own = is_default_network(s) ? m->conf.default_namespace
-                                                                  ? m->conf.default_namespace
-                                                                  : DEFAULT_NETWORK_NAMESPACE
-                                                : op->args.pod_namespace;
+        const char *own = is_default_network(s) ? default_namespace(m) : op->args.pod_namespace;
         Network *n = NULL;
 
         int r = check_namespace(op, s, e);

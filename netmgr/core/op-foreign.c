@@ -165,7 +165,7 @@ void foreign_abandon_add(const Attachment *a) {
 
 static int write_up(Commit *c, Store *store, Error *e) {
         ForeignOp *op = FOREIGN_OF_COMMIT(c);
-        EventRow event = trail_event(&op->trail, "add", now_realtime());
+        EventRow event = trail_add(&op->trail, now_realtime());
 
         int r = store_put_attachment(store, &op->attachment_row, e);
         if (r >= 0)

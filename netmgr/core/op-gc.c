@@ -27,6 +27,7 @@
 #include "base/parse.h"
 #include "core/delegate.h"
 #include "core/dhcp-call.h"
+#include "core/exec-call.h"
 #include "core/host-local.h"
 #include "core/netns-look.h"
 #include "core/op-networks.h"
@@ -139,14 +140,15 @@ static void gc_keep(GcOp *op, const Attachment *a, const NetnsView *v) {
                         a->sandbox->id, netns_view_reason(v));
 }
 
-/* What waits for a runtime that tells its delegates: here is one. */
+/* What waits for somebody who tells its delegates: here is one. */
 static void gc_release_pending(GcOp *op) {
         Attachment *a;
 
+        if (!task_can_be_asked(op->manager, op->request.talk))
+                return;
         MAP_FOREACH (a, op->manager->attachments) {
                 if (!a->delegate_pending || a->busy ||
-                    !attachment_is_of(attachment_root(a), op->conf->name) ||
-                    !conversation_is_open(op->request.talk))
+                    !attachment_is_of(attachment_root(a), op->conf->name))
                         continue;
                 op->waiting++;
                 attachment_release_for(a, -EBADF, op->request.talk, "gc",
