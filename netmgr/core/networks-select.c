@@ -10,6 +10,7 @@
 
 #include "base/limits.h"
 #include "base/parse.h"
+#include "core/choose.h"
 #include "core/network-internal.h"
 #include "core/networks-internal.h"
 
@@ -122,20 +123,35 @@ static bool may_have_family(const Network *n, int family) {
         return c->n_sets == 0 && c->n_addresses == 0;
 }
 
+/* The network by its name, and where that is a group, or the runtime's configuration is one, what is chosen of it. */
+static int find_member(NetworksOp *op, Member *m, Error *e) {
+        const NetConf *group = m->selection || op->conf->network ? NULL : op->conf;
+        Network *n = NULL;
+        int r = 0;
+
+        if (m->selection)
+                r = networks_find(op, m->selection, &n, &m->reference, e);
+        else if (op->conf->network)
+                r = network_resolve(op->manager, op->conf->network, &n, e);
+        if (n)
+                group = n->conf;
+        if (r >= 0 && group->any_of)
+                r = network_choose(op->manager, group, &n, &m->choice, e);
+        if (r < 0 || !n)
+                return r;
+        m->network = strdup(n->name);
+        return m->network ? 0 : error_oom(e);
+}
+
 static int fill_member(NetworksOp *op, size_t i, const NetSelection *s, Error *e) {
         Member *m = &op->members[i];
-        Network *n = NULL;
 
         m->selection = s;
-        if (s) {
-                int r = networks_find(op, s, &n, &m->reference, e);
-                if (r < 0)
-                        return r;
-                if (!(m->network = strdup(n->name)))
-                        return error_oom(e);
+        int r = find_member(op, m, e);
+        if (r < 0)
+                return r;
+        if (s)
                 snprintf(m->ifname, sizeof(m->ifname), "%s", s->ifname);
-        } else if (op->conf->network && !(m->network = strdup(op->conf->network)))
-                return error_oom(e);
         if (i == 0 && !op->hot)
                 snprintf(m->ifname, sizeof(m->ifname), "%s", op->request.ifname);
 
@@ -148,6 +164,7 @@ static int fill_member(NetworksOp *op, size_t i, const NetSelection *s, Error *e
                 .called = i == 0 && !op->hot ? op->conf->name : NULL,
                 .annotations = op->annotations,
                 .reference = m->reference,
+                .choice = m->choice,
                 .position = (unsigned) i,
                 .hot = op->hot,
                 .owner = m->owner,
