@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "core/enforce.h"
+#include "core/exec-call.h"
 #include "core/foreign-link.h"
 #include "core/foreign-routes.h"
 #include "core/trail.h"
@@ -139,13 +140,13 @@ static void foreign_fail(ForeignOp *op, int r, Error *e) {
 
 /* -EAGAIN when it is not worth going on. */
 static int check_awaited(const ForeignOp *op, Error *e) {
-        if (op->request.abandoned && op->request.abandoned(op->userdata))
-                return error_setf(e, ERROR_TRY_AGAIN,
-                                  "the caller went away before the answer; undone");
         if (op->unwanted)
                 return error_setf(
                                 e, ERROR_TRY_AGAIN,
                                 "a DEL of the same interface came before its ADD had ended; undone");
+        if (op->request.abandoned && op->request.abandoned(op->userdata))
+                return error_setf(e, ERROR_TRY_AGAIN,
+                                  "the caller went away before the answer; undone");
         if (now_monotonic() < op->deadline)
                 return 0;
         return error_setf(e, ERROR_TRY_AGAIN,
@@ -342,12 +343,12 @@ static void ask(ForeignOp *op) {
                          MAX_OF(sec, 1U), &op->question);
         op->question.answered = answered;
         a->delegate_runs = true;
-        if (conversation_ask(op->request.talk, &op->question))
+        if (task_ask(op->manager, op->request.talk, &op->question))
                 return;
         a->delegate_runs = false;
         attachment_drop_delegate(a); /* it was never run */
         int r = error_setf(&error, ERROR_TRY_AGAIN,
-                           "the caller went away before plugin %s was run for it; undone",
+                           "nobody is there any more to run plugin %s; undone, try again",
                            op->request.type);
         foreign_fail(op, r, &error);
 }
@@ -545,11 +546,11 @@ static void healed(int r, const Error *e, void *userdata) {
         ForeignOp *op = userdata;
         Error error = ERROR_NULL;
 
-        if (r >= 0) {
+        if (r >= 0 && !error_is_set(e)) { /* and not RELEASE_PENDING */
                 foreign_start(op);
                 return;
         }
-        (void) error_setf(&error, e->kind, "%s", error_message(e));
+        r = error_setf(&error, e->kind, "%s", error_message(e));
         foreign_fail(op, r, &error);
 }
 
@@ -574,10 +575,11 @@ static void foreign_start(ForeignOp *op) {
         Error error = ERROR_NULL;
 
         int r = check_awaited(op, &error);
-        if (r >= 0 && !conversation_is_open(op->request.talk))
+        if (r >= 0 && !task_can_be_asked(op->manager, op->request.talk))
                 r = error_setf(&error, ERROR_NOT_SUPPORTED,
                                "\"type\": \"%s\" is a plugin of others, which has to be run by the "
-                               "caller: call netmgr's CNI plugin, as root",
+                               "caller or netmgr-exec: call netmgr's CNI plugin, as root, or start "
+                               "netmgr-exec.socket",
                                op->request.type);
         if (r >= 0 && a && a->busy) {
                 op->idle.idle = woken;

@@ -405,7 +405,7 @@ def test_a_named_network_with_a_foreign_plugin(host, others):
     delete(a).expect_ok()
     assert others.reserved("named") == {}
     await_states(host, {})
-    host.manager("RemoveNetwork", "s", "named")
+    host.manager("RemoveNetwork", "sa{sv}", "named", 0)
 
 
 
