@@ -10,7 +10,8 @@
  *
  *   {"netmgr.ticket": ID, "do": "exec", "timeoutMs": …, "command": "ADD", "plugin": "whereabouts"}
  *       with the caller's own verb; and for the DEL, where an attachment of another call is meant, "containerId", "ifName", "netns", "args" and
- *       "config", the exact bytes of its ADD. What is absent is the caller's own.
+ *       "config", the exact bytes of its ADD. What is absent is the caller's own. With "originals": true none of
+ *       netmgr's own names is meant, but the program of others by that name, also for what that executes.
  *   {…, "do": "read-host-local"}                          lists host-local's directory
  *   {…, "do": "write-host-local", "addresses": [{"address": …, "set": N}]}   takes them there
  *   {…, "do": "release-host-local", "owners": [{"containerID": …, "ifname": …}]}   gives theirs back
@@ -58,6 +59,7 @@ typedef struct Ticket {
         uint32_t timeout_ms;
         char *command, *plugin;                              /* TICKET_EXEC */
         char *container_id, *ifname, *netns, *args, *config; /* NULL: the caller's own */
+        bool originals;                                      /* TICKET_EXEC */
         char *path;                                          /* TICKET_READ_RESOLV_CONF */
         TicketAddress *addresses;                            /* TICKET_WRITE_HOST_LOCAL */
         size_t n_addresses;

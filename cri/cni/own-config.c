@@ -7,6 +7,7 @@
 
 void own_config_clear(OwnConfig *c) {
         free(c->name);
+        free(c->type);
         free(c->ipam_type);
         free(c->data_dir);
         free(c->resolv_conf);
@@ -32,6 +33,7 @@ void own_config_read(const char *program, const char *config, OwnConfig *ret) {
             !json_object_is_type(top, json_type_object))
                 return;
         ret->name = take_text(top, "name");
+        ret->type = take_text(top, "type");
         ipam = json_get(top, "ipam");
         if (!ipam || !json_object_is_type(ipam, json_type_object))
                 return;

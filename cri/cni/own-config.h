@@ -6,7 +6,7 @@
 #include "base/error.h"
 
 typedef struct OwnConfig {
-        char *name, *ipam_type, *data_dir, *resolv_conf; /* owned; NULL: absent */
+        char *name, *type, *ipam_type, *data_dir, *resolv_conf; /* owned; NULL: absent */
 } OwnConfig;
 
 void own_config_clear(OwnConfig *c);

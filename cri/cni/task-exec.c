@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/parse.h"
+#include "cri/cni/originals.h"
 #include "cri/cni/program.h"
 #include "cri/cni/task.h"
 #include "cri/cni/wait.h"
@@ -63,11 +64,11 @@ static void environment_freep(char ***list) {
         environment_free(*list);
 }
 
-static char **make_environment(const Ticket *t) {
+static char **make_environment(const Ticket *t, const char *cni_path) {
         const Variable list[] = {
                 { "CNI_COMMAND", t->command }, { "CNI_CONTAINERID", t->container_id },
                 { "CNI_IFNAME", t->ifname },   { "CNI_NETNS", t->netns },
-                { "CNI_ARGS", t->args },
+                { "CNI_ARGS", t->args },       { "CNI_PATH", cni_path },
         };
         _cleanup_(environment_freep) char **env = NULL;
         size_t n = 0;
@@ -172,19 +173,22 @@ static void tell_end(const Ticket *t, const char *path, int r, ProgramEnd *end, 
 /*
  * netmgrd has fewer rights than we have, and gets no more of them than its tasks need: our own verb for the
  * plugin that our own configuration names, with what the runtime gave us and nothing else; and the DEL of
- * what an ADD has left, for the plugin that the ADD's configuration names.
+ * what an ADD has left, for the plugin that the ADD's configuration names: what netmgr took over from others
+ * also for the originals of its own names.
  */
 static bool is_allowed(const Ticket *t, const Environment *env, const OwnConfig *own) {
         _cleanup_own_config_ OwnConfig theirs = { 0 };
 
-        if (!delegate_name_is_valid(t->plugin))
+        if (t->originals ? !t->config || !cni_id_is_valid(t->plugin, NETWORK_NAME_MAX)
+                         : !delegate_name_is_valid(t->plugin))
                 return false;
         if (!t->config)
                 return streq_ptr(own->ipam_type, t->plugin) &&
                        streq(t->command, verb_to_string(env->verb)) && !t->container_id &&
                        !t->ifname && !t->netns && !t->args;
         own_config_read("netmgr", t->config, &theirs);
-        return streq_ptr(theirs.ipam_type, t->plugin) && streq(t->command, "DEL") &&
+        return streq_ptr(t->originals ? theirs.type : theirs.ipam_type, t->plugin) &&
+               streq(t->command, "DEL") &&
                (env->verb == VERB_DEL || env->verb == VERB_GC || env->verb == VERB_ADD);
 }
 
@@ -192,7 +196,7 @@ void task_exec(const Ticket *t, const Environment *env, const OwnConfig *own, co
                TaskResult *ret) {
         _cleanup_(environment_freep) char **environment = NULL;
         _cleanup_(program_end_clear) ProgramEnd end = { 0 };
-        _cleanup_free_ char *path = NULL;
+        _cleanup_free_ char *path = NULL, *originals = NULL;
 
         if (!is_allowed(t, env, own)) {
                 task_failf(ret, TICKET_EXIT_NOT_STARTED, error_cni_code(ERROR_ACCESS_DENIED),
@@ -201,14 +205,18 @@ void task_exec(const Ticket *t, const Environment *env, const OwnConfig *own, co
                            t->command, t->plugin, t->config ? "verb" : "configuration");
                 return;
         }
-        path = find_program(t->plugin, env->path);
+        originals = t->originals ? originals_path(env->path) : NULL;
+        const char *where = originals ? originals : env->path;
+        path = t->originals && !originals ? NULL : find_program(t->plugin, where);
         if (!path) {
                 task_failf(ret, TICKET_EXIT_NOT_STARTED, 0,
-                           "failed to find plugin \"%s\" in path [%s]", t->plugin,
-                           strempty(env->path));
+                           "failed to find plugin \"%s\" in path [%s]%s", t->plugin,
+                           strempty(where),
+                           t->originals ? "; PluginPath= of netmgr.conf names more directories"
+                                        : "");
                 return;
         }
-        environment = make_environment(t);
+        environment = make_environment(t, originals);
         if (!environment) {
                 task_failf(ret, TICKET_EXIT_NOT_STARTED, error_cni_code(ERROR_NO_MEMORY),
                            "out of memory");

@@ -52,8 +52,9 @@ int network_bus_find(sd_bus *bus, const char *path, const char *interface, void 
 /* Of the Manager; in files of their own (history-bus.c, garbage-bus.c, reconcile-bus.c). */
 int method_history(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_reconcile(sd_bus_message *m, void *userdata, sd_bus_error *error);
-/* The only option of the latter two. */
+/* The only option of these. */
 int bus_read_dry_run(sd_bus_message *m, bool *ret_dry_run, sd_bus_error *error);
+int method_import(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_collect_garbage(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
 /* The a{sv} of a Runtime method. q starts empty and is to be cleared, whatever comes of it. */

@@ -53,6 +53,10 @@ bool attachment_is_of(const Attachment *a, const char *cni_name) {
         return streq_ptr(a->spec.cni_name, cni_name) || streq(a->network->name, cni_name);
 }
 
+bool attachment_is_meant(const Attachment *a, const char *cni_name) {
+        return a->spec.imported || attachment_is_of(a, cni_name);
+}
+
 /* The one place that links an attachment to its sandbox, network and the Manager's maps. */
 static int attachment_link(Attachment *a, Network *n, Sandbox *s) {
         Manager *m = a->manager;

@@ -98,7 +98,11 @@ void delegate_ask_del(const Attachment *a, const Delegate *d, Question *ret) {
                 .netns = (char *) strempty(a->sandbox->netns_path),
                 .args = d->args,
                 .config = d->config,
+                .originals = a->spec.imported,
         };
+        /* Nothing told where it is: who calls for that sandbox knows. */
+        if (a->spec.imported && isempty(a->sandbox->netns_path))
+                ret->ticket.netns = NULL;
 }
 
 void delegate_ask_own(const char *plugin, const char *command, uint32_t timeout_sec,

@@ -18,6 +18,7 @@ typedef struct Cursor {
 
 struct Ipam {
         Map *leases;  /* pool NUL family address -> Lease */
+        Map *others;  /* family address -> Lease that is held in a pool of others, one of them */
         Map *cursors; /* network NUL set index -> Cursor */
         List cooling; /* released leases, oldest first */
         uint64_t cooldown_usec;
@@ -70,7 +71,8 @@ int ipam_new(uint64_t cooldown_usec, Ipam **ret) {
         ipam->cooldown_usec = cooldown_usec;
         ipam->leases = map_new();
         ipam->cursors = map_new();
-        if (!ipam->leases || !ipam->cursors)
+        ipam->others = map_new();
+        if (!ipam->leases || !ipam->cursors || !ipam->others)
                 return -ENOMEM;
         *ret = TAKE_PTR(ipam);
         return 0;
@@ -91,9 +93,52 @@ Ipam *ipam_free(Ipam *ipam) {
                         free(c);
                 }
         map_free(ipam->leases);
+        map_free(ipam->others);
         map_free(ipam->cursors);
         free(ipam);
         return NULL;
+}
+
+/* ---- others' ---------------------------------------------------------------------------------- */
+
+/* The same key for all of their pools. */
+static size_t others_key(const InAddr *a, char buf[static KEY_MAX]) {
+        return lease_key("", a, buf);
+}
+
+static Lease *others_find(const Ipam *ipam, const InAddr *a) {
+        char key[KEY_MAX];
+        return map_size(ipam->others) > 0 ? map_get(ipam->others, key, others_key(a, key)) : NULL;
+}
+
+static int others_add(Ipam *ipam, Lease *l) {
+        char key[KEY_MAX];
+
+        if (!ipam_pool_is_others(l->pool))
+                return 0;
+        int r = map_put(ipam->others, key, others_key(&l->address, key), l);
+        return r == -EEXIST ? 0 : r;
+}
+
+/* It is held no longer; perhaps somebody else in another of these pools has the address, too. */
+static void others_remove(Ipam *ipam, const Lease *l) {
+        char key[KEY_MAX];
+        Lease *other;
+
+        if (!ipam_pool_is_others(l->pool) || others_find(ipam, &l->address) != l)
+                return;
+        size_t n = others_key(&l->address, key);
+        MAP_FOREACH (other, ipam->leases)
+                if (other != l && ipam_pool_is_others(other->pool) && !other->released_usec &&
+                    in_addr_equal(&other->address, &l->address)) {
+                        (void) map_replace(ipam->others, key, n, other);
+                        return;
+                }
+        map_remove(ipam->others, key, n);
+}
+
+bool ipam_has_others(const Ipam *ipam) {
+        return map_size(ipam->others) > 0;
 }
 
 void ipam_set_cooldown(Ipam *ipam, uint64_t usec) {
@@ -137,6 +182,7 @@ static void lease_remove(Ipam *ipam, Lease *l) {
         char key[KEY_MAX];
 
         list_unlink(&l->cooling);
+        others_remove(ipam, l);
         map_remove(ipam->leases, key, lease_key(l->pool, &l->address, key));
 }
 
@@ -145,6 +191,7 @@ void ipam_release(Ipam *ipam, Lease *l, uint64_t now_usec) {
                 return;
         l->attachment = 0;
         l->released_usec = now_usec;
+        others_remove(ipam, l);
         list_append(&ipam->cooling, &l->cooling);
 }
 
@@ -178,6 +225,8 @@ int ipam_load_lease(Ipam *ipam, const char *pool, const InPrefix *address, unsig
         l->set_index = set_index;
         if (released_usec)
                 ipam_release(ipam, l, released_usec);
+        else if (others_add(ipam, l) < 0)
+                return -ENOMEM;
         if (ret)
                 *ret = l;
         return 0;
@@ -359,7 +408,7 @@ static bool find_fresh(const Ipam *ipam, const char *pool, const NetRangeSet *se
         InAddr first = set_next(set, &cursor), a = first;
 
         do {
-                if (set_offers(set, &a) && !lease_find(ipam, pool, &a)) {
+                if (set_offers(set, &a) && !lease_find(ipam, pool, &a) && !others_find(ipam, &a)) {
                         *ret = a;
                         return true;
                 }
@@ -372,7 +421,8 @@ static Lease *find_longest_released(const Ipam *ipam, const char *pool, const Ne
         Lease *l;
 
         LIST_FOREACH (l, &ipam->cooling, Lease, cooling)
-                if (streq(l->pool, pool) && set_offers(set, &l->address))
+                if (streq(l->pool, pool) && set_offers(set, &l->address) &&
+                    !others_find(ipam, &l->address))
                         return l;
         return NULL;
 }
@@ -393,7 +443,9 @@ static int check_requested(const Ipam *ipam, const char *pool, const NetRangeSet
                                   strempty(words));
         }
         const Lease *l = lease_find(ipam, pool, a);
-        if (l && !l->released_usec)
+        if (!l || l->released_usec)
+                l = others_find(ipam, a);
+        if (l)
                 return error_setf(e, ERROR_ADDRESS_IN_USE,
                                   "requested address %s is held by interface %s of sandbox %s on "
                                   "network %s",
@@ -452,6 +504,10 @@ int ipam_hold(Ipam *ipam, const char *pool, unsigned set_index, const InAddr *ad
         list_unlink(&l->cooling);
         l->released_usec = 0;
         l->set_index = set_index;
+        if (others_add(ipam, l) < 0) {
+                ipam_forget(ipam, l);
+                return error_oom(e);
+        }
         *ret = l;
         return 0;
 }

@@ -275,7 +275,8 @@ static int place_to_json(const AttachmentSpec *s, json_object *o) {
             (s->position > 0 && json_add(o, "position", json_object_new_int64(s->position)) < 0) ||
             (s->reference && json_add_string(o, "reference", s->reference) < 0) ||
             (s->choice && json_add_string(o, "choice", s->choice) < 0) ||
-            (s->hot && json_add(o, "hot", json_object_new_boolean(true)) < 0))
+            (s->hot && json_add(o, "hot", json_object_new_boolean(true)) < 0) ||
+            (s->imported && json_add(o, "imported", json_object_new_boolean(true)) < 0))
                 return -ENOMEM;
         return 0;
 }
@@ -434,6 +435,7 @@ int spec_from_json(const char *text, AttachmentSpec *s, Error *e) {
                 { "reference", json_read_string, offsetof(AttachmentSpec, reference), 0 },
                 { "choice", json_read_string, offsetof(AttachmentSpec, choice), 0 },
                 { "hot", json_read_bool, offsetof(AttachmentSpec, hot), 0 },
+                { "imported", json_read_bool, offsetof(AttachmentSpec, imported), 0 },
                 { "link", spec_link_read, offsetof(AttachmentSpec, link), 0 },
                 { "nic", nic_state_read, offsetof(AttachmentSpec, nic), 0 },
                 { 0 },

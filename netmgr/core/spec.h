@@ -90,6 +90,7 @@ typedef struct AttachmentSpec {
         char *reference; /* as network-status names the network; NULL: by cni_name; owned */
         char *choice;    /* why this network of a group; NULL: it was named; owned */
         bool hot;        /* attached while the sandbox ran */
+        bool imported;   /* taken over (import.h): all of it is what its delegates have made */
         NetIngressPolicy ingress;
         char *portmap; /* what a chained portmap was configured with; NULL: none was; owned */
         /* kind foreign: of what another program has made; addresses are in the JSON, not in their table */

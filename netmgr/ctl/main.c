@@ -33,6 +33,7 @@ typedef struct Verb {
 
 /* Beside the options: one more argument may follow. */
 #define ONE_MORE (1U << _OPTION_MAX)
+#define IMPORT   (1U << OPTION_DIR | 1U << OPTION_RESULTS_DIR | 1U << OPTION_DRY_RUN)
 #define HISTORY  (ONE_MORE | 1U << OPTION_SINCE | 1U << OPTION_LINES)
 
 static const Verb verbs[] = {
@@ -50,6 +51,8 @@ static const Verb verbs[] = {
           "Set right what differs from the ledger" },
         { "gc", NULL, "", 0, 1U << OPTION_DRY_RUN, NULL, verb_gc,
           "Release what belongs to dead sandboxes" },
+        { "import", NULL, "multus|host-local|whereabouts-files", 1, IMPORT, verb_import_check,
+          verb_import, "Take over what another one has set up here" },
         { "network", "add", "FILE", 1, 0, NULL, verb_network_add,
           "Add the network of a conflist (\"-\": stdin)" },
         { "network", "remove", "NAME", 1, 0, verb_network_remove_check, verb_network_remove,
@@ -79,6 +82,8 @@ static void usage(FILE *f) {
                 "  --ingress=RATE, --egress=RATE, --ingress-burst=BITS, --egress-burst=BITS\n"
                 "                            such as 10M or 1.5G bit/s; 0 or none: no limit\n"
                 "  --since=TIME, -n LINES    such as \"2026-11-21 10:00\", yesterday, -2h; only the last lines\n"
+                "  --dir=DIR, --results-dir=DIR\n"
+                "                            where import reads, instead of the usual directories\n"
                 "  --dry-run                 only say what would be done\n"
                 "  --json=short|pretty|off   JSON instead of tables\n"
                 "  --no-legend               no headings; tab-separated when stdout is no terminal\n"
@@ -101,6 +106,8 @@ static const struct option options[] = {
         { "egress-burst", required_argument, NULL, VERB_OPTION + OPTION_EGRESS_BURST },
         { "since", required_argument, NULL, VERB_OPTION + OPTION_SINCE },
         { "lines", required_argument, NULL, VERB_OPTION + OPTION_LINES },
+        { "dir", required_argument, NULL, VERB_OPTION + OPTION_DIR },
+        { "results-dir", required_argument, NULL, VERB_OPTION + OPTION_RESULTS_DIR },
         { "dry-run", no_argument, NULL, VERB_OPTION + OPTION_DRY_RUN },
         { "json", required_argument, NULL, 'j' },
         { "no-legend", no_argument, NULL, 'l' },
