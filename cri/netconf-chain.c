@@ -165,6 +165,34 @@ int netconf_read_sbr(json_object *top, NetConf *c, Error *e) {
         return json_read_object(top, "", sbr_fields, JSON_UNKNOWN_IGNORE, c, e);
 }
 
+static int own_table_read(json_object *value, const char *path, void *target, Error *e) {
+        int64_t table;
+
+        int r = sbr_table_read(value, path, &table, e);
+        if (r >= 0)
+                *(uint32_t *) target = (uint32_t) table;
+        return r;
+}
+
+int own_sbr_read(json_object *value, const char *path, void *target, Error *e) {
+        static const JsonField fields[] = {
+                { "table", own_table_read, offsetof(NetOwnSbr, table), JSON_REQUIRED },
+                {},
+        };
+        NetOwnSbr *sbr = target;
+
+        sbr->wanted = 1;
+        if (json_object_is_type(value, json_type_boolean))
+                sbr->wanted = json_object_get_boolean(value);
+        else if (json_object_is_type(value, json_type_object))
+                return json_read_object(value, path, fields, JSON_UNKNOWN_REFUSE, sbr, e);
+        else
+                return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                  "\"%s\": %s is neither true, false nor {\"table\": NUMBER}", path,
+                                  JSON_SHORT(value));
+        return 0;
+}
+
 static int vrf_table_read(json_object *value, const char *path, void *target, Error *e) {
         uint32_t table;
 

@@ -149,6 +149,8 @@ static void put_chain(FILE *f, const NetConf *c) {
         put_number(f, "sbrTable", c->sbr.table, -1);
         put_addr(f, "sbrGateway4", &c->sbr.gateway4);
         put_addr(f, "sbrGateway6", &c->sbr.gateway6);
+        put_number(f, "sbr", c->own_sbr.wanted, -1);
+        put_number(f, "sbrOwnTable", c->own_sbr.table, 0);
         put_number(f, "addSourceHints", c->sbr.add_source_hints, 0);
         put_name(f, "vrfname", c->vrf.name);
         put_number(f, "vrfTable", c->vrf.table, 0);
@@ -188,6 +190,8 @@ static void put_network(FILE *f, const NetConf *c) {
                 for (size_t j = 0; j < c->sets[i].n_ranges; j++)
                         put_range(f, &c->sets[i].ranges[j]);
         }
+        put_number(f, "stickySec", c->sticky_sec, 0);
+        put_number(f, "quarantineSec", c->has_quarantine ? (int64_t) c->quarantine_sec : -1, -1);
         for (size_t i = 0; i < c->n_routes; i++)
                 put_route(f, &c->routes[i]);
         put_texts(f, "nameserver", c->dns.nameservers);

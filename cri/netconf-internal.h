@@ -26,6 +26,13 @@ int netconf_check_network(NetConf *c, json_object *top, Error *e);
 int netconf_check_name(const char *name, Error *e);
 int netconf_check_version(const char *version, Error *e);
 
+/* netconf-list.c */
+
+/* A JsonReader for cniVersions; the target is the newest that we speak so far (const char *, of cni_versions). */
+int versions_read(json_object *value, const char *path, void *target, Error *e);
+/* The newest of cniVersions that we speak (NULL: none was there), else *version, which then has to be one. */
+int netconf_choose_version(char **version, const char *best, Error *e);
+
 /* netconf-plugins.c */
 
 /* Sets plugin, type and kind: the program's name, else what "type" says. */
@@ -100,6 +107,8 @@ int netconf_read_portmap(json_object *top, NetConf *c, Error *e);
 int netconf_read_bandwidth(json_object *top, NetConf *c, Error *e);
 int netconf_read_firewall(json_object *top, NetConf *c, Error *e);
 int netconf_read_sbr(json_object *top, NetConf *c, Error *e);
+/* A JsonReader: the key "sbr" of type netmgr, to a NetOwnSbr. */
+int own_sbr_read(json_object *value, const char *path, void *target, Error *e);
 int netconf_read_vrf(json_object *top, NetConf *c, Error *e);
 int netconf_read_tuning(json_object *top, NetConf *c, Error *e);
 /* args.cni.{mtu,promisc,allmulti,txQLen,sysctl} to args_tuning and args_sysctls. */
@@ -170,6 +179,13 @@ typedef enum RuntimeParts {
         RUNTIME_DEVICE = 1 << 6,
         RUNTIME_ALL = (1 << 7) - 1,
 } RuntimeParts;
+/* A JsonReader: an address with or without a length, appended to the Requests unless it is there already. */
+typedef struct Requests {
+        InPrefix *items; /* owned */
+        size_t n_items, allocated;
+        uint32_t bare; /* bit i: items[i] was written without a length */
+} Requests;
+int requested_ip_read(json_object *value, const char *path, void *target, Error *e);
 int netconf_read_runtime(json_object *top, RuntimeParts parts, NetConf *c, Error *e);
 int netconf_read_valid_attachments(json_object *top, NetConf *c, Error *e);
 
@@ -177,6 +193,13 @@ int netconf_read_valid_attachments(json_object *top, NetConf *c, Error *e);
 
 /* A JsonReader for runtimeConfig.portMappings; the target is the NetConf. */
 int port_mappings_read(json_object *value, const char *path, void *target, Error *e);
+/* A JsonReader for one mapping that has to have both ports, appended to the NetPorts. */
+typedef struct NetPorts {
+        NetPort *items; /* owned */
+        size_t n_items;
+} NetPorts;
+extern const JsonField net_port_fields[];
+int net_port_read(json_object *value, const char *path, void *target, Error *e);
 int netconf_read_conditions(json_object *top, NetConf *c, Error *e);
 /* JsonReaders that only check: nothing is kept. */
 int backend_read(json_object *value, const char *path, void *target, Error *e);
@@ -187,6 +210,9 @@ int mark_chain_refuse(json_object *value, const char *path, void *target, Error 
 
 /* A JsonReader for runtimeConfig.bandwidth; the target is a NetBandwidth. */
 int runtime_bandwidth_read(json_object *value, const char *path, void *target, Error *e);
+/* The same where a burst needs its rate. */
+extern const JsonField net_bandwidth_fields[];
+int net_bandwidth_read(json_object *value, const char *path, void *target, Error *e);
 /* The reference plugin's reading of its keys in any object: a rate needs a burst. */
 int net_bandwidth_read_strict(json_object *value, const char *path, void *target, Error *e);
 /* "shaping" and the bandwidth plugin's keys. */

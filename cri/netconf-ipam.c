@@ -125,8 +125,38 @@ static const JsonField ipam_fields[] = {
         { "routes", routes_read, offsetof(IpamInput, routes), 0 },
         { "dataDir", path_read, offsetof(IpamInput, data_dir), 0 },
         { "resolvConf", path_read, offsetof(IpamInput, resolv_conf), 0 },
+        { "stickySec", NULL, 0, 0 }, /* these two by read_terms() */
+        { "quarantineSec", NULL, 0, 0 },
         {},
 };
+
+static int seconds_read(json_object *ipam, const char *key, uint32_t most, uint32_t *ret,
+                        Error *e) {
+        _cleanup_free_ char *path = strf("ipam.%s", key);
+        json_object *value = json_get(ipam, key);
+
+        if (!path)
+                return error_oom(e);
+        int r = json_read_u32(value, path, ret, e);
+        if (r >= 0 && *ret > most)
+                return error_setf(e, ERROR_INVALID_ARGUMENT,
+                                  "\"%s\": %u seconds are more than a year; wanted is 0 to %u",
+                                  path, *ret, most);
+        return r;
+}
+
+/* What becomes of an address once it is released. Ours alone. */
+static int read_terms(json_object *ipam, NetConf *c, Error *e) {
+        int r = 0;
+
+        if (json_get(ipam, "stickySec"))
+                r = seconds_read(ipam, "stickySec", STICKY_SEC_MAX, &c->sticky_sec, e);
+        if (r >= 0 && json_get(ipam, "quarantineSec")) {
+                r = seconds_read(ipam, "quarantineSec", QUARANTINE_SEC_MAX, &c->quarantine_sec, e);
+                c->has_quarantine = r >= 0;
+        }
+        return r;
+}
 
 /* The excludes of one range of the configuration, or of runtimeConfig, are checked when it is read;
  * those of the network may name addresses that no range of it has at the moment. */
@@ -184,6 +214,8 @@ static int netconf_read_local(json_object *ipam, NetConf *c, Error *e) {
         int r;
 
         r = ipam_read_input(ipam, c, &in, e);
+        if (r >= 0 && !netconf_is_drop_in(c))
+                r = read_terms(ipam, c, e);
         if (r < 0)
                 return r;
         r = range_sets_check_overlap2(in.ranges.sets, in.ranges.n_sets, c->runtime_sets,

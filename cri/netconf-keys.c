@@ -83,6 +83,7 @@ static const KeyRule key_rules[] = {
         { "txQLen", NETS, KEY_OURS | KEY_NETWORK, queue_length_read,
           offsetof(NetConf, tuning.tx_queue_len) },
         { "sysctl", NETS, KEY_OURS | KEY_NETWORK, NULL, 0 },
+        { "sbr", NETS, KEY_OURS | KEY_NETWORK, own_sbr_read, offsetof(NetConf, own_sbr) },
         /* masquerade, host ports, isolation, limits */
         { "ipMasq", BRIDGES | PTP, KEY_NETWORK, json_read_bool, offsetof(NetConf, ip_masq) },
         { "ipMasq", ROUTED, KEY_OURS | KEY_NETWORK, json_read_bool, offsetof(NetConf, ip_masq) },

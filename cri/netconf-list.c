@@ -35,7 +35,7 @@ static int version_read_element(json_object *value, const char *path, void *targ
         return 0;
 }
 
-static int versions_read(json_object *value, const char *path, void *target, Error *e) {
+int versions_read(json_object *value, const char *path, void *target, Error *e) {
         return json_read_array(value, path, JSON_ELEMENTS_MAX, version_read_element, target, e);
 }
 
@@ -87,20 +87,19 @@ static int list_check_name(ListInput *in, const char *expected_name, Error *e) {
         return netconf_check_name(in->name, e);
 }
 
-/* The newest of cniVersions that we speak, else cniVersion, which then has to be one. */
-static int list_choose_version(ListInput *in, Error *e) {
+int netconf_choose_version(char **version, const char *best, Error *e) {
         char *v;
 
-        if (!isempty(in->cni_version) && !in->best)
-                return netconf_check_version(in->cni_version, e);
-        if (in->best && !isempty(in->cni_version) && cni_version_is_supported(in->cni_version) &&
-            cni_version_compare(in->cni_version, in->best) >= 0)
+        if (!isempty(*version) && !best)
+                return netconf_check_version(*version, e);
+        if (best && !isempty(*version) && cni_version_is_supported(*version) &&
+            cni_version_compare(*version, best) >= 0)
                 return 0;
-        v = strdup(in->best ? in->best : cni_versions[0]);
+        v = strdup(best ? best : cni_versions[0]);
         if (!v)
                 return error_oom(e);
-        free(in->cni_version);
-        in->cni_version = v;
+        free(*version);
+        *version = v;
         return 0;
 }
 
@@ -153,7 +152,7 @@ int netconf_parse_list(const char *text, size_t size, const char *expected_name,
         r = list_check_name(&in, expected_name, e);
         if (r < 0)
                 return r;
-        r = list_choose_version(&in, e);
+        r = netconf_choose_version(&in.cni_version, in.best, e);
         if (r < 0)
                 return r;
 

@@ -33,7 +33,7 @@ static int port_number_read(json_object *value, const char *path, void *target, 
         return 0;
 }
 
-static const JsonField port_fields[] = {
+const JsonField net_port_fields[] = {
         { "hostPort", port_number_read, offsetof(PortInput, host_port), 0 },
         { "containerPort", port_number_read, offsetof(PortInput, container_port), 0 },
         { "protocol", json_read_string, offsetof(PortInput, protocol), 0 },
@@ -102,14 +102,15 @@ static const char *port_format(const NetPort *p, char buf[static PORT_STR_MAX]) 
 
 /*
  * Of two hosts that share an address one always covers the other. When both lead to the same port of the
- * container, the wider mapping says everything and is kept alone: then no two entries of c->ports share
+ * container, the wider mapping says everything and is kept alone: then no two entries of the list share
  * an address, protocol and host port, as the ledger and the kernel's maps need it.
  */
-static int port_add(NetConf *c, const NetPort *p, const char *path, Error *e) {
+static int port_add(NetPort **ports, size_t *n_ports, const NetPort *p, const char *path,
+                    Error *e) {
         size_t kept = 0;
 
-        for (size_t i = 0; i < c->n_ports; i++) {
-                const NetPort *q = &c->ports[i];
+        for (size_t i = 0; i < *n_ports; i++) {
+                const NetPort *q = &(*ports)[i];
                 bool same = p->protocol == q->protocol && p->host_port == q->host_port,
                      wider = same && host_covers(&p->host, &q->host),
                      narrower = same && host_covers(&q->host, &p->host);
@@ -125,16 +126,21 @@ static int port_add(NetConf *c, const NetPort *p, const char *path, Error *e) {
                 if (narrower)
                         return 0;
                 if (!wider)
-                        c->ports[kept++] = *q;
+                        (*ports)[kept++] = *q;
         }
-        c->n_ports = kept;
+        *n_ports = kept;
 
-        NetPort *more = reallocarray(c->ports, c->n_ports + 1, sizeof(*more));
+        NetPort *more = reallocarray(*ports, *n_ports + 1, sizeof(*more));
         if (!more)
                 return error_oom(e);
-        c->ports = more;
-        more[c->n_ports++] = *p;
+        *ports = more;
+        more[(*n_ports)++] = *p;
         return 0;
+}
+
+static void port_input_clear(PortInput *in) {
+        free(in->protocol);
+        free(in->host_ip);
 }
 
 static int port_read(json_object *value, const char *path, void *target, Error *e) {
@@ -142,7 +148,7 @@ static int port_read(json_object *value, const char *path, void *target, Error *
         NetConf *c = target;
         NetPort port;
 
-        int r = json_read_object(value, path, port_fields, JSON_UNKNOWN_IGNORE, &in, e);
+        int r = json_read_object(value, path, net_port_fields, JSON_UNKNOWN_IGNORE, &in, e);
         /* A port of the container alone: nothing to do for us. portmap has never taken one. */
         if (r >= 0 && in.host_port == 0 && netconf_is_drop_in(c))
                 r = error_setf(e, ERROR_INVALID_ARGUMENT,
@@ -150,15 +156,28 @@ static int port_read(json_object *value, const char *path, void *target, Error *
         if (r >= 0 && in.host_port > 0) {
                 r = port_fill(&in, path, &port, e);
                 if (r >= 0)
-                        r = port_add(c, &port, path, e);
+                        r = port_add(&c->ports, &c->n_ports, &port, path, e);
         }
-        free(in.protocol);
-        free(in.host_ip);
+        port_input_clear(&in);
         return r;
 }
 
 int port_mappings_read(json_object *value, const char *path, void *target, Error *e) {
         return json_read_array(value, path, PORTS_PER_ATTACHMENT_MAX, port_read, target, e);
+}
+
+int net_port_read(json_object *value, const char *path, void *target, Error *e) {
+        _cleanup_(port_input_clear) PortInput in = { 0 };
+        NetPorts *ports = target;
+        NetPort port;
+
+        int r = json_read_object(value, path, net_port_fields, JSON_UNKNOWN_IGNORE, &in, e);
+        if (r >= 0 && in.host_port == 0)
+                r = error_setf(e, ERROR_INVALID_ARGUMENT,
+                               "\"%s.hostPort\": wanted a port from 1 to 65535, found none", path);
+        if (r >= 0)
+                r = port_fill(&in, path, &port, e);
+        return r < 0 ? r : port_add(&ports->items, &ports->n_items, &port, path, e);
 }
 
 /* ---- conditionsV4, conditionsV6 --------------------------------------------------------------- */

@@ -12,12 +12,7 @@
 
 /* ---- requested addresses --------------------------------------------------------------------- */
 
-typedef struct Requests {
-        InPrefix *items; /* owned */
-        size_t n_items, allocated;
-} Requests;
-
-static int request_read_element(json_object *value, const char *path, void *target, Error *e) {
+int requested_ip_read(json_object *value, const char *path, void *target, Error *e) {
         Requests *q = target;
         _cleanup_free_ char *text = NULL;
         InPrefix wanted;
@@ -41,12 +36,14 @@ static int request_read_element(json_object *value, const char *path, void *targ
                                   JSON_SHORT(value), RANGE_SETS_MAX);
         if (GREEDY_REALLOC(q->items, q->allocated, q->n_items + 1) < 0)
                 return error_oom(e);
+        if (!strchr(text, '/'))
+                q->bare |= 1U << q->n_items;
         q->items[q->n_items++] = wanted;
         return 0;
 }
 
 static int requests_read(json_object *value, const char *path, void *target, Error *e) {
-        return json_read_array(value, path, RANGE_SETS_MAX, request_read_element, target, e);
+        return json_read_array(value, path, RANGE_SETS_MAX, requested_ip_read, target, e);
 }
 
 /* Type static has no ranges that could say how long a prefix is. */

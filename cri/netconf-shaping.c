@@ -39,7 +39,7 @@ void net_bandwidth_normalise(NetBandwidth *b) {
         burst_normalise(b->egress_rate, &b->egress_burst);
 }
 
-static const JsonField bandwidth_fields[] = {
+const JsonField net_bandwidth_fields[] = {
         { "ingressRate", json_read_u64, offsetof(NetBandwidth, ingress_rate), 0 },
         { "ingressBurst", json_read_u64, offsetof(NetBandwidth, ingress_burst), 0 },
         { "egressRate", json_read_u64, offsetof(NetBandwidth, egress_rate), 0 },
@@ -71,7 +71,18 @@ static bool bandwidth_is_set(const NetBandwidth *b) {
 int runtime_bandwidth_read(json_object *value, const char *path, void *target, Error *e) {
         NetBandwidth *b = target;
 
-        int r = json_read_object(value, path, bandwidth_fields, JSON_UNKNOWN_IGNORE, b, e);
+        int r = json_read_object(value, path, net_bandwidth_fields, JSON_UNKNOWN_IGNORE, b, e);
+        if (r >= 0)
+                net_bandwidth_normalise(b);
+        return r;
+}
+
+int net_bandwidth_read(json_object *value, const char *path, void *target, Error *e) {
+        NetBandwidth *b = target;
+
+        int r = json_read_object(value, path, net_bandwidth_fields, JSON_UNKNOWN_IGNORE, b, e);
+        if (r >= 0)
+                r = bandwidth_check(b, path, e);
         if (r >= 0)
                 net_bandwidth_normalise(b);
         return r;
@@ -100,7 +111,7 @@ static int burst_check_strict(uint64_t rate, uint64_t burst, const char *path,
 int net_bandwidth_read_strict(json_object *value, const char *path, void *target, Error *e) {
         NetBandwidth *b = target;
 
-        int r = json_read_object(value, path, bandwidth_fields, JSON_UNKNOWN_IGNORE, b, e);
+        int r = json_read_object(value, path, net_bandwidth_fields, JSON_UNKNOWN_IGNORE, b, e);
         if (r >= 0)
                 r = burst_check_strict(b->ingress_rate, b->ingress_burst, path, "ingress", e);
         if (r >= 0)
@@ -152,7 +163,7 @@ int netconf_read_shaping(json_object *top, NetConf *c, Error *e) {
         ShapingInput in = { .mode = NET_SHAPING_POLICE };
         NetBandwidth flat = { 0 };
 
-        int r = json_read_object(top, "", bandwidth_fields, JSON_UNKNOWN_IGNORE, &flat, e);
+        int r = json_read_object(top, "", net_bandwidth_fields, JSON_UNKNOWN_IGNORE, &flat, e);
         if (r >= 0)
                 r = bandwidth_check(&flat, "", e);
         if (r >= 0 && value)

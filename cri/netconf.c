@@ -50,6 +50,7 @@ NetConf *netconf_new(void) {
                 c->tuning = (NetTuning) { .promisc = -1, .allmulti = -1, .tx_queue_len = -1 };
                 c->args_tuning = c->tuning;
                 c->sbr.table = -1;
+                c->own_sbr.wanted = -1;
         }
         return c;
 }
@@ -332,6 +333,18 @@ static int check_dhcp(const NetConf *c, Error *e) {
         return 0;
 }
 
+/* Its rules name the addresses, so they have to be known before the interface is made. */
+static int check_own_sbr(const NetConf *c, Error *e) {
+        if (c->own_sbr.wanted <= 0 || (c->ipam != NET_IPAM_NONE && c->ipam != NET_IPAM_DHCP))
+                return 0;
+        return error_setf(
+                        e, ERROR_INVALID_ARGUMENT,
+                        c->ipam == NET_IPAM_DHCP
+                                        ? "\"sbr\" and \"ipam.type\": \"dhcp\" exclude each other: "
+                                          "its rules need the addresses beforehand"
+                                        : "\"sbr\" needs \"ipam\": its rules name the addresses");
+}
+
 /* Kinds that without addresses are of no use, or could not be told how to be used. */
 static bool kind_needs_ipam(const NetConf *c) {
         switch (c->kind) {
@@ -373,6 +386,9 @@ int netconf_check_network(NetConf *c, json_object *top, Error *e) {
                 c->is_gateway = c->is_default_gateway = false;
         }
         if (c->ipam == NET_IPAM_DHCP && (r = check_dhcp(c, e)) < 0)
+                return r;
+        r = check_own_sbr(c, e);
+        if (r < 0)
                 return r;
         return check_families(c, e);
 }

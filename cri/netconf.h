@@ -108,8 +108,9 @@ typedef struct NetRangeSet {
 } NetRangeSet;
 
 typedef struct NetRoute {
-        InPrefix dst;    /* no host bits */
-        InAddr gw;       /* AF_UNSPEC: the network's own gateway of that family */
+        InPrefix dst; /* no host bits */
+        InAddr gw;    /* AF_UNSPEC: the network's own gateway of that family */
+        bool onlink; /* of a specification: gw is on the link, whatever the subnets of the interface say */
         bool gw_implied; /* of a specification: gw is that one, and nobody has asked for it by name */
         uint32_t mtu;    /* bytes, 0: unset */
         uint32_t advmss;   /* bytes, 0: unset */
@@ -286,6 +287,11 @@ typedef struct NetSbr {
         InAddr gateway4, gateway6; /* AF_UNSPEC: those of the routes */
         bool add_source_hints;
 } NetSbr;
+/* The key "sbr" of a network of type netmgr. */
+typedef struct NetOwnSbr {
+        int wanted;     /* -1: unset */
+        uint32_t table; /* 0: the first free one */
+} NetOwnSbr;
 typedef struct NetVrf {
         char name[16];
         uint32_t table; /* 0: the first free one */
@@ -317,6 +323,10 @@ typedef struct NetConf {
         char *resolv_conf; /* host-local's: file that `dns` is read from, by the plugin; NULL: unset */
         NetRangeSet *sets; /* of ipam.subnet, then ipam.ranges; without runtimeConfig.ipRanges */
         size_t n_sets;
+        /* Of type local, in a network of type netmgr: for so long the owner of an address gets it again (0: nobody
+         * does), and others wait for it. */
+        uint32_t sticky_sec, quarantine_sec;
+        bool has_quarantine; /* else the daemon's CooldownSec */
         NetRoute *routes;
         size_t n_routes;
         NetDns dns;
@@ -336,6 +346,7 @@ typedef struct NetConf {
         size_t n_sysctls;
         NetTuning tuning;
         NetSbr sbr;
+        NetOwnSbr own_sbr;
         NetVrf vrf;
         NetIngressPolicy ingress_policy;
 

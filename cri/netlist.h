@@ -22,6 +22,7 @@ typedef struct NetListPlugin {
 } NetListPlugin;
 
 typedef struct NetList {
+        unsigned n_references;  /* beside the first */
         char *name;             /* CNI name: "name", else the one that it is kept under; owned */
         char *cni_version;      /* owned */
         NetListPlugin *plugins; /* at least one */
@@ -30,7 +31,9 @@ typedef struct NetList {
         uint64_t hash; /* of all plugins' objects without name: tells drift */
 } NetList;
 
-NetList *net_list_free(NetList *l); /* accepts NULL, returns NULL */
+/* Never changed once it is read: whoever needs it longer than its network takes a reference. */
+NetList *net_list_ref(NetList *l);
+NetList *net_list_free(NetList *l); /* a reference of it; accepts NULL, returns NULL */
 DEFINE_CLEANUP(NetList *, net_list_free)
 
 /*
@@ -71,6 +74,10 @@ bool nad_manifest_is(json_object *o);
 /* apiVersion k8s.cni.cncf.io/v1; names are DNS-1123 subdomains, namespaces labels. Keys of the API server (status,
  * metadata's others) are let pass. */
 int nad_manifest_parse(const char *text, size_t size, NadManifest *ret, Error *e);
+int nad_manifest_read(json_object *o, NadManifest *ret, Error *e);
+/* The manifests of a list of them, as kubectl prints it (kind List, or NetworkAttachmentDefinitionList): a borrowed
+ * array; NULL when it is no list. */
+int nad_manifest_items(json_object *top, json_object **ret, Error *e);
 
 /* "NAME" as of CNI, or "NAMESPACE/NAME". */
 bool network_name_is_valid(const char *s);

@@ -9,9 +9,10 @@
  * them; this is the one place that knows their format:
  *
  *   {"netmgr.ticket": ID, "do": "exec", "timeoutMs": …, "command": "ADD", "plugin": "whereabouts"}
- *       with the caller's own verb; and for the DEL, where an attachment of another call is meant, "containerId", "ifName", "netns", "args" and
- *       "config", the exact bytes of its ADD. What is absent is the caller's own. With "originals": true none of
- *       netmgr's own names is meant, but the program of others by that name, also for what that executes.
+ *       with the caller's own verb; for a plugin of a network that netmgrd knows, and for the DEL of another
+ *       call's attachment, also "containerId", "ifName", "netns", "args" and "config", the exact bytes. What
+ *       is absent is the caller's own. With "originals": true none of netmgr's own names is meant, but the
+ *       program of others by that name, also for what that executes.
  *   {…, "do": "read-host-local"}                          lists host-local's directory
  *   {…, "do": "write-host-local", "addresses": [{"address": …, "set": N}]}   takes them there
  *   {…, "do": "release-host-local", "owners": [{"containerID": …, "ifname": …}]}   gives theirs back

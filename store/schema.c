@@ -137,11 +137,13 @@ static const char *const migrations[STORE_SCHEMA_VERSION] = {
         " network TEXT PRIMARY KEY NOT NULL, path TEXT NOT NULL, stamp INTEGER NOT NULL"
         ") STRICT, WITHOUT ROWID;",
 
-        /* 7: the annotations of a pod that netmgr knows; and whose an address is, who gets it again until
-         * sticky_until_usec after its release (NULL: nobody; 0: until it is given up by name). */
+        /* 7: the annotations of a pod that netmgr knows; and what becomes of an address once it is released.
+         * owner: who gets it again for sticky_sec seconds (-1: until he gives it up by name; 0: nobody
+         * does); rest_sec: others wait so long, NULL: CooldownSec. */
         "ALTER TABLE sandbox ADD COLUMN annotations TEXT;"
         "ALTER TABLE address ADD COLUMN owner TEXT;"
-        "ALTER TABLE address ADD COLUMN sticky_until_usec INTEGER;",
+        "ALTER TABLE address ADD COLUMN sticky_sec INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE address ADD COLUMN rest_sec INTEGER;",
 };
 
 static int get_number(Store *s, const char *sql, int64_t *ret, Error *e) {

@@ -9,6 +9,7 @@ void address_row_clear(AddressRow *r) {
         free(r->network);
         free(r->sandbox);
         free(r->ifname);
+        free(r->owner);
         *r = (AddressRow) { 0 };
 }
 
@@ -17,6 +18,8 @@ static int read_address(sqlite3_stmt *stmt, AddressRow *row) {
         if (!column_text(stmt, 1, &row->pool) || !column_text(stmt, 5, &row->network) ||
             !column_text(stmt, 6, &row->sandbox) || !column_text(stmt, 7, &row->ifname))
                 return -ENOMEM;
+        if (!column_text(stmt, 10, &row->owner))
+                return -ENOMEM;
         if (column_addr(stmt, 2, &row->address.address) < 0 ||
             (sqlite3_column_type(stmt, 4) != SQLITE_NULL &&
              column_addr(stmt, 4, &row->gateway) < 0))
@@ -24,6 +27,9 @@ static int read_address(sqlite3_stmt *stmt, AddressRow *row) {
         row->address.length = (uint8_t) sqlite3_column_int(stmt, 3);
         row->set_index = (uint32_t) sqlite3_column_int64(stmt, 8);
         row->released_usec = column_u64(stmt, 9);
+        row->sticky_sec = (uint32_t) sqlite3_column_int64(stmt, 11); /* -1 becomes UINT32_MAX */
+        row->has_rest = sqlite3_column_type(stmt, 12) != SQLITE_NULL;
+        row->rest_sec = (uint32_t) sqlite3_column_int64(stmt, 12);
         return row->address.length > family_bits(row->address.address.family) ? -EUCLEAN : 0;
 }
 
@@ -66,6 +72,11 @@ int store_put_address(Store *s, const AddressRow *row, Error *e) {
         bind_text(stmt, 8, row->ifname);
         sqlite3_bind_int64(stmt, 9, row->set_index);
         bind_u64(stmt, 10, row->released_usec);
+        bind_text(stmt, 11, row->owner);
+        sqlite3_bind_int64(stmt, 12,
+                           row->sticky_sec == UINT32_MAX ? -1 : (sqlite3_int64) row->sticky_sec);
+        if (row->has_rest)
+                sqlite3_bind_int64(stmt, 13, row->rest_sec);
         int r = store_run(s, stmt, "writing an address", e);
         if (r < 0)
                 return r;
@@ -81,6 +92,19 @@ int store_release_addresses(Store *s, uint64_t attachment, uint64_t released_use
         return store_run(s, stmt, "releasing addresses", e);
 }
 
+int store_rest_address(Store *s, const char *pool, const InAddr *address, uint64_t released_usec,
+                       Error *e) {
+        _cleanup_stmt_ sqlite3_stmt *stmt = store_stmt(s, STMT_REST_ADDRESS, e);
+        char text[IN_ADDR_STR_MAX];
+
+        if (!stmt)
+                return -EUCLEAN;
+        bind_text(stmt, 1, pool);
+        bind_text(stmt, 2, in_addr_format(address, text));
+        bind_u64(stmt, 3, released_usec);
+        return store_run(s, stmt, "putting an address to rest", e);
+}
+
 int store_delete_address(Store *s, const char *pool, const InAddr *address, Error *e) {
         _cleanup_stmt_ sqlite3_stmt *stmt = store_stmt(s, STMT_DELETE_ADDRESS, e);
         char text[IN_ADDR_STR_MAX];
@@ -90,4 +114,13 @@ int store_delete_address(Store *s, const char *pool, const InAddr *address, Erro
         bind_text(stmt, 1, pool);
         bind_text(stmt, 2, in_addr_format(address, text));
         return store_run(s, stmt, "deleting an address", e);
+}
+
+int store_disown_addresses(Store *s, const char *owner, Error *e) {
+        _cleanup_stmt_ sqlite3_stmt *stmt = store_stmt(s, STMT_DISOWN_ADDRESSES, e);
+
+        if (!stmt)
+                return -EUCLEAN;
+        bind_text(stmt, 1, owner);
+        return store_run(s, stmt, "giving up the addresses of an owner", e);
 }

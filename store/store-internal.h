@@ -32,7 +32,9 @@ typedef enum StoreStmt {
         STMT_PUT_ADDRESS,
         STMT_ADDRESS_HOLDER,
         STMT_RELEASE_ADDRESSES,
+        STMT_REST_ADDRESS,
         STMT_DELETE_ADDRESS,
+        STMT_DISOWN_ADDRESSES,
         STMT_LOAD_PORTS,
         STMT_PUT_PORT,
         STMT_PORT_HOLDER,
@@ -68,6 +70,7 @@ typedef enum StoreStmt {
         STMT_BOOT_EVENT_ADDRESSES,
         STMT_BOOT_PENDING,
         STMT_BOOT_RESTED,
+        STMT_BOOT_PROMISED,
         STMT_BOOT_ADDRESSES,
         STMT_BOOT_ATTACHMENTS,
         STMT_BOOT_SANDBOXES,
@@ -77,7 +80,8 @@ typedef enum StoreStmt {
 struct Store {
         sqlite3 *db;
         char *path;
-        int lock_fd; /* DIR/netmgr.lock, locked as long as the store is open */
+        bool durable; /* PRAGMA synchronous is FULL */
+        int lock_fd;  /* DIR/netmgr.lock, locked as long as the store is open */
         sqlite3_stmt *stmts[_STMT_MAX];
 };
 

@@ -84,10 +84,10 @@ int store_delete_sandbox(Store *s, const char *id, Error *e) {
 
 int store_end_other_boots(Store *s, const char *boot_id, uint64_t usec, size_t *ret_sandboxes,
                           size_t *ret_attachments, Error *e) {
-        static const StoreStmt steps[] = { STMT_BOOT_EVENTS,    STMT_BOOT_EVENT_ADDRESSES,
-                                           STMT_BOOT_PENDING,   STMT_BOOT_RESTED,
-                                           STMT_BOOT_ADDRESSES, STMT_BOOT_ATTACHMENTS,
-                                           STMT_BOOT_SANDBOXES };
+        static const StoreStmt steps[] = { STMT_BOOT_EVENTS,      STMT_BOOT_EVENT_ADDRESSES,
+                                           STMT_BOOT_PENDING,     STMT_BOOT_RESTED,
+                                           STMT_BOOT_PROMISED,    STMT_BOOT_ADDRESSES,
+                                           STMT_BOOT_ATTACHMENTS, STMT_BOOT_SANDBOXES };
         size_t changes[ELEMENTSOF(steps)];
 
         for (size_t i = 0; i < ELEMENTSOF(steps); i++) {
@@ -104,7 +104,7 @@ int store_end_other_boots(Store *s, const char *boot_id, uint64_t usec, size_t *
                         return r;
                 changes[i] = (size_t) sqlite3_changes(s->db);
         }
-        *ret_attachments = changes[5];
-        *ret_sandboxes = changes[6];
+        *ret_attachments = changes[6];
+        *ret_sandboxes = changes[7];
         return 0;
 }

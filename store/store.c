@@ -80,18 +80,22 @@ static const char *const sql[_STMT_MAX] = {
                         " (SELECT coalesce(max(id), 0) FROM attachment))",
         [STMT_LOAD_ADDRESSES] =
                         "SELECT attachment, pool, address, prefix, gateway, network, sandbox, ifname,"
-                        " set_index, released_usec FROM address"
+                        " set_index, released_usec, owner, sticky_sec, rest_sec FROM address"
                         " ORDER BY released_usec, attachment, set_index, pool, address",
         [STMT_PUT_ADDRESS] =
-                        "INSERT INTO address VALUES (?2, ?3, ?4, ?5, ?1, ?6, ?7, ?8, ?9, ?10, NULL, NULL)"
+                        "INSERT INTO address VALUES (?2, ?3, ?4, ?5, ?1, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
                         " ON CONFLICT (pool, address) DO UPDATE SET prefix = ?4, gateway = ?5,"
                         " attachment = ?1, network = ?6, sandbox = ?7, ifname = ?8, set_index = ?9,"
-                        " released_usec = ?10 WHERE attachment IS NULL OR attachment = ?1",
+                        " released_usec = ?10, owner = ?11, sticky_sec = ?12, rest_sec = ?13 WHERE attachment IS NULL OR attachment = ?1",
         [STMT_ADDRESS_HOLDER] =
                         "SELECT network, sandbox, ifname FROM address WHERE pool = ?1 AND address = ?2",
         [STMT_RELEASE_ADDRESSES] =
                         "UPDATE address SET attachment = NULL, released_usec = ?2 WHERE attachment = ?1",
+        [STMT_REST_ADDRESS] = "UPDATE address SET attachment = NULL, released_usec = ?3"
+                              " WHERE pool = ?1 AND address = ?2",
         [STMT_DELETE_ADDRESS] = "DELETE FROM address WHERE pool = ?1 AND address = ?2",
+        [STMT_DISOWN_ADDRESSES] =
+                        "UPDATE address SET owner = NULL, sticky_sec = 0 WHERE owner = ?1",
         [STMT_LOAD_PORTS] =
                         "SELECT attachment, host_address, protocol, host_port, container_port FROM port"
                         " ORDER BY attachment, protocol, host_port, host_address",
@@ -195,9 +199,16 @@ static const char *const sql[_STMT_MAX] = {
                               " WHERE id IN (SELECT attachment FROM delegate) AND sandbox IN"
                               " (SELECT id FROM sandbox WHERE boot_id <> ?1)",
         /* Flows of what rests may still arrive, unless they are of another boot. */
+        /* What was promised, to an owner or to the others of a network, does not depend on this machine. */
         [STMT_BOOT_RESTED] = "DELETE FROM address WHERE attachment IS NULL"
+                             " AND sticky_sec = 0 AND rest_sec IS NULL"
                              " AND EXISTS (SELECT 1 FROM sandbox)"
                              " AND NOT EXISTS (SELECT 1 FROM sandbox WHERE boot_id = ?1)",
+        [STMT_BOOT_PROMISED] =
+                        "UPDATE address SET attachment = NULL, released_usec = ?2"
+                        " WHERE (sticky_sec <> 0 OR rest_sec IS NOT NULL) AND attachment IN"
+                        " (SELECT a.id FROM attachment AS a JOIN sandbox AS s ON s.id = a.sandbox"
+                        "  WHERE s.boot_id <> ?1 AND a.id NOT IN (SELECT attachment FROM delegate))",
         [STMT_BOOT_ADDRESSES] =
                         "DELETE FROM address WHERE attachment IN (SELECT a.id FROM attachment AS a"
                         " JOIN sandbox AS s ON s.id = a.sandbox WHERE s.boot_id <> ?1"
@@ -289,6 +300,18 @@ int store_run(Store *s, sqlite3_stmt *stmt, const char *what, Error *e) {
                 return 0;
         /* The words belong to the statement until it is reset. */
         return store_error(s, code, what, e);
+}
+
+int store_set_durable(Store *s, bool durable, Error *e) {
+        const char *pragma = durable ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL";
+
+        if (s->durable == durable)
+                return 0;
+        int code = sqlite3_exec(s->db, pragma, NULL, NULL, NULL);
+        if (code != SQLITE_OK)
+                return store_error(s, code, pragma, e);
+        s->durable = durable;
+        return 0;
 }
 
 static int run_plain(Store *s, StoreStmt which, Error *e) {

@@ -10,7 +10,8 @@
  * and then gives it to the committer for good.
  *
  * What survives a crash: every committed transaction (daemon crash: all; power loss: synchronous=
- * NORMAL may lose the last ones, whose kernel objects are gone too, see doc/design.md).
+ * NORMAL may lose the last ones, whose kernel objects are gone too, see doc/design.md). What means something
+ * after a reboot is written under store_set_durable().
  */
 
 #include <sys/types.h>
@@ -35,6 +36,9 @@ DEFINE_CLEANUP(Store *, store_close)
 /* A transaction rolls back unless committed. Not nested. */
 int store_begin(Store *s, Error *e);
 int store_commit(Store *s, Error *e);
+/* Whether the end of a transaction waits for the disk (synchronous=FULL: one fdatasync of the log, and with it
+ * everything that was written before). Not inside of one. */
+int store_set_durable(Store *s, bool durable, Error *e);
 void store_rollback(Store *s);
 /* Passive checkpoint of the WAL; called off the request path. */
 int store_checkpoint(Store *s, Error *e);
@@ -96,6 +100,11 @@ typedef struct AddressRow {
         char *network, *sandbox, *ifname; /* last holder, kept while it cools down */
         uint32_t set_index;               /* range set it came from */
         uint64_t released_usec;           /* CLOCK_REALTIME, 0: held */
+        char *owner;                      /* who gets it again, NULL: nobody */
+        uint32_t sticky_sec; /* for so long after its release; 0: nobody; UINT32_MAX: until he gives it up */
+        bool has_rest; /* others wait `rest_sec` for it; else CooldownSec */
+        uint32_t rest_sec;
+        uint64_t again_usec; /* no column: when it was released before its owner had it again, 0: he had not */
 } AddressRow;
 
 /* A port of the host that leads to the attachment. Unique per (host address, protocol, host port);
@@ -213,8 +222,13 @@ int store_put_address(Store *s, const AddressRow *row,
                       Error *e); /* -EEXIST when (pool, address) is held */
 /* All addresses of the attachment: attachment 0, released_usec set. */
 int store_release_addresses(Store *s, uint64_t attachment, uint64_t released_usec, Error *e);
+/* This one only, as of then. */
+int store_rest_address(Store *s, const char *pool, const InAddr *address, uint64_t released_usec,
+                       Error *e);
 /* Forgets released rows (cooled down, or undone before anybody saw them). */
 int store_delete_address(Store *s, const char *pool, const InAddr *address, Error *e);
+/* Nobody is owed the addresses of that owner any more, held or released. */
+int store_disown_addresses(Store *s, const char *owner, Error *e);
 /* -EEXIST (ERROR_PORT_IN_USE) when another attachment has (host address, protocol, host port). */
 int store_put_port(Store *s, const PortRow *row, Error *e);
 /* By host address, protocol and host port, of that attachment only. -ENOENT: it has no such port. */
@@ -231,7 +245,8 @@ int store_delete_cursors(Store *s, const char *network, Error *e);
 
 /* Ends everything of other boots than this one, with an event per attachment, in one statement per
  * table, but for what has delegates: their ends are for a runtime to execute, so those rows become
- * `releasing`; released addresses rest no longer when nothing of this boot is there yet. */
+ * `releasing`; released addresses rest no longer when nothing of this boot is there yet, unless that was
+ * promised to an owner or by their network. */
 int store_end_other_boots(Store *s, const char *boot_id, uint64_t usec, size_t *ret_sandboxes,
                           size_t *ret_attachments, Error *e);
 

@@ -31,7 +31,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "vm(feature, ...): needs these (lib/features.py); also run by tests/run --vm")
     if os.geteuid() != 0:
         raise pytest.UsageError("these tests make namespaces, which needs root; try: sudo tests/run")
-    missing = [p for p in ("netmgrd", "netmgr-nsd", "netmgr-dhcp", "netmgr-cri", "netmgr", "netmgrctl")
+    missing = [p for p in ("netmgrd", "netmgr-nsd", "netmgr-dhcp", "netmgr-exec", "netmgr-cri", "netmgr", "netmgrctl")
                if not os.access(os.path.join(netmgr_host.build_dir(), p), os.X_OK)]
     if missing:
         raise pytest.UsageError(f"{netmgr_host.build_dir()} lacks {', '.join(missing)}: build first, "

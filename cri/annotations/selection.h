@@ -79,15 +79,23 @@ void net_selections_clear(NetSelections *s);
  * Reads the annotations of a pod: a JSON object of strings, as runtimes pass it in
  * runtimeConfig."io.kubernetes.cri.pod-annotations". Others than those above are not looked at. At most
  * SELECTIONS_MAX networks, SELECTION_SIZE_MAX bytes per annotation. Two customs at once are refused.
- * ERROR_INVALID_ARGUMENT, ERROR_UNKNOWN_OPTION (DANM's unknown keys), ERROR_NO_MEMORY.
+ * ERROR_INVALID_ARGUMENT, ERROR_DECODE (no JSON where it has to be), ERROR_UNKNOWN_OPTION (all unknown keys of
+ * DANM, those without a dot of the others), ERROR_NO_MEMORY.
  */
 int net_selections_parse(json_object *annotations, NetSelections *ret, Error *e);
+
+/* False: none of them asks for a network, and there is nothing to be parsed. annotations may be NULL. */
+bool net_selections_are_there(json_object *annotations);
 
 /* Those of the annotations that this file knows, as a JSON object for the ledger; NULL: none is there. */
 int net_selections_keep(json_object *annotations, char **ret);
 
-/* Interface names are unique; what has none gets the prefix and its position, counted over all (the
- * default network is 0), so that a, b@foo, c are net1, foo, net3. ERROR_INVALID_ARGUMENT names both. */
+/*
+ * Interface names are unique; what has none gets the prefix and its position, counted over all (the
+ * default network is 0), so that a, b@foo, c are net1, foo, net3. With the prefix "eth" it gets the next one that
+ * nobody has, as Genie does it: a, b@foo, c are eth0, foo, eth1; and who has default_ifname comes first then. The
+ * network that replaces the default one is called default_ifname, and no other. ERROR_INVALID_ARGUMENT names both.
+ */
 int net_selections_name(NetSelections *s, const char *default_ifname, Error *e);
 
 /* One short-form item ("ns/name@ifname") of a person at a command line. */

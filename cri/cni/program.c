@@ -13,10 +13,12 @@
 #include <signal.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/parse.h"
 #include "cri/cni/wait.h"
 
 /* Somebody is writing the program: as often as libcni tries it, but sooner again. */
@@ -60,7 +62,7 @@ static int pipes_make(Pipes *p) {
 
 /* In the child: nothing but system calls. */
 static void child_run(const Program *p, const Pipes *pipes, pid_t parent) {
-        char *const argv[] = { (char *) p->path, NULL };
+        char *const argv[] = { (char *) (p->name ? p->name : p->path), NULL };
 
         (void) setpgid(0, 0);
         (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -166,6 +168,8 @@ static int attend(Run *run, int pidfd) {
                         { .fd = run->pipes.out[0], .events = POLLIN },
                         { .fd = run->pipes.err[0], .events = POLLIN },
                         { .fd = run->pipes.in[1], .events = POLLOUT },
+                        /* POLLHUP: both directions are closed, not only the one that the ticket came by. */
+                        { .fd = run->program->caller ? *run->program->caller : -EBADF },
                 };
                 uint64_t left = deadline_left(run->program->deadline);
 
@@ -183,6 +187,8 @@ static int attend(Run *run, int pidfd) {
                         return -E2BIG;
                 if (fds[0].revents)
                         return 0;
+                if (fds[4].revents)
+                        return -ECANCELED;
         }
 }
 
@@ -232,4 +238,69 @@ int program_run(const Program *p, ProgramEnd *ret) {
         ret->errors = run.err.data;
         ret->errors_size = run.err.size;
         return r;
+}
+
+/* ---- which program ---------------------------------------------------------------------------- */
+
+#define OTHERS_WRITE (S_IWGRP | S_IWOTH)
+
+/* path: of it or of what it lies in; free of links. In a sticky directory (/tmp) what is root's can be
+ * replaced by root only. */
+static int check_owner(const char *path, const char *what, Error *e) {
+        struct stat st;
+
+        if (lstat(path, &st) < 0)
+                return error_set_errnof(e, ERROR_INTERNAL, errno, "looking at %s", path);
+        if (st.st_uid != 0)
+                return error_setf(e, ERROR_ACCESS_DENIED,
+                                  "%s is not run as root: %s belongs to uid %u, wanted is root; "
+                                  "chown root %s",
+                                  what, path, (unsigned) st.st_uid, path);
+        if ((st.st_mode & OTHERS_WRITE) && !(S_ISDIR(st.st_mode) && (st.st_mode & S_ISVTX)))
+                return error_setf(
+                                e, ERROR_ACCESS_DENIED,
+                                "%s is not run as root: the mode of %s is %03o, others than root may "
+                                "write to it; chmod go-w %s",
+                                what, path, (unsigned) st.st_mode & 07777, path);
+        return 0;
+}
+
+/* The file, and then what is above it, up to the root. */
+static int check_owners(const char *real, Error *e) {
+        _cleanup_free_ char *part = strdup(real);
+
+        if (!part)
+                return error_oom(e);
+        for (;;) {
+                int r = check_owner(part, real, e);
+                if (r < 0 || streq(part, "/"))
+                        return r;
+                char *slash = strrchr(part, '/');
+                slash[slash == part] = '\0';
+        }
+}
+
+int program_find_trusted(const char *name, const char *path, char **ret, Error *e) {
+        for (const char *p = strempty(path); *p;) {
+                size_t n = strcspn(p, ":");
+                _cleanup_free_ char *file = strf("%.*s/%s", (int) n, p, name), *real = NULL;
+                struct stat st;
+
+                if (!file)
+                        return error_oom(e);
+                p += n + (p[n] == ':');
+                if (file[0] != '/' || file[1] == '/' || stat(file, &st) < 0 ||
+                    !S_ISREG(st.st_mode) || !(st.st_mode & S_IXUSR))
+                        continue;
+                real = realpath(file, NULL);
+                if (!real)
+                        return error_set_errnof(e, ERROR_INTERNAL, errno, "resolving %s", file);
+                int r = check_owners(real, e);
+                if (r >= 0)
+                        *ret = TAKE_PTR(real);
+                return r;
+        }
+        (void) error_setf(e, ERROR_DELEGATE, "failed to find plugin \"%s\" in path [%s]", name,
+                          strempty(path));
+        return -ENOENT;
 }

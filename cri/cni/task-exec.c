@@ -3,22 +3,17 @@
 /*
  * Executing a plugin of others, as libcni does it for a chain: found in CNI_PATH by its name, with the
  * environment that the runtime gave us and CNI_COMMAND. Only our own CNI_PATH counts, never one that the
- * ledger remembers: what runs with our rights is what our runtime has installed.
+ * ledger remembers: what runs with our rights is what our runtime has installed. Where netmgrd brings the
+ * configuration (a plugin of one of its networks, the DEL of what an earlier ADD has left), it is besides what
+ * only root can have put there.
  */
 
-#include <stdio.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/failpoint.h"
-#include "base/json.h"
-#include "base/limits.h"
 #include "base/parse.h"
 #include "cri/cni/originals.h"
-#include "cri/cni/program.h"
 #include "cri/cni/task.h"
-#include "cri/cni/wait.h"
 #include "cri/netconf.h"
 
 extern char **environ;
@@ -88,93 +83,26 @@ static char **make_environment(const Ticket *t, const char *cni_path) {
         return TAKE_PTR(env);
 }
 
-/* ---- how it ended ----------------------------------------------------------------------------- */
-
-/* For a sentence: other programs' bytes may be anything. */
-static void make_printable(char *s, size_t size) {
-        for (size_t i = 0; i < size; i++)
-                if ((unsigned char) s[i] < ' ' || (unsigned char) s[i] >= 0x7f)
-                        s[i] = s[i] == '\n' || s[i] == '\t' ? ' ' : '?';
-        while (size > 0 && s[size - 1] == ' ')
-                s[--size] = '\0';
-}
-
-typedef struct Words {
-        uint64_t code;
-        char *msg; /* owned */
-} Words;
-
-/* It said itself what was wrong: passed on as it is. */
-static bool pass_error_on(const ProgramEnd *end, int exit, TaskResult *ret) {
-        static const JsonField fields[] = {
-                { "code", json_read_u64, offsetof(Words, code), JSON_REQUIRED },
-                { "msg", json_read_string, offsetof(Words, msg), JSON_REQUIRED },
-                {},
-        };
-        _cleanup_json_ json_object *o = NULL;
-        Words words = { 0 };
-
-        bool ok = end->output &&
-                  json_parse(end->output, end->output_size, "error", &o, NULL) >= 0 &&
-                  json_object_is_type(o, json_type_object) &&
-                  json_read_object(o, "", fields, JSON_UNKNOWN_IGNORE, &words, NULL) >= 0 &&
-                  words.code > 0 && words.code <= INT32_MAX && !isempty(words.msg);
-        free(words.msg);
-        if (!ok)
-                return false;
-        *ret = (TaskResult) { .exit = exit,
-                              .code = (unsigned) words.code,
-                              .text = json_to_text(o) };
-        return true;
-}
-
-static void tell_failure(ProgramEnd *end, TaskResult *ret) {
-        int exit = WIFSIGNALED(end->status) ? 128 + WTERMSIG(end->status)
-                                            : WEXITSTATUS(end->status);
-        char *said = end->errors_size > 0 ? end->errors : end->output;
-        char how[64];
-
-        if (pass_error_on(end, exit, ret))
-                return;
-        if (WIFSIGNALED(end->status))
-                snprintf(how, sizeof(how), "was ended by signal %d", WTERMSIG(end->status));
-        else
-                snprintf(how, sizeof(how), "ended with status %d and no CNI error", exit);
-        if (said)
-                make_printable(said, strlen(said));
-        task_failf(ret, exit, 0, "it %s%s%.2048s", how, isempty(said) ? "" : ": ", strempty(said));
-}
-
-static void tell_end(const Ticket *t, const char *path, int r, ProgramEnd *end, TaskResult *ret) {
-        if (r == -ETIMEDOUT)
-                task_failf(ret, TICKET_EXIT_TIMED_OUT, error_cni_code(ERROR_TRY_AGAIN),
-                           "it took longer than %u s and was killed", t->timeout_ms / 1000);
-        else if (r == -E2BIG)
-                task_failf(ret, TICKET_EXIT_BAD_OUTPUT, 0,
-                           "it wrote more than %u bytes and was killed", DELEGATE_OUTPUT_MAX);
-        else if (r < 0)
-                task_failf(ret, TICKET_EXIT_NOT_STARTED, 0, "cannot execute %s: %s", path,
-                           strerror(-r));
-        else if (end->status != 0)
-                tell_failure(end, ret);
-        else if (end->output_holds_nul)
-                task_failf(ret, TICKET_EXIT_BAD_OUTPUT, 0,
-                           "it wrote something that is no text: there is a NUL in it");
-        else {
-                /* Only ADD has a result. */
-                ret->text = streq(t->command, "ADD") && end->output ? TAKE_PTR(end->output)
-                                                                    : strdup("");
-                ret->exit = 0;
-        }
-}
-
 /* ---- whether ---------------------------------------------------------------------------------- */
+
+/* The plugin that a configuration names: of a list by itself, or for its addresses. */
+static bool is_named(const OwnConfig *c, const char *plugin) {
+        return streq_ptr(c->type, plugin) || streq_ptr(c->ipam_type, plugin);
+}
+
+/* ADD and CHECK of another interface of our own sandbox, which our own verb is for. */
+static bool is_for_our_sandbox(const Ticket *t, const Environment *env) {
+        return streq(t->command, verb_to_string(env->verb)) &&
+               (env->verb == VERB_ADD || env->verb == VERB_CHECK) &&
+               streq_ptr(t->container_id, env->container_id) &&
+               streq_ptr(t->netns, env->netns_path) && t->ifname && ifname_is_valid(t->ifname);
+}
 
 /*
  * netmgrd has fewer rights than we have, and gets no more of them than its tasks need: our own verb for the
- * plugin that our own configuration names, with what the runtime gave us and nothing else; and the DEL of
- * what an ADD has left, for the plugin that the ADD's configuration names: what netmgr took over from others
- * also for the originals of its own names.
+ * plugin that our own configuration names, with what the runtime gave us and nothing else; our own verb for
+ * our own sandbox and a plugin of a network that netmgrd knows; and the DEL of what an ADD has left, also by the
+ * originals of our names. With a configuration of netmgrd's, that has to name the plugin.
  */
 static bool is_allowed(const Ticket *t, const Environment *env, const OwnConfig *own) {
         _cleanup_own_config_ OwnConfig theirs = { 0 };
@@ -187,15 +115,39 @@ static bool is_allowed(const Ticket *t, const Environment *env, const OwnConfig 
                        streq(t->command, verb_to_string(env->verb)) && !t->container_id &&
                        !t->ifname && !t->netns && !t->args;
         own_config_read("netmgr", t->config, &theirs);
-        return streq_ptr(t->originals ? theirs.type : theirs.ipam_type, t->plugin) &&
-               streq(t->command, "DEL") &&
-               (env->verb == VERB_DEL || env->verb == VERB_GC || env->verb == VERB_ADD);
+        if (!is_named(&theirs, t->plugin))
+                return false;
+        return (is_for_our_sandbox(t, env) && !t->originals) ||
+               (streq(t->command, "DEL") &&
+                (env->verb == VERB_DEL || env->verb == VERB_GC || env->verb == VERB_ADD));
+}
+
+/* What the runtime's own configuration names is run as libcni would run it. */
+static int find(const Ticket *t, const char *path, char **ret, TaskResult *ret_failure) {
+        _cleanup_error_ Error error = ERROR_NULL;
+
+        if (t->config) {
+                int r = program_find_trusted(t->plugin, path, ret, &error);
+                if (r < 0)
+                        task_failf(ret_failure, TICKET_EXIT_NOT_STARTED,
+                                   r == -ENOENT ? 0 : error_cni_code(error.kind), "%s%s",
+                                   error_message(&error),
+                                   r == -ENOENT && t->originals
+                                                   ? "; PluginPath= of netmgr.conf names more"
+                                                   : "");
+                return r;
+        }
+        *ret = find_program(t->plugin, path);
+        if (*ret)
+                return 0;
+        task_failf(ret_failure, TICKET_EXIT_NOT_STARTED, 0,
+                   "failed to find plugin \"%s\" in path [%s]", t->plugin, strempty(path));
+        return -ENOENT;
 }
 
 void task_exec(const Ticket *t, const Environment *env, const OwnConfig *own, const char *config,
                TaskResult *ret) {
         _cleanup_(environment_freep) char **environment = NULL;
-        _cleanup_(program_end_clear) ProgramEnd end = { 0 };
         _cleanup_free_ char *path = NULL, *originals = NULL;
 
         if (!is_allowed(t, env, own)) {
@@ -206,32 +158,22 @@ void task_exec(const Ticket *t, const Environment *env, const OwnConfig *own, co
                 return;
         }
         originals = t->originals ? originals_path(env->path) : NULL;
-        const char *where = originals ? originals : env->path;
-        path = t->originals && !originals ? NULL : find_program(t->plugin, where);
-        if (!path) {
-                task_failf(ret, TICKET_EXIT_NOT_STARTED, 0,
-                           "failed to find plugin \"%s\" in path [%s]%s", t->plugin,
-                           strempty(where),
-                           t->originals ? "; PluginPath= of netmgr.conf names more directories"
-                                        : "");
+        if (t->originals && !originals) {
+                task_failf(ret, TICKET_EXIT_NOT_STARTED, error_cni_code(ERROR_NO_MEMORY),
+                           "out of memory");
                 return;
         }
+        if (find(t, originals ? originals : env->path, &path, ret) < 0)
+                return;
         environment = make_environment(t, originals);
         if (!environment) {
                 task_failf(ret, TICKET_EXIT_NOT_STARTED, error_cni_code(ERROR_NO_MEMORY),
                            "out of memory");
                 return;
         }
-        const Program program = {
-                .path = path,
-                .environment = environment,
-                .input = t->config ? t->config : config,
-                .deadline = deadline_in(0) + t->timeout_ms * 1000ULL,
-                .output_max = DELEGATE_OUTPUT_MAX,
-                .error_max = DELEGATE_STDERR_MAX,
-        };
-        failpoint_past("plugin-exec");
-        int r = program_run(&program, &end);
-        failpoint_past("plugin-executed");
-        tell_end(t, path, r, &end, ret);
+        plugin_run(t,
+                   &(Program) { .path = path,
+                                .environment = environment,
+                                .input = t->config ? t->config : config },
+                   ret);
 }

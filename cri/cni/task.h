@@ -5,15 +5,8 @@
 
 #include "cri/cni/environment.h"
 #include "cri/cni/own-config.h"
+#include "cri/cni/plugin-run.h"
 #include "cri/ticket.h"
-
-typedef struct TaskResult {
-        int exit;      /* as in DelegateResult */
-        char *text;    /* owned; never NULL after task_run() unless out of memory */
-        unsigned code; /* CNI code of a failure; 0: the plugin named none */
-} TaskResult;
-
-void task_result_clear(TaskResult *r);
 
 /* program: the name that we were executed as; config: the exact bytes of our stdin. */
 void task_run(const Ticket *t, const Environment *env, const char *program, const char *config,
@@ -28,5 +21,3 @@ void task_host_local(const Ticket *t, const Environment *env, const OwnConfig *o
 void task_resolv_conf(const Ticket *t, const OwnConfig *own, TaskResult *ret);
 /* Of the directory that host-local has for our configuration's network; 0: there is none. */
 uint64_t host_local_stamp(const OwnConfig *own);
-/* A failure in the place of what was in it, as a CNI error. */
-void task_failf(TaskResult *ret, int exit, unsigned code, const char *format, ...) _printf_(4, 5);

@@ -129,20 +129,43 @@ static int read_plugin_path(const char *value, Conf *c, Error *e) {
         return 0;
 }
 
+static int check_namespace(const char *value, const char *key, Error *e) {
+        if (dns_label_is_valid(value, strlen(value)))
+                return 0;
+        return error_setf(
+                        e, ERROR_INVALID_ARGUMENT,
+                        "%s=: wanted a namespace (lower-case letters, digits and '-'), found \"%.64s\"",
+                        key, value);
+}
+
+/* A word that no namespace can be would be a list with commas, and nobody would be let in. */
+static int read_shared_namespaces(const char *value, char ***target, const char *key, Error *e) {
+        int r = read_words(value, SHARED_NAMESPACES_MAX, target, key, e);
+
+        for (char **one = r < 0 ? NULL : *target; one && *one && r >= 0; one++)
+                r = check_namespace(*one, key, e);
+        return r;
+}
+
+static int read_default_namespace(const char *value, char **target, const char *key, Error *e) {
+        int r = check_namespace(value, key, e);
+        if (r < 0)
+                return r;
+        char *copy = strdup(value);
+        if (!copy)
+                return error_oom(e);
+        free(*target);
+        *target = copy;
+        return 0;
+}
+
 static int read_networks_key(Conf *c, const char *key, const char *value, Error *e) {
         if (streq(key, "NamespaceIsolation"))
                 return boolean(value, &c->namespace_isolation, key, e);
         if (streq(key, "SharedNamespaces"))
-                return read_words(value, SHARED_NAMESPACES_MAX, &c->shared_namespaces, key, e);
-        if (streq(key, "DefaultNetworkNamespace")) {
-                char *copy = strdup(value);
-
-                if (!copy)
-                        return error_oom(e);
-                free(c->default_namespace);
-                c->default_namespace = copy;
-                return 0;
-        }
+                return read_shared_namespaces(value, &c->shared_namespaces, key, e);
+        if (streq(key, "DefaultNetworkNamespace"))
+                return read_default_namespace(value, &c->default_namespace, key, e);
         return error_setf(e, ERROR_UNKNOWN_OPTION,
                           "[Networks] %.64s=: unknown key, with value \"%.64s\"", key, value);
 }

@@ -24,6 +24,10 @@
  * ".conflist" would allow 246; nobody reads that. */
 #define NETWORK_NAME_MAX 128U
 
+/* A name of Kubernetes: a label of DNS, and a name of several. */
+#define DNS_LABEL_MAX     63U
+#define DNS_SUBDOMAIN_MAX 253U
+
 /* The kernel's IFNAMSIZ - 1. */
 #define IFNAME_LEN_MAX 15U
 
@@ -46,8 +50,18 @@
 /* Addresses of one network with ipam of type static: all of one interface. */
 #define STATIC_ADDRESSES_MAX 32U
 
+/* Who has an address again: "claim/" and a namespaced name of Kubernetes (63 + 1 + 253) are the longest. */
+#define ADDRESS_OWNER_MAX 324U
+
+/* For how long an address may be sticky, or rest: a year. What is to stay for good is a claim. */
+#define STICKY_SEC_MAX     (366U * 24 * 3600)
+#define QUARANTINE_SEC_MAX STICKY_SEC_MAX
+
 /* Routes of one network. */
 #define ROUTES_MAX 128U
+
+/* Routes of one interface: its network's, and as many that somebody asked for beside them. */
+#define SPEC_ROUTES_MAX (2 * ROUTES_MAX + 2)
 
 /* Addresses in the prevResult of somebody else's plugin. */
 #define FOREIGN_ADDRESSES_MAX 256U
@@ -193,10 +207,11 @@
 /* Bytes of its stdout that are read: no result is larger; and of its stderr, which is for people. */
 #define DELEGATE_OUTPUT_MAX (1024U * 1024U)
 #define DELEGATE_STDERR_MAX 4096U
-/* Seconds that a ticket is good for beyond the time of its task, and tickets of one request: a GC may find
- * so many ends that no runtime was there for. The next one goes on. */
+/* Seconds that a ticket is good for beyond the time of its task, and tickets of one request: an ADD of
+ * SELECTIONS_MAX networks with LIST_PLUGINS_MAX plugins each, and its undoing. A GC may find more ends that no
+ * runtime was there for; the next one goes on. */
 #define TICKET_GRACE_SEC        5U
-#define TICKETS_PER_REQUEST_MAX 64U
+#define TICKETS_PER_REQUEST_MAX 1024U
 
 /* Addresses in host-local's directory of one network, and bytes of one of its files (a container ID, an
  * interface name). A /20 full of pods; what is larger is a leak that a person has to look at. */
@@ -240,13 +255,29 @@
 /* Networks that one pod may ask for, and bytes of one of its annotations (the API server takes 256 KiB for all). */
 #define SELECTIONS_MAX     32U
 #define SELECTION_SIZE_MAX (256U * 1024U)
+/* Gateways of the default routes that one network of a pod gives: one metric each. */
+#define GATEWAYS_MAX 16U
 /* Plugins of one configuration list. */
 #define LIST_PLUGINS_MAX 16U
 /* Networks that a group chooses from. */
 #define ANY_OF_MAX 32U
 
+/* Files of network-status that are written in one turn of the event loop (20 microseconds each), and seconds
+ * after which those that could not be written are tried again. */
+#define STATUS_FILES_BATCH 64U
+#define STATUS_RETRY_SEC   5U
+
 /* Tasks that netmgr-exec has at a time: each is a program of others with its memory. */
 #define EXEC_CALLS_MAX 8U
+/* Those that wait for it: releases after a reboot. What finds no place is tried again later. */
+#define EXEC_WAITING_MAX 1024U
+/* Seconds after which it is asked again for what it could not do; doubling from the first to the last. */
+#define EXEC_RETRY_FIRST_SEC 30U
+#define EXEC_RETRY_LAST_SEC  600U
+/* Seconds that a ticket may take to arrive, and its answer to be taken: both are one write of netmgrd. And
+ * what a ticket's own time is at most, in ms. */
+#define EXEC_PEER_SEC       10U
+#define EXEC_TIMEOUT_MAX_MS 600000U
 
 /* Options that a network provides to DHCP servers or asks them for. */
 #define DHCP_CONF_OPTIONS_MAX 64U

@@ -66,6 +66,33 @@ bool cni_id_is_valid(const char *s, size_t max) {
         return true;
 }
 
+static bool is_lower_alnum(char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+bool dns_label_is_valid(const char *s, size_t n) {
+        if (n == 0 || n > DNS_LABEL_MAX || !is_lower_alnum(s[0]) || !is_lower_alnum(s[n - 1]))
+                return false;
+        for (size_t i = 0; i < n; i++)
+                if (!is_lower_alnum(s[i]) && s[i] != '-')
+                        return false;
+        return true;
+}
+
+bool dns_subdomain_is_valid(const char *s) {
+        if (strlen(s) > DNS_SUBDOMAIN_MAX)
+                return false;
+        for (;; s++) {
+                size_t n = strcspn(s, ".");
+
+                if (!dns_label_is_valid(s, n))
+                        return false;
+                s += n;
+                if (!*s)
+                        return true;
+        }
+}
+
 /* Length of the UTF-8 sequence at p (of at most n bytes) and its code point; 0: malformed. */
 static size_t utf8_next(const unsigned char *p, size_t n, uint32_t *ret) {
         size_t len = p[0] < 0x80         ? 1

@@ -15,6 +15,10 @@ int parse_bool(const char *s, bool *ret);
 
 /* CNI container ID and network name: [A-Za-z0-9][A-Za-z0-9_.-]*, at most max bytes. */
 bool cni_id_is_valid(const char *s, size_t max);
+/* RFC 1123 as Kubernetes has it: 1 to 63 lower-case letters, digits and '-', a letter or digit first and last
+ * (of namespaces); and up to 253 bytes of such labels with dots between (of most other objects). */
+bool dns_label_is_valid(const char *s, size_t n);
+bool dns_subdomain_is_valid(const char *s);
 /* 1 to 15 bytes, not "." or "..", no '/', ':', white space or control byte, valid UTF-8, no '%'
  * (the kernel would take it as a pattern). */
 bool ifname_is_valid(const char *s);

@@ -71,6 +71,7 @@ static int get(const Bus *b, const char *path, const char *property, const char 
 GETTER(get_string, "s")
 GETTER(get_number, "u")
 GETTER(get_amount, "t")
+GETTER(get_flag, "b")
 GETTER(get_strings, "as")
 GETTER(get_ports, "a(sqqs)")
 
@@ -269,6 +270,11 @@ const sd_bus_vtable attachment_vtable[] = {
         PROPERTY("Addresses", "as", get_strings, CONSTANT),
         PROPERTY("Gateways", "as", get_strings, CONSTANT),
         PROPERTY("State", "s", get_string, CHANGES),
+        PROPERTY("Parent", "s", get_string, CONSTANT),
+        PROPERTY("Position", "u", get_number, CONSTANT),
+        PROPERTY("Reference", "s", get_string, CONSTANT),
+        PROPERTY("ChoiceReason", "s", get_string, CONSTANT),
+        PROPERTY("HotPlugged", "b", get_flag, CONSTANT),
         PROPERTY("Ports", "a(sqqs)", get_ports, CHANGES),
         PROPERTY("ShapingMode", "s", get_string, CHANGES),
         PROPERTY("IngressRate", "t", get_amount, CHANGES),

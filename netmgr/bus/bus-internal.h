@@ -49,7 +49,9 @@ void attachment_bus_stop(Bus *b);
 int network_bus_find(sd_bus *bus, const char *path, const char *interface, void *userdata,
                      void **ret_found, sd_bus_error *error);
 
-/* Of the Manager; in files of their own (history-bus.c, garbage-bus.c, reconcile-bus.c). */
+/* Of the Manager; in files of their own (history-bus.c, garbage-bus.c, reconcile-bus.c, hotplug-bus.c). */
+int method_attach(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_detach(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_history(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_reconcile(sd_bus_message *m, void *userdata, sd_bus_error *error);
 /* The only option of these. */

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "bus/change-request.h"
+#include "bus/options.h"
 
 static const struct {
         uint8_t protocol;
@@ -26,55 +27,6 @@ static int read_protocol(const char *s, uint8_t *ret, Error *e) {
                 }
         return error_setf(e, ERROR_INVALID_ARGUMENT,
                           "protocol: wanted tcp, udp or sctp, found \"%.32s\"", s);
-}
-
-/* A key of a dictionary a{sv}, and where its value goes. */
-typedef struct Option {
-        const char *key;
-        const char *type; /* "s": const char **, borrowed of the message; "t": uint64_t * */
-        void *target;
-        bool given;
-} Option;
-
-static int read_option(sd_bus_message *m, Option *options, size_t n, Error *e) {
-        const char *key, *type;
-
-        int r = sd_bus_message_read(m, "s", &key);
-        if (r >= 0)
-                r = sd_bus_message_peek_type(m, NULL, &type);
-        if (r <= 0)
-                return error_setf(e, ERROR_INVALID_ARGUMENT, "options: an entry has no value");
-        for (size_t i = 0; i < n; i++) {
-                Option *o = &options[i];
-
-                if (!streq(o->key, key))
-                        continue;
-                if (!streq(o->type, type))
-                        return error_setf(e, ERROR_INVALID_ARGUMENT,
-                                          "%s: wanted a value of type '%s', found '%.16s'", key,
-                                          o->type, type);
-                if (o->given)
-                        return error_setf(e, ERROR_INVALID_ARGUMENT, "%s: given twice", key);
-                o->given = true;
-                r = sd_bus_message_read(m, "v", type, o->target);
-                return r < 0 ? error_set_errnof(e, ERROR_INVALID_ARGUMENT, r, "%s", key) : 0;
-        }
-        return error_setf(e, ERROR_UNKNOWN_OPTION,
-                          "%.64s: unknown key, with a value of type '%.16s'", key, type);
-}
-
-static int read_options(sd_bus_message *m, Option *options, size_t n, Error *e) {
-        int r = sd_bus_message_enter_container(m, 'a', "{sv}");
-
-        while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-                r = read_option(m, options, n, e);
-                if (r < 0)
-                        return r;
-                r = sd_bus_message_exit_container(m);
-        }
-        if (r >= 0)
-                r = sd_bus_message_exit_container(m);
-        return r < 0 ? error_set_errnof(e, ERROR_INVALID_ARGUMENT, r, "reading the options") : 0;
 }
 
 static int read_host_ip(const char *s, InAddr *ret, Error *e) {
@@ -100,14 +52,14 @@ static int check_number(const char *name, uint16_t port, Error *e) {
 int port_request_read(sd_bus_message *m, PortRequest which, NetPort *ret, Error *e) {
         const char *protocol, *host_ip = NULL;
         NetPort port = { 0 };
-        Option options[] = { { "HostIP", "s", &host_ip, false } };
+        Option options[] = { OPTION("HostIP", "s", &host_ip) };
 
         int r = sd_bus_message_read(m, "sq", &protocol, &port.host_port);
         if (r >= 0 && which == PORT_REQUEST_ADD)
                 r = sd_bus_message_read(m, "q", &port.container_port);
         if (r < 0)
                 return error_set_errnof(e, ERROR_INVALID_ARGUMENT, r, "reading the port");
-        r = read_options(m, options, ELEMENTSOF(options), e);
+        r = options_read(m, options, ELEMENTSOF(options), e);
         if (r >= 0)
                 r = read_protocol(protocol, &port.protocol, e);
         if (r >= 0)
@@ -137,13 +89,13 @@ static int settle_burst(const Option *option, uint64_t rate, uint64_t *burst, Er
 int bandwidth_request_read(sd_bus_message *m, NetBandwidth *b, Error *e) {
         NetBandwidth wanted = *b;
         Option options[] = {
-                { "IngressRate", "t", &wanted.ingress_rate, false },
-                { "IngressBurst", "t", &wanted.ingress_burst, false },
-                { "EgressRate", "t", &wanted.egress_rate, false },
-                { "EgressBurst", "t", &wanted.egress_burst, false },
+                OPTION("IngressRate", "t", &wanted.ingress_rate),
+                OPTION("IngressBurst", "t", &wanted.ingress_burst),
+                OPTION("EgressRate", "t", &wanted.egress_rate),
+                OPTION("EgressBurst", "t", &wanted.egress_burst),
         };
 
-        int r = read_options(m, options, ELEMENTSOF(options), e);
+        int r = options_read(m, options, ELEMENTSOF(options), e);
         if (r >= 0)
                 r = settle_burst(&options[1], wanted.ingress_rate, &wanted.ingress_burst, e);
         if (r >= 0)
@@ -157,13 +109,13 @@ int bandwidth_request_read(sd_bus_message *m, NetBandwidth *b, Error *e) {
 
 int history_request_read(sd_bus_message *m, HistoryRequest *ret, Error *e) {
         HistoryRequest request = *ret;
-        Option options[] = { { "Limit", "t", &request.limit, false },
-                             { "Since", "t", &request.since, false } };
+        Option options[] = { OPTION("Limit", "t", &request.limit),
+                             OPTION("Since", "t", &request.since) };
 
         int r = sd_bus_message_read(m, "s", &request.filter);
         if (r < 0)
                 return error_set_errnof(e, ERROR_INVALID_ARGUMENT, r, "reading the filter");
-        r = read_options(m, options, ELEMENTSOF(options), e);
+        r = options_read(m, options, ELEMENTSOF(options), e);
         if (r >= 0)
                 *ret = request;
         return r;

@@ -10,6 +10,7 @@
 #include "bus/bus-internal.h"
 #include "core/audit.h"
 #include "core/dhcp.h"
+#include "core/network-status.h"
 #include "core/ports.h"
 #include "store/store.h"
 
@@ -42,7 +43,7 @@ static json_object *labels_of(const Sandbox *s) {
         return json_object_new_object();
 }
 
-json_object *sandbox_describe(const Sandbox *s) {
+json_object *sandbox_describe_briefly(const Sandbox *s) {
         json_object *o = json_object_new_object(), *list = json_object_new_array();
         Attachment *a;
 
@@ -74,6 +75,22 @@ json_object *sandbox_describe(const Sandbox *s) {
                 r = json_add(o, "Attachments", list);
         else
                 json_object_put(list);
+        return finish(o, r);
+}
+
+static int add_owned_text(json_object *o, const char *key, char *text) {
+        _cleanup_free_ char *owned = text;
+        return owned ? json_add_string(o, key, owned) : -ENOMEM;
+}
+
+json_object *sandbox_describe(const Sandbox *s) {
+        json_object *o = sandbox_describe_briefly(s);
+        int r = o ? 0 : -ENOMEM;
+
+        if (r >= 0)
+                r = add_owned_text(o, "NetworkStatus", sandbox_network_status_text(s));
+        if (r >= 0)
+                r = add_owned_text(o, "MultiIPPreferences", sandbox_multi_ip_text(s));
         return finish(o, r);
 }
 
@@ -131,6 +148,20 @@ static int add_shaping(json_object *o, const Attachment *a) {
         return r;
 }
 
+/* Among the interfaces of its sandbox. */
+static int add_place(json_object *o, const AttachmentSpec *s) {
+        int r = json_add_string(o, "Parent", s->parent);
+        if (r >= 0)
+                r = json_add(o, "Position", new_number(s->position));
+        if (r >= 0)
+                r = json_add_string(o, "Reference", strempty(s->reference));
+        if (r >= 0)
+                r = json_add_string(o, "ChoiceReason", strempty(s->choice));
+        if (r >= 0)
+                r = json_add(o, "HotPlugged", json_object_new_boolean(s->hot));
+        return r;
+}
+
 /* Only of those that have one. Seconds -1: for ever. */
 static json_object *lease_of(const Attachment *a) {
         const LeaseRow *row = dhcp_binding_row(a->dhcp);
@@ -176,6 +207,8 @@ json_object *attachment_describe(const Attachment *a) {
                 r = json_add(o, "Gateways", addresses_of(a, true));
         if (r >= 0)
                 r = json_add_string(o, "State", attachment_state_to_string(a->state));
+        if (r >= 0)
+                r = add_place(o, &a->spec);
         if (r >= 0)
                 r = json_add(o, "Ports", ports_of(a));
         if (r >= 0)

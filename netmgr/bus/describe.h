@@ -9,6 +9,8 @@
 #include "core/sandbox.h"
 
 json_object *sandbox_describe(const Sandbox *s);
+/* Without what is long and of no use to everybody: NetworkStatus and MultiIPPreferences. */
+json_object *sandbox_describe_briefly(const Sandbox *s);
 json_object *attachment_describe(const Attachment *a);
 json_object *network_describe(const Network *n);
 json_object *manager_describe(const Manager *m);

@@ -47,6 +47,8 @@ static int append_value(sd_bus_message *reply, json_object *v, const char *signa
                 return sd_bus_message_append(reply, "u", (uint32_t) json_object_get_uint64(v));
         if (streq(signature, "t"))
                 return sd_bus_message_append(reply, "t", json_object_get_uint64(v));
+        if (streq(signature, "b"))
+                return sd_bus_message_append(reply, "b", (int) json_object_get_boolean(v));
         if (streq(signature, "as") || streq(signature, "ao"))
                 return append_array(reply, v, signature + 1);
         if (streq(signature, "a{ss}"))

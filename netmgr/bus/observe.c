@@ -35,6 +35,15 @@ static void on_sandbox_changed(Sandbox *s, void *userdata) {
                                                       "Runtime", "State", NULL);
 }
 
+static void on_network_status_changed(Sandbox *s, void *userdata) {
+        _cleanup_free_ char *path = sandbox_bus_path(s);
+        Bus *b = userdata;
+
+        if (path)
+                (void) sd_bus_emit_properties_changed(b->system, path, BUS_IFACE "Sandbox",
+                                                      "NetworkStatus", "MultiIPPreferences", NULL);
+}
+
 /* Used, Free and Attachments are counted when somebody asks: told as invalidated. */
 static void network_changed(Bus *b, const Network *n) {
         _cleanup_free_ char *path = network_bus_path(n);
@@ -114,6 +123,7 @@ void bus_observe(Bus *b, ManagerObserver *ret) {
                 .sandbox_added = on_sandbox_added,
                 .sandbox_removed = on_sandbox_removed,
                 .sandbox_changed = on_sandbox_changed,
+                .network_status_changed = on_network_status_changed,
                 .attachment_added = on_attachment_added,
                 .attachment_removed = on_attachment_removed,
                 .attachment_changed = on_attachment_changed,

@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/parse.h"
 #include "core/op-add.h"
+#include "core/place.h"
 
 /* The requested address that belongs to the set, not used for an earlier one; -1: none. */
 static int requested_for(const NetRangeSet *set, const InPrefix *ips, size_t n_ips,
@@ -46,23 +47,69 @@ static void take_grant(AddOp *op, const IpamGrant *grant, unsigned set_index) {
                 .sandbox = a->sandbox->id,
                 .ifname = a->spec.ifname,
                 .set_index = set_index,
+                .owner = grant->lease->owner,
+                .sticky_sec = grant->lease->terms.sticky_sec,
+                .has_rest = grant->lease->terms.has_rest,
+                .rest_sec = grant->lease->terms.rest_sec,
+                .again_usec = grant->lease->again_usec,
         };
 }
 
-static LeaseHolder holder_of(const Attachment *a) {
-        return (LeaseHolder) { .attachment = a->spec.id,
-                               .network = a->network->name,
-                               .sandbox = a->sandbox->id,
-                               .ifname = a->spec.ifname };
+/* Who gets its addresses again: whoever the sandbox's choice of networks names, else the pod. NULL: nobody; *buf is
+ * for the words. */
+static const char *owner_of(const AddOp *op, char **buf) {
+        const RequestPlace *place = op->request.place;
+        const Sandbox *s = op->attachment->sandbox;
+
+        if (place && place->owner)
+                return place->owner;
+        if (!s->pod_namespace || !s->pod_name)
+                return NULL;
+        free(*buf);
+        *buf = strf("%s/%s", s->pod_namespace, s->pod_name);
+        return *buf;
+}
+
+static LeaseHolder holder_of(const AddOp *op, char **buf) {
+        const RequestPlace *place = op->request.place;
+        const Attachment *a = op->attachment;
+        const NetConf *c = a->network->conf;
+        LeaseHolder h = { .attachment = a->spec.id,
+                          .network = a->network->name,
+                          .sandbox = a->sandbox->id,
+                          .ifname = a->spec.ifname,
+                          .owner = owner_of(op, buf),
+                          .now_usec = now_realtime(),
+                          .terms = { .sticky_sec = c->sticky_sec,
+                                     .has_rest = c->has_quarantine,
+                                     .rest_sec = c->quarantine_sec } };
+
+        if (place && place->owner && place->owner_is_claim)
+                h.terms.sticky_sec = STICKY_KEPT;
+        return h;
+}
+
+/* The sandbox's choice of networks wants none of the family here. */
+static bool is_unwanted(const AddOp *op, int family) {
+        const RequestPlace *place = op->request.place;
+
+        return place && (family == AF_INET ? place->no_ipv4 : place->no_ipv6);
+}
+
+static bool set_is_unwanted(const AddOp *op, const NetRangeSet *set) {
+        return is_unwanted(op, set->ranges[0].subnet.address.family);
 }
 
 static int allocate_from(Allocation *x, const NetRangeSet *set, unsigned set_index, Error *e) {
         AddOp *op = x->op;
         Attachment *a = op->attachment;
-        LeaseHolder holder = holder_of(a);
+        _cleanup_free_ char *owner = NULL;
+        LeaseHolder holder = holder_of(op, &owner);
         int i = requested_for(set, x->ips, x->n_ips, x->used);
         IpamGrant grant;
 
+        if (set_is_unwanted(op, set))
+                return 0;
         int r = ipam_allocate(op->manager->ipam, network_pool(a->network), set_index, set,
                               i >= 0 ? &x->ips[i].address : NULL, &holder, &grant, e);
         if (r < 0)
@@ -109,7 +156,8 @@ static int allocate_one(AddOp *op, const NetStaticAddress *s, Error *e) {
         if (!exclusive && a->network->conf->is_gateway && !in_addr_is_set(&range.gateway))
                 range.gateway = default_gateway(&s->address);
         NetRangeSet set = { .ranges = &range, .n_ranges = 1 };
-        LeaseHolder holder = holder_of(a);
+        _cleanup_free_ char *owner = NULL;
+        LeaseHolder holder = holder_of(op, &owner);
         _cleanup_free_ char *pool = exclusive ? strdup(network_pool(a->network))
                                               : strf("%s/%" PRIx64, a->network->name, a->spec.id);
         IpamGrant grant;
@@ -135,7 +183,8 @@ static int allocate_static(AddOp *op, Error *e) {
                                "runtimeConfig.ips gives one",
                                op->attachment->network->name);
         for (size_t i = 0; i < n && r >= 0; i++)
-                r = allocate_one(op, &list[i], e);
+                if (!is_unwanted(op, list[i].address.address.family))
+                        r = allocate_one(op, &list[i], e);
         return r;
 }
 
@@ -144,10 +193,15 @@ static int allocate_static(AddOp *op, Error *e) {
 /* What a plugin of others gave out: ours to record, not to choose. */
 static int adopt(AddOp *op, Error *e) {
         Attachment *a = op->attachment;
-        LeaseHolder holder = holder_of(a);
+        LeaseHolder holder = { .attachment = a->spec.id,
+                               .network = a->network->name,
+                               .sandbox = a->sandbox->id,
+                               .ifname = a->spec.ifname };
 
         for (size_t i = 0; i < op->ipam.n_ips; i++) {
                 const CniIp *ip = &op->ipam.ips[i];
+                if (is_unwanted(op, ip->address.address.family))
+                        continue;
                 NetRange range = { .subnet = ip->address, .gateway = ip->gateway };
                 IpamGrant grant = { .range = &range };
 
@@ -228,7 +282,7 @@ static int allocate_local(AddOp *op, Error *e) {
         return r;
 }
 
-int add_allocate(AddOp *op, Error *e) {
+static int allocate(AddOp *op, Error *e) {
         Attachment *a = op->attachment;
         const NetConf *net = a->network->conf, *mine = op->conf;
         size_t room = net->n_sets + mine->n_runtime_sets + net->n_addresses + mine->n_requested +
@@ -258,15 +312,45 @@ int add_allocate(AddOp *op, Error *e) {
         }
 }
 
+/* One family only was wanted, and the network has none of it. */
+static int check_wanted_family(const AddOp *op, Error *e) {
+        const RequestPlace *place = op->request.place;
+        const Attachment *a = op->attachment;
+        bool nothing = place && place->no_ipv4 && place->no_ipv6;
+
+        if (a->spec.n_addresses > 0 || !place || (!place->no_ipv4 && !place->no_ipv6))
+                return 0;
+        if (a->network->conf->ipam == NET_IPAM_NONE && !op->has_ipam)
+                return 0; /* it gives nobody any */
+        if (nothing && !kind_is_routed(a->spec.kind) && a->network->conf->ipam != NET_IPAM_DHCP)
+                return 0;
+        return error_setf(
+                        e, ERROR_INVALID_ARGUMENT,
+                        "network %s has no address for %s: the sandbox wants %s there, and the network %s; "
+                        "choose another network, or leave the choice of family away",
+                        a->network->name, a->spec.ifname,
+                        nothing          ? "no addresses"
+                        : place->no_ipv4 ? "IPv6 only"
+                                         : "IPv4 only",
+                        nothing ? "does not work without" : "gives none of that family");
+}
+
+int add_allocate(AddOp *op, Error *e) {
+        int r = allocate(op, e);
+        return r < 0 ? r : check_wanted_family(op, e);
+}
+
 bool add_range_is_nearly_full(const AddOp *op) {
         const NetConf *net = op->attachment->network->conf, *mine = op->conf;
         const char *pool = network_pool(op->attachment->network);
 
         for (size_t i = 0; i < mine->n_runtime_sets; i++)
-                if (ipam_is_nearly_full(op->manager->ipam, pool, &mine->runtime_sets[i]))
+                if (!set_is_unwanted(op, &mine->runtime_sets[i]) &&
+                    ipam_is_nearly_full(op->manager->ipam, pool, &mine->runtime_sets[i]))
                         return true;
         for (size_t i = 0; i < net->n_sets; i++)
-                if (ipam_is_nearly_full(op->manager->ipam, pool, &net->sets[i]))
+                if (!set_is_unwanted(op, &net->sets[i]) &&
+                    ipam_is_nearly_full(op->manager->ipam, pool, &net->sets[i]))
                         return true;
         return false;
 }

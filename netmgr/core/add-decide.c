@@ -11,12 +11,14 @@
 #include "core/enforce.h"
 #include "core/features.h"
 #include "core/op-add.h"
+#include "core/place.h"
 #include "core/ports.h"
 
 int add_parse(AddOp *op, Error *e) {
         const Request *q = &op->request;
 
-        int r = request_check_host(op->manager, q, e);
+        /* A member has no caller of its own. */
+        int r = q->place ? 0 : request_check_host(op->manager, q, e);
         if (r >= 0)
                 r = request_check_ids(q, e);
         if (r >= 0)
@@ -132,52 +134,9 @@ int add_prepare(AddOp *op, const Attachment *existing, Error *e) {
         op->attachment->spec.cni_name = strdup(op->conf->name);
         if (!op->attachment->request || !op->attachment->spec.cni_name)
                 return error_oom(e);
-        return 0;
-}
-
-static InAddr gateway_of(const AttachmentSpec *s, int family) {
-        for (size_t i = 0; i < s->n_addresses; i++)
-                if (s->addresses[i].gateway.family == family)
-                        return s->addresses[i].gateway;
-        return (InAddr) { .family = AF_UNSPEC };
-}
-
-static bool has_default_route(const AttachmentSpec *s, int family) {
-        for (size_t i = 0; i < s->n_routes; i++)
-                if (s->routes[i].dst.length == 0 && s->routes[i].dst.address.family == family)
-                        return true;
-        return false;
-}
-
-/* routes: of the configuration, or of the plugin that gave the addresses. */
-static int decide_routes(AttachmentSpec *s, const NetConf *c, const NetRoute *routes,
-                         size_t n_routes) {
-        static const int families[] = { AF_INET, AF_INET6 };
-        bool add_default = s->kind == NET_KIND_ROUTED ? n_routes == 0 : c->is_default_gateway;
-
-        s->routes = new0(NetRoute, n_routes + 2);
-        if (!s->routes)
-                return -ENOMEM;
-        for (size_t i = 0; i < n_routes; i++) {
-                NetRoute route = routes[i];
-                /* A dual-stack list serves a single-stack sandbox too. */
-                if (!spec_has_family(s, route.dst.address.family))
-                        continue;
-                if (!in_addr_is_set(&route.gw) && route.scope != 253) {
-                        route.gw = gateway_of(s, route.dst.address.family);
-                        route.gw_implied =
-                                        c->plugin != NET_PLUGIN_NETMGR && in_addr_is_set(&route.gw);
-                }
-                s->routes[s->n_routes++] = route;
-        }
-        for (size_t i = 0; add_default && i < ELEMENTSOF(families); i++) {
-                InAddr gw = gateway_of(s, families[i]);
-                if (!in_addr_is_set(&gw) || has_default_route(s, families[i]))
-                        continue;
-                s->routes[s->n_routes++] = (NetRoute) {
-                        .dst.address.family = families[i], .gw = gw, .table = -1, .scope = -1
-                };
-        }
+        if (op->request.place && (spec_take_place(&op->attachment->spec, op->request.place) < 0 ||
+                                  sandbox_note_annotations(s, op->request.place->annotations) < 0))
+                return error_oom(e);
         return 0;
 }
 
@@ -223,9 +182,9 @@ static int decide_spec(AddOp *op, Error *e) {
         const NetDns *dns = wanted_dns(op->conf, c);
         if ((op->has_ipam || op->has_resolv_conf) && !dns_is_set(dns))
                 dns = &op->ipam.dns;
-        r = op->has_ipam ? decide_routes(s, c, op->ipam.routes, op->ipam.n_routes)
-                         : decide_routes(s, c, c->routes, c->n_routes);
-        return r < 0 || net_dns_copy(dns, &s->dns) < 0 ? error_oom(e) : 0;
+        if (net_dns_copy(dns, &s->dns) < 0)
+                return error_oom(e);
+        return add_decide_routes(op, e);
 }
 
 /* A network's own limits win over what the runtime sends, as with the bandwidth plugin. */

@@ -12,6 +12,9 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "core/add-internal.h"
+#include "core/guest.h"
+#include "core/op-foreign.h"
+#include "core/op-networks.h"
 #include "core/ports.h"
 
 static AddOp *add_of_commit(Task *task) {
@@ -30,9 +33,14 @@ static int write_undo(Commit *c, Store *store, Error *e) {
                                    now_realtime());
         int r = 0;
 
-        for (size_t i = 0; i < op->n_address_rows && r >= 0; i++)
-                r = store_delete_address(store, op->address_rows[i].pool,
-                                         &op->address_rows[i].address.address, e);
+        for (size_t i = 0; i < op->n_address_rows && r >= 0; i++) {
+                const AddressRow *row = &op->address_rows[i];
+                /* Its owner had it before, and will have it again. */
+                r = row->again_usec ? store_rest_address(store, row->pool, &row->address.address,
+                                                         row->again_usec, e)
+                                    : store_delete_address(store, row->pool, &row->address.address,
+                                                           e);
+        }
         if (r >= 0)
                 r = store_delete_attachment(store, op->id, e);
         if (r >= 0 && op->drop_sandbox)
@@ -47,7 +55,9 @@ static int enforce_undo(Commit *c, Firewall *f) {
 static void add_drop_objects(AddOp *op) {
         Attachment *a = TAKE_PTR(op->attachment);
 
-        if (!a)
+        if (op->guest)
+                guest_drop(op);
+        if (!a || op->guest)
                 return;
         attachment_forget_leases(a);
         attachment_free(a);
@@ -162,6 +172,7 @@ void operation_unheard(Manager *m, const void *userdata) {
         LIST_FOREACH (op, &m->adds, AddOp, list)
                 if (op->userdata == userdata)
                         add_abandon(op);
+        networks_unheard(m, userdata);
 }
 
 void attachment_abandon_add(const Attachment *a) {
@@ -170,6 +181,7 @@ void attachment_abandon_add(const Attachment *a) {
         LIST_FOREACH (op, &a->manager->adds, AddOp, list)
                 if (op->attachment == a)
                         add_abandon(op);
+        foreign_abandon_add(a);
 }
 
 void add_take_down(AddOp *op, int r, Error *e, const char *reason) {

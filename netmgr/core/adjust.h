@@ -74,6 +74,8 @@ int sbr_decide(AttachmentSpec *s, const NetSbr *conf, const CniOwnedResult *prev
                const NlDump *seen, const NlLink *link, Error *e);
 void sbr_compare(const AttachmentSpec *s, const NlDump *d, const NlLink *l, bool whole,
                  Differences *ret);
+/* Gateways that no route of their table leads to are on the link. */
+void sbr_set_onlink(SpecAdjust *in);
 void sbr_rule_op(const AdjustRule *rule, NlOpType type, NlOp *ret);
 
 /* vrf.c */

@@ -17,6 +17,7 @@
 #include "core/dhcp.h"
 #include "core/netns-watch.h"
 #include "core/network-extra.h"
+#include "core/network-status.h"
 #include "core/nic.h"
 #include "core/ports.h"
 
@@ -50,7 +51,8 @@ Attachment *attachment_find(const Manager *m, const char *sandbox, const char *i
 }
 
 bool attachment_is_of(const Attachment *a, const char *cni_name) {
-        return streq_ptr(a->spec.cni_name, cni_name) || streq(a->network->name, cni_name);
+        return streq_ptr(a->spec.cni_name, cni_name) || streq_ptr(a->spec.called, cni_name) ||
+               streq(a->network->name, cni_name);
 }
 
 bool attachment_is_meant(const Attachment *a, const char *cni_name) {
@@ -155,6 +157,7 @@ void attachment_set_idle(Attachment *a) {
         /* It vanished while the operation went on, and then nobody looked. */
         if (a->lost && a->state == ATTACHMENT_UP)
                 netns_watch_suspect(a->manager->netns_watch, a->sandbox);
+        network_status_changed(a->sandbox);
         wake_waiters(a);
 }
 
@@ -177,6 +180,7 @@ Attachment *attachment_free(Attachment *a) {
                 list_unlink(&a->by_sandbox);
                 a->sandbox->n_attachments--;
                 a->network->n_attachments--;
+                network_status_changed(a->sandbox);
         }
         Sandbox *s = a->sandbox;
         Network *n = a->network;
@@ -236,6 +240,7 @@ void attachment_set_state(Attachment *a, AttachmentState state) {
                 attachment_announce(a);
         if (a->announced && o->attachment_changed)
                 o->attachment_changed(a, o->userdata);
+        network_status_changed(a->sandbox);
 }
 
 void attachment_to_row(const Attachment *a, char *plan, AttachmentRow *ret) {
@@ -315,7 +320,11 @@ int attachment_load_address(Manager *m, const AddressRow *row) {
         LeaseHolder h = { .attachment = row->attachment,
                           .network = row->network,
                           .sandbox = row->sandbox,
-                          .ifname = row->ifname };
+                          .ifname = row->ifname,
+                          .owner = row->owner,
+                          .terms = { .sticky_sec = row->sticky_sec,
+                                     .has_rest = row->has_rest,
+                                     .rest_sec = row->rest_sec } };
         Attachment *a = row->attachment ? map_get_u64(m->attachments, row->attachment) : NULL;
         Lease *l;
 

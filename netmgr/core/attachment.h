@@ -43,7 +43,11 @@ struct Attachment {
         uint32_t host_ifindex;
         Delegate *delegates; /* owned; see delegate.h */
         size_t n_delegates;
-        bool delegate_pending; /* nothing is left of it but what a delegate holds: a runtime has to come */
+        /* A plugin of others is run for it: calls for the interface may come out of that one. */
+        bool delegate_runs;
+        bool delegate_pending; /* nothing is left of it but what a delegate holds, who could not be told */
+        uint32_t retry_delay; /* seconds until netmgr-exec is asked again; 0: it was not yet */
+        uint64_t retry_usec;  /* CLOCK_MONOTONIC: then */
         /* Of a lent NIC: its sandbox's namespace, kept so that the NIC can be brought home from it even if
          * nothing else leads there any more. Closed with the attachment. -EBADF: none. */
         int netns_pin;

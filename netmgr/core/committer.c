@@ -38,10 +38,19 @@ static int step(const char *name, Error *e) {
         return r < 0 ? error_set_errnof(e, ERROR_LEDGER, r, "writing the ledger") : 0;
 }
 
+static bool is_durable(const List *group) {
+        for (const List *p = group->next; p != group; p = p->next)
+                if (((const Commit *) list_entry(p, Task, list))->durable)
+                        return true;
+        return false;
+}
+
 static int write_group(Store *store, List *group, Error *e) {
         int r = step("ledger-begin", e);
         /* Of a transaction whose end failed, and whose rollback had no memory. */
         store_rollback(store);
+        if (r >= 0)
+                r = store_set_durable(store, is_durable(group), e);
         if (r >= 0)
                 r = store_begin(store, e);
         if (r < 0)

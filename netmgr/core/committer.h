@@ -7,7 +7,8 @@
  * of nftables. Each commit is atomic by itself: when one of a group fails, the group is taken back
  * and repeated one by one, so that only the culprit fails.
  *
- * What survives a crash: the rows of every commit whose `deliver` was called. The rule tables follow
+ * What survives a crash: the rows of every commit whose `deliver` was called, a power loss those of every
+ * durable one. The rule tables follow
  * from the rows; the next start builds them anew.
  */
 
@@ -23,6 +24,9 @@ struct Commit {
         /* Puts changes of the rule tables together, once the rows are in the ledger; NULL: none. May
          * run twice. */
         int (*enforce)(Commit *commit, Firewall *firewall);
+        /* The rows mean something after a reboot (sticky addresses, what plugins of others hold): `deliver` is
+         * called once they are on the disk. */
+        bool durable;
         bool enforce_anyway; /* also when the rows could not be written */
         /* Reads, behind everything that is to be written, outside of a transaction; write and enforce are
          * not called then. NULL: this commit writes. */

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/parse.h"
+#include "cri/result.h"
 
 static void delegate_clear(Delegate *d) {
         free(d->plugin);
@@ -16,7 +17,17 @@ static void delegate_clear(Delegate *d) {
         free(d->config);
         free(d->args);
         free(d->result);
+        free(d->end_config);
         *d = (Delegate) { 0 };
+}
+
+static bool is_of_list(const Delegate *d) {
+        _cleanup_json_ json_object *o = NULL;
+
+        if (json_parse(d->config, strlen(d->config), "configuration", &o, NULL) < 0 ||
+            !json_object_is_type(o, json_type_object))
+                return false;
+        return streq(strempty(json_object_get_string(json_get(o, "type"))), d->plugin);
 }
 
 static Delegate *next_delegate(Attachment *a) {
@@ -44,6 +55,7 @@ int attachment_add_delegate(Attachment *a, const char *plugin, const char *path,
                 delegate_clear(d);
                 return -ENOMEM;
         }
+        d->of_list = is_of_list(d);
         a->n_delegates++;
         return 0;
 }
@@ -73,6 +85,7 @@ int attachment_load_delegate(Manager *m, DelegateRow *row) {
                           .config = TAKE_PTR(row->config),
                           .args = TAKE_PTR(row->args),
                           .result = TAKE_PTR(row->result) };
+        d->of_list = is_of_list(d);
         a->n_delegates++;
         return 0;
 }
@@ -87,22 +100,89 @@ DelegateRow delegate_row(const Attachment *a, const Delegate *d) {
                                .result = d->result };
 }
 
-void delegate_ask_del(const Attachment *a, const Delegate *d, Question *ret) {
+/* ---- questions -------------------------------------------------------------------------------- */
+
+/* "prevResult" as a plugin of that version reads it. */
+static int add_result(json_object *o, const char *result, const char *version) {
+        _cleanup_(cni_owned_result_clear) CniOwnedResult all = { 0 };
+        _cleanup_json_ json_object *prev = NULL, *parsed = NULL;
+        _cleanup_free_ char *text = NULL;
+
+        if (json_parse(result, strlen(result), "result", &parsed, NULL) < 0 ||
+            cni_result_parse(parsed, "result", "1.1.0", &all, NULL) < 0)
+                return -EINVAL;
+        const CniResult view = cni_owned_result_view(&all);
+        if (cni_result_to_json(&view, version, &text, NULL) < 0 ||
+            json_parse(text, strlen(text), "result", &prev, NULL) < 0)
+                return -EINVAL;
+        return json_add(o, "prevResult", TAKE_PTR(prev));
+}
+
+int delegate_make_config(const Attachment *a, const Delegate *d, char **ret) {
+        _cleanup_json_ json_object *o = NULL;
+        const char *version;
+
+        if (!a->result || json_parse(d->config, strlen(d->config), "configuration", &o, NULL) < 0)
+                return 0;
+        version = json_object_get_string(json_get(o, "cniVersion"));
+        bool known = cni_version_is_supported(version) &&
+                     cni_version_compare(version, "0.4.0") >= 0;
+        if (!known && !json_get(o, "prevResult"))
+                return 0;
+        json_object_object_del(o, "prevResult");
+        if (known && add_result(o, a->result, version) < 0)
+                return 0;
+        *ret = json_to_text(o);
+        return *ret ? 1 : -ENOMEM;
+}
+
+/* config NULL: that of its ADD. */
+static void ask(const Attachment *a, const Delegate *d, const char *command, uint32_t timeout_sec,
+                const char *netns, const char *config, Question *ret) {
         ret->ticket = (Ticket) {
                 .task = TICKET_EXEC,
-                .timeout_ms = DELEGATE_DEL_TIMEOUT_SEC * 1000,
-                .command = (char *) "DEL",
+                .timeout_ms = timeout_sec * 1000,
+                .command = (char *) command,
                 .plugin = d->plugin,
                 .container_id = a->sandbox->id,
                 .ifname = (char *) a->spec.ifname,
-                .netns = (char *) strempty(a->sandbox->netns_path),
+                .netns = (char *) strempty(netns),
                 .args = d->args,
-                .config = d->config,
+                .config = config ? (char *) config : d->config,
                 .originals = a->spec.imported,
         };
         /* Nothing told where it is: who calls for that sandbox knows. */
         if (a->spec.imported && isempty(a->sandbox->netns_path))
                 ret->ticket.netns = NULL;
+}
+
+void delegate_ask_add(const Attachment *a, const Delegate *d, const char *netns,
+                      uint32_t timeout_sec, Question *ret) {
+        ask(a, d, "ADD", timeout_sec, netns, NULL, ret);
+}
+
+/* Of a ticket without an id yet. */
+static int check_ticket(const Question *q) {
+        _cleanup_free_ char *text = NULL;
+        Ticket t = q->ticket;
+        char id[TICKET_ID_SIZE] = "";
+
+        memset(id, '0', sizeof(id) - 1);
+        t.id = id;
+        return ticket_format(&t, &text);
+}
+
+void delegate_ask_del(const Attachment *a, Delegate *d, Question *ret) {
+        free(TAKE_PTR(d->end_config));
+        /* Without memory, or where it would not fit into a ticket, ADD's own configuration has to do: DEL
+         * may not depend on a result. */
+        if (d->of_list && delegate_make_config(a, d, &d->end_config) > 0) {
+                ask(a, d, "DEL", DELEGATE_DEL_TIMEOUT_SEC, a->sandbox->netns_path, d->end_config,
+                    ret);
+                if (check_ticket(ret) >= 0)
+                        return;
+        }
+        ask(a, d, "DEL", DELEGATE_DEL_TIMEOUT_SEC, a->sandbox->netns_path, NULL, ret);
 }
 
 void delegate_ask_own(const char *plugin, const char *command, uint32_t timeout_sec,
@@ -115,19 +195,16 @@ void delegate_ask_own(const char *plugin, const char *command, uint32_t timeout_
 
 int delegate_check_size(const Attachment *a, const Delegate *d, Error *e) {
         Question q = { 0 };
-        _cleanup_free_ char *text = NULL;
-        char id[TICKET_ID_SIZE] = "";
 
-        delegate_ask_del(a, d, &q);
-        memset(id, '0', sizeof(id) - 1);
-        q.ticket.id = id;
-        int r = ticket_format(&q.ticket, &text);
+        ask(a, d, "CHECK", DELEGATE_DEL_TIMEOUT_SEC, a->sandbox->netns_path, NULL, &q);
+        int r = check_ticket(&q);
         if (r == -E2BIG)
                 return error_setf(
                                 e, ERROR_INVALID_ARGUMENT,
                                 "the configuration has %zu bytes, too many to be kept for the DEL of "
-                                "ipam.type \"%s\"; at most %u are possible, with quotes counted twice",
-                                strlen(d->config), d->plugin, CONFIG_SIZE_MAX);
+                                "%s \"%s\"; at most %u are possible, with quotes counted twice",
+                                strlen(d->config), d->of_list ? "type" : "ipam.type", d->plugin,
+                                CONFIG_SIZE_MAX);
         return r < 0 ? error_oom(e) : 0;
 }
 

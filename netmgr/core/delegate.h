@@ -15,6 +15,9 @@
 struct Delegate {
         uint32_t seq;
         char *plugin, *path, *config, *args, *result; /* as in DelegateRow; owned */
+        /* A plugin of a list, which its own configuration names by "type"; else an IPAM plugin, "ipam.type". */
+        bool of_list;
+        char *end_config; /* owned: what its DEL is told, while that is asked for; NULL: `config` */
 };
 
 /* The next of the attachment. */
@@ -27,8 +30,19 @@ int attachment_load_delegate(Manager *m, DelegateRow *row);
 /* Borrows the delegate's strings. */
 DelegateRow delegate_row(const Attachment *a, const Delegate *d);
 
-/* The question that runs it for what the ledger remembers of ADD; borrows the attachment's strings. */
-void delegate_ask_del(const Attachment *a, const Delegate *d, Question *ret);
+/* The question that runs its DEL for what the ledger remembers of ADD; borrows the attachment's and the
+ * delegate's strings. A plugin of a list is also told what came of the list (libcni's cached result). */
+void delegate_ask_del(const Attachment *a, Delegate *d, Question *ret);
+/* The question for its ADD: all that the ticket says is the ledger's, netns the namespace's path. Who gets it
+ * needs no configuration of his own. */
+void delegate_ask_add(const Attachment *a, const Delegate *d, const char *netns,
+                      uint32_t timeout_sec, Question *ret);
+/*
+ * The configuration of its ADD with what came of the whole list in place of "prevResult", as libcni calls
+ * CHECK and DEL from 0.4.0 on; before, without it. 1: *ret (owned) is that; 0: it is the configuration of ADD
+ * to the byte, since there is no result (the ADD had not come to its end), or it was never told of one.
+ */
+int delegate_make_config(const Attachment *a, const Delegate *d, char **ret);
 /* The question that runs a plugin with the caller's own configuration and environment. */
 void delegate_ask_own(const char *plugin, const char *command, uint32_t timeout_sec, Question *ret);
 /* Whether a ticket can carry what its DEL will need. */

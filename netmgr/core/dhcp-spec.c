@@ -138,6 +138,7 @@ int dhcp_spec_apply(const DhcpLease *l, uint32_t priority, bool own_dns, Attachm
         SpecAddress *addresses = new0(SpecAddress, 1);
         NetRoute *routes = new0(NetRoute, l->n_routes + 1);
         NetDns dns = { 0 };
+        size_t n_routes = 0;
 
         if (!addresses || !routes || (!own_dns && dns_of(l, &dns) < 0)) {
                 free(addresses);
@@ -148,14 +149,18 @@ int dhcp_spec_apply(const DhcpLease *l, uint32_t priority, bool own_dns, Attachm
         addresses[0].address.length = (uint8_t) l->length;
         if (l->n_routers > 0)
                 addresses[0].gateway = dhcp_in_addr(l->routers[0]);
-        for (uint32_t i = 0; i < l->n_routes; i++)
-                routes[i] = route_of(&l->routes[i], priority);
+        for (uint32_t i = 0; i < l->n_routes; i++) {
+                routes[n_routes] = route_of(&l->routes[i], priority);
+                if (routes[n_routes].dst.length == 0 && s->no_default4)
+                        continue; /* another interface has it */
+                spec_set_metric(s, &routes[n_routes++]);
+        }
         free(s->addresses);
         free(s->routes);
         s->addresses = addresses;
         s->n_addresses = 1;
         s->routes = routes;
-        s->n_routes = l->n_routes;
+        s->n_routes = n_routes;
         s->lease_over = false;
         if (!own_dns) {
                 net_dns_clear(&s->dns);

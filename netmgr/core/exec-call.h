@@ -16,6 +16,10 @@
 bool task_ask(Manager *m, Conversation *talk, Question *q);
 /* For the asker: can it be tried? */
 bool task_can_be_asked(const Manager *m, const Conversation *talk);
+/* The same without a caller. */
+bool exec_ask(Manager *m, Question *q);
+/* Whether it listens. Health does not follow: nothing was wanted of it. */
+bool exec_is_reachable(Manager *m);
 
 int exec_calls_new(Manager *m);
 /* Those under way are answered with -ECANCELED. */

@@ -2,27 +2,19 @@
 
 /* The address pools; see ipam.h for the order and who owns what. */
 
-#include "core/ipam.h"
+#include "core/ipam-internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "base/limits.h"
-#include "base/map.h"
+#include "base/log.h"
 #include "base/parse.h"
 
 typedef struct Cursor {
         char *network;
         InAddr address;
 } Cursor;
-
-struct Ipam {
-        Map *leases;  /* pool NUL family address -> Lease */
-        Map *others;  /* family address -> Lease that is held in a pool of others, one of them */
-        Map *cursors; /* network NUL set index -> Cursor */
-        List cooling; /* released leases, oldest first */
-        uint64_t cooldown_usec;
-};
 
 /* Room for a pool name (a network name at most) and what follows it. */
 #define KEY_MAX (NETWORK_NAME_MAX + 1 + 1 + 16)
@@ -58,6 +50,7 @@ Lease *lease_free(Lease *l) {
         free(l->network);
         free(l->sandbox);
         free(l->ifname);
+        free(l->owner);
         free(l);
         return NULL;
 }
@@ -67,12 +60,13 @@ int ipam_new(uint64_t cooldown_usec, Ipam **ret) {
         _cleanup_(ipam_freep) Ipam *ipam = new0(Ipam, 1);
         if (!ipam)
                 return -ENOMEM;
-        list_init(&ipam->cooling);
+        list_init(&ipam->queues);
         ipam->cooldown_usec = cooldown_usec;
         ipam->leases = map_new();
         ipam->cursors = map_new();
+        ipam->owners = map_new();
         ipam->others = map_new();
-        if (!ipam->leases || !ipam->cursors || !ipam->others)
+        if (!ipam->leases || !ipam->cursors || !ipam->owners || !ipam->others)
                 return -ENOMEM;
         *ret = TAKE_PTR(ipam);
         return 0;
@@ -84,9 +78,11 @@ Ipam *ipam_free(Ipam *ipam) {
 
         if (!ipam)
                 return NULL;
-        if (ipam->leases)
-                MAP_FOREACH (l, ipam->leases)
+        if (ipam->leases && ipam->owners)
+                MAP_FOREACH (l, ipam->leases) {
+                        lease_drop_terms(ipam, l);
                         lease_free(l);
+                }
         if (ipam->cursors)
                 MAP_FOREACH (c, ipam->cursors) {
                         free(c->network);
@@ -95,60 +91,19 @@ Ipam *ipam_free(Ipam *ipam) {
         map_free(ipam->leases);
         map_free(ipam->others);
         map_free(ipam->cursors);
+        map_free(ipam->owners);
         free(ipam);
         return NULL;
-}
-
-/* ---- others' ---------------------------------------------------------------------------------- */
-
-/* The same key for all of their pools. */
-static size_t others_key(const InAddr *a, char buf[static KEY_MAX]) {
-        return lease_key("", a, buf);
-}
-
-static Lease *others_find(const Ipam *ipam, const InAddr *a) {
-        char key[KEY_MAX];
-        return map_size(ipam->others) > 0 ? map_get(ipam->others, key, others_key(a, key)) : NULL;
-}
-
-static int others_add(Ipam *ipam, Lease *l) {
-        char key[KEY_MAX];
-
-        if (!ipam_pool_is_others(l->pool))
-                return 0;
-        int r = map_put(ipam->others, key, others_key(&l->address, key), l);
-        return r == -EEXIST ? 0 : r;
-}
-
-/* It is held no longer; perhaps somebody else in another of these pools has the address, too. */
-static void others_remove(Ipam *ipam, const Lease *l) {
-        char key[KEY_MAX];
-        Lease *other;
-
-        if (!ipam_pool_is_others(l->pool) || others_find(ipam, &l->address) != l)
-                return;
-        size_t n = others_key(&l->address, key);
-        MAP_FOREACH (other, ipam->leases)
-                if (other != l && ipam_pool_is_others(other->pool) && !other->released_usec &&
-                    in_addr_equal(&other->address, &l->address)) {
-                        (void) map_replace(ipam->others, key, n, other);
-                        return;
-                }
-        map_remove(ipam->others, key, n);
-}
-
-bool ipam_has_others(const Ipam *ipam) {
-        return map_size(ipam->others) > 0;
 }
 
 void ipam_set_cooldown(Ipam *ipam, uint64_t usec) {
         ipam->cooldown_usec = usec;
 }
 
-static int lease_set_holder(Lease *l, const LeaseHolder *h) {
+static int lease_set_holder(Ipam *ipam, Lease *l, const LeaseHolder *h) {
         _cleanup_free_ char *network = strdup(h->network), *sandbox = strdup(h->sandbox),
                             *ifname = strdup(h->ifname);
-        if (!network || !sandbox || !ifname)
+        if (!network || !sandbox || !ifname || lease_set_terms(ipam, l, h) < 0)
                 return -ENOMEM;
         free(l->network);
         free(l->sandbox);
@@ -168,51 +123,40 @@ static int lease_add(Ipam *ipam, const char *pool, const InAddr *a, const LeaseH
         if (!l || !(l->pool = strdup(pool)))
                 return -ENOMEM;
         l->address = *a;
-        int r = lease_set_holder(l, h);
+        int r = lease_set_holder(ipam, l, h);
         if (r < 0)
                 return r;
         r = map_put(ipam->leases, key, lease_key(pool, a, key), l);
-        if (r < 0)
+        if (r < 0) {
+                lease_drop_terms(ipam, l);
                 return r;
+        }
         *ret = TAKE_PTR(l);
         return 0;
 }
 
-static void lease_remove(Ipam *ipam, Lease *l) {
+void ipam_take_out(Ipam *ipam, Lease *l) {
         char key[KEY_MAX];
 
-        list_unlink(&l->cooling);
-        others_remove(ipam, l);
+        ipam_others_remove(ipam, l);
+        lease_drop_terms(ipam, l);
         map_remove(ipam->leases, key, lease_key(l->pool, &l->address, key));
 }
 
 void ipam_release(Ipam *ipam, Lease *l, uint64_t now_usec) {
         if (l->released_usec)
                 return;
-        l->attachment = 0;
-        l->released_usec = now_usec;
-        others_remove(ipam, l);
-        list_append(&ipam->cooling, &l->cooling);
+        ipam_others_remove(ipam, l);
+        lease_rest(l, now_usec);
 }
 
 void ipam_forget(Ipam *ipam, Lease *l) {
-        lease_remove(ipam, l);
+        if (l->again_usec) {
+                lease_rest(l, l->again_usec);
+                return;
+        }
+        ipam_take_out(ipam, l);
         lease_free(l);
-}
-
-/* A clock that was set back must not keep addresses resting for ever: a release time in the future
- * counts as rested. */
-static bool lease_is_rested(const Ipam *ipam, const Lease *l, uint64_t now_usec) {
-        return l->released_usec > now_usec || now_usec - l->released_usec >= ipam->cooldown_usec;
-}
-
-Lease *ipam_pop_rested(Ipam *ipam, uint64_t now_usec) {
-        Lease *l = list_first(&ipam->cooling, Lease, cooling);
-
-        if (!l || !lease_is_rested(ipam, l, now_usec))
-                return NULL;
-        lease_remove(ipam, l);
-        return l;
 }
 
 int ipam_load_lease(Ipam *ipam, const char *pool, const InPrefix *address, unsigned set_index,
@@ -225,7 +169,7 @@ int ipam_load_lease(Ipam *ipam, const char *pool, const InPrefix *address, unsig
         l->set_index = set_index;
         if (released_usec)
                 ipam_release(ipam, l, released_usec);
-        else if (others_add(ipam, l) < 0)
+        else if (ipam_others_add(ipam, l) < 0)
                 return -ENOMEM;
         if (ret)
                 *ret = l;
@@ -364,14 +308,32 @@ bool ipam_is_nearly_full(const Ipam *ipam, const char *pool, const NetRangeSet *
                ipam_count_held(ipam, pool, set) >= limit;
 }
 
+struct Kept {
+        const char *pool;
+        const NetRangeSet *set;
+        uint64_t n;
+};
+
+static void count_kept(const Lease *l, void *userdata) {
+        struct Kept *k = userdata;
+        k->n += l->released_usec && lease_is_kept(l) && streq(l->pool, k->pool) &&
+                set_has(k->set, &l->address);
+}
+
 static int exhausted(const Ipam *ipam, const char *pool, const NetRangeSet *set, Error *e) {
         _cleanup_free_ char *words = set_describe(set);
+        struct Kept kept = { .pool = pool, .set = set };
+        char text[64] = "";
 
+        ipam_visit(ipam, count_kept, &kept);
+        if (kept.n > 0)
+                snprintf(text, sizeof(text), ", %" PRIu64 " kept for their owners", kept.n);
         return error_setf(e, ERROR_RANGE_EXHAUSTED,
                           "no free address in range %s: %" PRIu64 " of %" PRIu64
-                          " in use; delete sandboxes or enlarge the range",
+                          " in use%s; delete sandboxes or enlarge the range%s",
                           strempty(words), ipam_count_held(ipam, pool, set),
-                          range_set_capacity(set));
+                          range_set_capacity(set), text,
+                          kept.n > 0 ? ", or give one up with netmgrctl release" : "");
 }
 
 /* The next address of the set after `a` in its order, wrapping round; excluded stretches are jumped
@@ -402,13 +364,18 @@ static const NetRange *set_offers(const NetRangeSet *set, const InAddr *a) {
         return NULL;
 }
 
+bool set_has(const NetRangeSet *set, const InAddr *a) {
+        return set_offers(set, a) != NULL;
+}
+
 /* Round robin: the next address that nobody holds and none rests on. Ends after one full turn. */
 static bool find_fresh(const Ipam *ipam, const char *pool, const NetRangeSet *set, InAddr cursor,
                        InAddr *ret) {
         InAddr first = set_next(set, &cursor), a = first;
 
         do {
-                if (set_offers(set, &a) && !lease_find(ipam, pool, &a) && !others_find(ipam, &a)) {
+                if (set_offers(set, &a) && !lease_find(ipam, pool, &a) &&
+                    !ipam_others_find(ipam, &a)) {
                         *ret = a;
                         return true;
                 }
@@ -417,18 +384,8 @@ static bool find_fresh(const Ipam *ipam, const char *pool, const NetRangeSet *se
         return false;
 }
 
-static Lease *find_longest_released(const Ipam *ipam, const char *pool, const NetRangeSet *set) {
-        Lease *l;
-
-        LIST_FOREACH (l, &ipam->cooling, Lease, cooling)
-                if (streq(l->pool, pool) && set_offers(set, &l->address) &&
-                    !others_find(ipam, &l->address))
-                        return l;
-        return NULL;
-}
-
 static int check_requested(const Ipam *ipam, const char *pool, const NetRangeSet *set,
-                           const InAddr *a, Error *e) {
+                           const InAddr *a, const LeaseHolder *h, Error *e) {
         if (!set_offers(set, a)) {
                 _cleanup_free_ char *words = set_describe(set);
                 for (size_t i = 0; i < set->n_ranges; i++)
@@ -443,48 +400,83 @@ static int check_requested(const Ipam *ipam, const char *pool, const NetRangeSet
                                   strempty(words));
         }
         const Lease *l = lease_find(ipam, pool, a);
-        if (!l || l->released_usec)
-                l = others_find(ipam, a);
-        if (l)
+        const Lease *held = l && !l->released_usec ? l : ipam_others_find(ipam, a);
+        if (held)
                 return error_setf(e, ERROR_ADDRESS_IN_USE,
                                   "requested address %s is held by interface %s of sandbox %s on "
                                   "network %s",
-                                  IN_ADDR_STR(a), l->ifname, l->sandbox, l->network);
+                                  IN_ADDR_STR(a), held->ifname, held->sandbox, held->network);
+        if (l && lease_is_kept(l) && !streq_ptr(l->owner, h->owner))
+                return error_setf(
+                                e, ERROR_ADDRESS_IN_USE,
+                                "requested address %s is kept for %s on network %s until that gives "
+                                "it up; netmgrctl release %s does",
+                                IN_ADDR_STR(a), l->owner, l->network, l->owner);
+        return 0;
+}
+
+/* A requested address goes before a sticky one, that before the next of all. */
+static int choose(const Ipam *ipam, const char *pool, unsigned set_index, const NetRangeSet *set,
+                  const InAddr *requested, const LeaseHolder *h, InAddr *ret, bool *ret_next,
+                  Error *e) {
+        const Lease *held, *l;
+
+        *ret_next = false;
+        if (requested) {
+                int r = check_requested(ipam, pool, set, requested, h, e);
+                if (r >= 0)
+                        *ret = *requested;
+                return r;
+        }
+        l = ipam_find_sticky(ipam, pool, set, h, &held);
+        if (l && !ipam_others_find(ipam, &l->address)) {
+                *ret = l->address;
+                return 0;
+        }
+        if (held)
+                log_debug("%s: address %s is still held by interface %s of sandbox %s; %s gets another one",
+                          h->owner, IN_ADDR_STR(&held->address), held->ifname, held->sandbox,
+                          h->sandbox);
+        *ret_next = true;
+        if (find_fresh(ipam, pool, set, ipam_cursor(ipam, h->network, set_index), ret))
+                return 0;
+        l = ipam_longest_released(ipam, pool, set, h->now_usec);
+        if (!l)
+                return exhausted(ipam, pool, set, e);
+        *ret = l->address;
+        return 0;
+}
+
+/* Out of memory leaves a lease that was there as it was. */
+static int hold(Ipam *ipam, const char *pool, unsigned set_index, const InAddr *address,
+                const LeaseHolder *h, Lease **ret, Error *e) {
+        Lease *l = lease_find(ipam, pool, address);
+        uint64_t again = l && l->owner && streq_ptr(l->owner, h->owner) ? l->released_usec : 0;
+
+        int r = l ? lease_set_holder(ipam, l, h) : lease_add(ipam, pool, address, h, &l);
+        if (r < 0)
+                return error_oom(e);
+        lease_wake(l);
+        l->again_usec = again;
+        l->set_index = set_index;
+        *ret = l;
         return 0;
 }
 
 int ipam_allocate(Ipam *ipam, const char *pool, unsigned set_index, const NetRangeSet *set,
                   const InAddr *requested, const LeaseHolder *holder, IpamGrant *ret, Error *e) {
-        InAddr address = { .family = AF_UNSPEC };
+        InAddr address;
         Lease *l = NULL;
-        int r;
+        bool next;
 
-        if (requested) {
-                r = check_requested(ipam, pool, set, requested, e);
-                if (r < 0)
-                        return r;
-                address = *requested;
-        } else if (!find_fresh(ipam, pool, set, ipam_cursor(ipam, holder->network, set_index),
-                               &address)) {
-                l = find_longest_released(ipam, pool, set);
-                if (!l)
-                        return exhausted(ipam, pool, set, e);
-                address = l->address;
-        }
-
-        l = lease_find(ipam, pool, &address);
-        r = l ? lease_set_holder(l, holder) : lease_add(ipam, pool, &address, holder, &l);
+        int r = choose(ipam, pool, set_index, set, requested, holder, &address, &next, e);
+        if (r >= 0)
+                r = hold(ipam, pool, set_index, &address, holder, &l, e);
         if (r < 0)
+                return r;
+        if (next && ipam_load_cursor(ipam, holder->network, set_index, &address) < 0) {
+                ipam_release(ipam, l, 1);
                 return error_oom(e);
-        list_unlink(&l->cooling);
-        l->released_usec = 0;
-        l->set_index = set_index;
-        if (!requested) {
-                r = ipam_load_cursor(ipam, holder->network, set_index, &address);
-                if (r < 0) {
-                        ipam_release(ipam, l, 1);
-                        return error_oom(e);
-                }
         }
         *ret = (IpamGrant) { .lease = l, .range = set_offers(set, &address) };
         return 0;
@@ -498,13 +490,10 @@ int ipam_hold(Ipam *ipam, const char *pool, unsigned set_index, const InAddr *ad
                 return error_setf(e, ERROR_ADDRESS_IN_USE,
                                   "address %s is held by interface %s of sandbox %s on network %s",
                                   IN_ADDR_STR(address), l->ifname, l->sandbox, l->network);
-        int r = l ? lease_set_holder(l, holder) : lease_add(ipam, pool, address, holder, &l);
+        int r = hold(ipam, pool, set_index, address, holder, &l, e);
         if (r < 0)
-                return error_oom(e);
-        list_unlink(&l->cooling);
-        l->released_usec = 0;
-        l->set_index = set_index;
-        if (others_add(ipam, l) < 0) {
+                return r;
+        if (ipam_others_add(ipam, l) < 0) {
                 ipam_forget(ipam, l);
                 return error_oom(e);
         }

@@ -7,8 +7,12 @@
  * address), and one pool per isolated L2 network, which may repeat another's range.
  *
  * Order: round robin after the last address given out, so that a freed address comes last; a
- * released address rests for the cooldown; when nothing else is free the longest-released goes
- * first, rested or not.
+ * released address rests for its network's quarantine, or the cooldown; when nothing else is free the
+ * longest-released goes first, rested or not.
+ *
+ * An address may be sticky: its owner (a name that outlives sandboxes) gets it again, at once, for some time
+ * after its release, or until he gives it up by name (it is kept). Others get a sticky one last of all, and
+ * a kept one never.
  *
  * Running time: one map lookup per address that round robin has to skip.
  */
@@ -30,9 +34,23 @@ static inline bool ipam_pool_is_others(const char *pool) {
 
 typedef struct Ipam Ipam;
 
-/* One address that is held or cools down. Owned by the Ipam. */
+/* What becomes of an address once it is released. */
+#define STICKY_KEPT UINT32_MAX
+typedef struct LeaseTerms {
+        uint32_t sticky_sec; /* its owner gets it again for so long; 0: nobody; STICKY_KEPT: for good */
+        bool has_rest;       /* others wait `rest_sec`; else the cooldown */
+        uint32_t rest_sec;
+} LeaseTerms;
+
+/* One address that is held or rests. Owned by the Ipam. */
 typedef struct Lease {
-        List cooling; /* in Ipam's list, oldest first, while released */
+        List resting;                /* RestQueue.released, while it is */
+        List by_owner;               /* LeaseOwner.leases */
+        struct RestQueue *queue;     /* of its terms */
+        struct LeaseOwner *owned_by; /* NULL: nobody's */
+        char *owner;                 /* NULL: nobody gets it again */
+        LeaseTerms terms;
+        uint64_t again_usec; /* held again by its owner: when it was released; 0: it is not */
         InAddr address;
         char *pool;
         uint64_t attachment;              /* id of the holder, 0: released */
@@ -46,6 +64,9 @@ typedef struct Lease {
 typedef struct LeaseHolder {
         uint64_t attachment;
         const char *network, *sandbox, *ifname;
+        const char *owner; /* who gets it again; NULL: nobody */
+        LeaseTerms terms;
+        uint64_t now_usec; /* CLOCK_REALTIME; what is sticky until then is no longer */
 } LeaseHolder;
 
 typedef struct IpamGrant {
@@ -78,13 +99,24 @@ bool ipam_has_others(const Ipam *ipam);
 
 /* Starts the rest period. */
 void ipam_release(Ipam *ipam, Lease *lease, uint64_t now_usec);
-/* Forgets the lease at once: undone before anybody saw the address. */
+/* Undone before anybody saw the address: forgets the lease at once, or, where its owner had it again, lets it
+ * rest as before. */
 void ipam_forget(Ipam *ipam, Lease *lease);
 
-/* Takes one lease whose rest is over (or NULL) out of the pool; the caller deletes its row and then
+/* It stays its owner's until that gives it up. */
+bool lease_is_kept(const Lease *lease);
+/* CLOCK_REALTIME; 0: it is held, kept, or nobody's. */
+uint64_t lease_sticky_until(const Lease *lease);
+/* All addresses of that owner are from now on like any other's; `given` hears of each before. -ENOMEM: not of all. */
+int ipam_give_up(Ipam *ipam, const char *owner, void (*given)(const Lease *lease, void *userdata),
+                 void *userdata);
+
+/* Takes one lease whose rest, and whose time for its owner, is over (or NULL) out of the pool; the caller deletes its row and then
  * calls lease_free(). */
 Lease *ipam_pop_rested(Ipam *ipam, uint64_t now_usec);
 Lease *lease_free(Lease *lease);
+/* ipam.c's part of that. */
+void ipam_take_out(Ipam *ipam, Lease *lease);
 
 /* Loading from the ledger. */
 int ipam_load_lease(Ipam *ipam, const char *pool, const InPrefix *address, unsigned set_index,

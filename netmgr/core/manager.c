@@ -18,12 +18,15 @@
 #include "core/audit.h"
 #include "core/conversation.h"
 #include "core/dhcp.h"
+#include "core/exec-call.h"
+#include "core/exec-retry.h"
 #include "core/features.h"
 #include "core/history.h"
 #include "core/host-local.h"
 #include "core/manager-firewall.h"
 #include "core/netns-watch.h"
 #include "core/network-extra.h"
+#include "core/network-status.h"
 #include "core/network.h"
 #include "core/operation.h"
 #include "core/ports.h"
@@ -141,6 +144,7 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         list_init(&m->adds);
         list_init(&m->adds_waiting);
         list_init(&m->give_backs);
+        list_init(&m->foreign_ops);
         list_init(&m->networks_ops);
         conf_init(&m->conf);
         m->state_dir = strdup(params->state_dir);
@@ -167,7 +171,7 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
             !m->sysctl_allowlist || !m->runtime_dir || !m->exec_socket || !m->networks ||
             !m->sandboxes || !m->attachments || !m->host_ends || !m->host_ifindexes ||
             !m->orphans || !m->tickets || !m->imports || !m->ports || !m->audit || !m->history ||
-            !m->sync_round)
+            !m->sync_round || exec_calls_new(m) < 0)
                 return error_oom(e);
 
         int r = conf_load(m->config_dir, &m->conf, e);
@@ -340,6 +344,9 @@ int manager_start(Manager *m, Error *e) {
         r = netns_watch_new(m, &m->netns_watch);
         if (r < 0)
                 return error_set_errnof(e, ERROR_INTERNAL, r, "watching for ends of sandboxes");
+        r = exec_retry_new(m);
+        if (r < 0)
+                return error_set_errnof(e, ERROR_INTERNAL, r, "watching for netmgr-exec");
         r = manager_watch_firewalls(m, e);
         if (r < 0)
                 return r;
@@ -347,6 +354,8 @@ int manager_start(Manager *m, Error *e) {
         r = network_files_watch(m, e);
         if (r < 0)
                 return r;
+        if (status_files_new(m, &m->status_files) < 0)
+                return error_oom(e);
         manager_finish_recovery(m);
         dhcp_start(m);
         r = spool_new(m, m->spool_dir, &m->spool, e);
@@ -395,6 +404,8 @@ Manager *manager_free(Manager *m) {
         dhcp_stop(m);
         if (m->tickets)
                 conversations_end(m);
+        exec_calls_free(m);
+        exec_retry_free(m);
         reaper_stop(m->reaper);
         workers_stop(m->workers);
         mailbox_drain(m->mailbox);
@@ -416,6 +427,7 @@ Manager *manager_free(Manager *m) {
         safe_close(m->inotify_fd);
 
         m->observer = (ManagerObserver) { 0 };
+        m->status_files = status_files_free(m->status_files);
         manager_forget_objects(m);
         map_free(m->networks);
         map_free(m->sandboxes);

@@ -35,6 +35,7 @@ typedef struct ManagerObserver {
         void (*sandbox_added)(Sandbox *s, void *userdata);
         void (*sandbox_removed)(Sandbox *s, void *userdata);
         void (*sandbox_changed)(Sandbox *s, void *userdata);
+        void (*network_status_changed)(Sandbox *s, void *userdata); /* some time after it did */
         void (*attachment_added)(Attachment *a, void *userdata);
         void (*attachment_removed)(Attachment *a, void *userdata);
         void (*attachment_changed)(Attachment *a, void *userdata);
@@ -59,6 +60,7 @@ typedef enum HealthBit {
         HEALTH_SPOOL,        /* the spool is missing or unfit: DEL fails while netmgrd is down */
         HEALTH_DHCP,         /* netmgr-dhcp cannot be reached */
         HEALTH_EXEC,         /* netmgr-exec cannot be reached, and is needed */
+        HEALTH_STATUS,       /* a file of network-status cannot be written */
         HEALTH_CONF,         /* netmgr.conf is broken; the last good one is in force */
         _HEALTH_MAX,
 } HealthBit;
@@ -84,6 +86,7 @@ struct Manager {
         Flows *flows;
         struct Reconciler *reconciler;
         struct Spool *spool;
+        struct StatusFiles *status_files; /* network-status.h; NULL: not yet, or no longer */
 
         InAddr node4, node6; /* source of what netmgr masquerades; unset: none known */
         FirewallFeatures firewall_features;
@@ -124,8 +127,10 @@ struct Manager {
         struct SyncRound *sync_round;
         unsigned n_renewals; /* exchanges with DHCP servers for leases that are held; DHCP_RENEWALS_MAX */
         List give_backs;                /* GiveBack (dhcp-release.c) */
+        List foreign_ops;               /* ForeignOp (op-foreign.c) */
         List networks_ops;              /* NetworksOp (op-networks.c) */
         struct ExecCalls *exec_calls;   /* exec-call.h; owned */
+        struct ExecRetry *exec_retry;   /* exec-retry.h; owned */
         unsigned health;                /* 1 << HealthBit */
         char *health_text[_HEALTH_MAX]; /* owned; the sentence that goes with the bit */
         struct HistoryQueue *history;   /* questions about the past that wait */

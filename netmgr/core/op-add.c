@@ -15,13 +15,16 @@
 #include "base/log.h"
 #include "base/strv.h"
 #include "core/add-internal.h"
+#include "core/adjust.h"
 #include "core/delegate.h"
 #include "core/dhcp.h"
+#include "core/guest.h"
 #include "core/netns-look.h"
 #include "core/netns-watch.h"
 #include "core/network-internal.h"
 #include "core/nic.h"
 #include "core/op-chain.h"
+#include "core/op-networks.h"
 #include "core/ports.h"
 #include "core/sysctl-allow.h"
 
@@ -44,6 +47,7 @@ void add_end_turn(AddOp *op) {
 }
 
 void add_free(AddOp *op) {
+        guest_free(op->guest);
         list_unlink(&op->list);
         list_unlink(&op->turn);
         add_end_turn(op);
@@ -68,6 +72,7 @@ void add_free(AddOp *op) {
         strv_free(op->keep);
         nic_state_free(op->nic);
         free(op->address_rows);
+        free(op->tables);
         free(op->cursor_rows);
         free(op->port_rows);
         trail_clear(&op->trail);
@@ -144,6 +149,7 @@ static void up_written(Task *task) {
 
 void add_commit_up(AddOp *op) {
         trail_take(&op->trail, op->attachment);
+        op->commit.durable = false;
         op->commit.write = write_up;
         op->commit.enforce = op->put_lease && op->policy ? enforce_planned : NULL;
         op->commit.task.deliver = up_written;
@@ -161,6 +167,10 @@ static int wire_run(Job *job, WorkerContext *w, Error *e) {
         if (r >= 0)
                 r = wire_plan(w, &op->plan, op->request.netns_fd, op->pod, op->spec, &op->applied,
                               &op->left, e);
+        if (r >= 0 && op->spec->adjust.n_rules > 0) {
+                r = adjust_apply(op->pod, op->spec, NULL, e);
+                op->left = r < 0;
+        }
         if (r >= 0 && op->dhcp) {
                 r = add_open_lease(op, w, e);
                 /* What is wired stays open until the lease is there. */
@@ -276,6 +286,9 @@ void add_commit_row(AddOp *op, void (*deliver)(Task *task)) {
         for (Lease *l; op->n_rested < ELEMENTSOF(op->rested) &&
                        (l = ipam_pop_rested(op->manager->ipam, now_realtime()));)
                 op->rested[op->n_rested++] = l;
+        op->commit.durable = op->put_delegate;
+        for (size_t i = 0; i < op->n_address_rows; i++)
+                op->commit.durable |= op->address_rows[i].sticky_sec > 0;
         op->commit.write = write_planned;
         op->commit.enforce = op->policy ? enforce_planned : NULL;
         op->commit.task.deliver = deliver;
@@ -304,6 +317,8 @@ void add_decide_now(AddOp *op) {
         int r = add_decide(op, &error);
         if (r < 0)
                 add_fail(op, r, &error);
+        else if (op->guest)
+                guest_commit(op);
         else
                 add_commit_row(op, planned_written);
 }
@@ -356,6 +371,8 @@ static int inspect_run(Job *job, WorkerContext *w, Error *e) {
                 r = ports_check_listeners(op->wanted_ports, op->n_wanted_ports, e);
         if (r >= 0 && kind_has_master(op->kind))
                 r = add_find_master(op, w, e);
+        if (r >= 0 && op->look_for_tables)
+                r = add_look_for_tables(op, e);
         if (r >= 0 && op->kind == NET_KIND_HOST_DEVICE)
                 r = nic_find(w, &op->device, op->keep, &op->nic, e);
         /* Of an IPAM plugin's caller the interface may be there already: it is not ours to make. */
@@ -377,6 +394,7 @@ static void inspected(Task *task);
 
 static void inspect(AddOp *op) {
         op->n_nics_home = op->manager->n_nics_home;
+        op->look_for_tables = add_looks_for_tables(op);
         op->job.run = inspect_run;
         op->job.task.deliver = inspected;
         workers_submit(op->manager->workers, &op->job);
@@ -388,6 +406,8 @@ static bool inspect_again(AddOp *op) {
                 return false;
         error_clear(&op->job.task.error);
         op->nic = nic_state_free(op->nic);
+        free(TAKE_PTR(op->tables));
+        op->n_tables = 0;
         op->pod = kernel_socket_free(op->pod);
         inspect(op);
         return true;
@@ -453,6 +473,10 @@ void add_start(AddOp *op) {
         Error error = ERROR_NULL;
         Attachment *a = attachment_find(op->manager, op->request.container_id, op->request.ifname);
 
+        if (a && guest_is_of(a, op->request.type)) {
+                guest_add(op, a);
+                return;
+        }
         if (a && a->delegate_pending && !conversation_is_open(op->request.talk)) {
                 int r = error_setf(
                                 &error, ERROR_TRY_AGAIN,
@@ -487,6 +511,16 @@ void add_start(AddOp *op) {
         add_begin_next(op->manager);
 }
 
+/* To the operation that makes several of it. */
+static void add_hand_over(AddOp *op) {
+        Request q = op->request;
+
+        op->request = (Request) { .netns_fd = -EBADF, .host_netns_fd = -EBADF };
+        operation_end(op->manager);
+        operation_add_networks(op->manager, &q, op->done, op->userdata);
+        add_free(op);
+}
+
 void operation_add(Manager *m, Request *q, RequestDone done, void *userdata) {
         Error error = ERROR_NULL;
 
@@ -509,7 +543,9 @@ void operation_add(Manager *m, Request *q, RequestDone done, void *userdata) {
         list_append(&m->adds, &op->list);
         op->deadline = now_monotonic() + (uint64_t) m->conf.add_timeout_sec * 1000000U;
 
-        int r = operation_begin(m, &error);
+        /* A member counts with the operation that it is of. */
+        m->n_operations += op->request.place != NULL;
+        int r = op->request.place ? 0 : operation_begin(m, &error);
         if (r < 0) {
                 op->done(r, &error, "", op->userdata);
                 error_clear(&error);
@@ -519,6 +555,8 @@ void operation_add(Manager *m, Request *q, RequestDone done, void *userdata) {
         r = add_parse(op, &error);
         if (r < 0)
                 add_fail(op, r, &error);
+        else if (networks_wanted(m, &op->request, op->conf))
+                add_hand_over(op);
         else
                 add_start(op);
 }

@@ -55,6 +55,9 @@ typedef struct AddOp {
         /* found in the netns */
         NlSocket *pod;
         NetnsIdentity netns;
+        bool look_for_tables;
+        uint32_t *tables; /* owned; routing tables that are in use */
+        size_t n_tables;
 
         /* decided */
         Plan plan;
@@ -89,6 +92,8 @@ typedef struct AddOp {
         bool has_ipam, put_delegate, has_resolv_conf, imported;
         DelegateRow delegate_row;
 
+        struct Guest *guest; /* owned; guest.h. NULL: an attachment of its own */
+
         NlApplied applied;
         bool left;   /* links of a failed ADD that could not be deleted */
         Trail trail; /* owned while a commit needs it */
@@ -118,6 +123,11 @@ int add_check_nic(const AddOp *op, const NicState *nic, Error *e);
 int add_decide_link(AddOp *op, Error *e);
 /* add-addresses.c. Leases, and the rows for them. */
 int add_allocate(AddOp *op, Error *e);
+/* add-routes.c. Routes, and a table of its own where the interface needs one. */
+int add_decide_routes(AddOp *op, Error *e);
+/* It may: then a worker looks which tables the sandbox has. */
+bool add_looks_for_tables(const AddOp *op);
+int add_look_for_tables(AddOp *op, Error *e);
 /* Addresses, routes, MACs, plan, rows, answer. Nothing is written yet. */
 int add_decide(AddOp *op, Error *e);
 /* Result and answer of the specification. */

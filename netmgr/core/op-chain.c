@@ -523,6 +523,14 @@ static void chain_start(ChainOp *op) {
                 chain_fail(op, r, &error);
                 return;
         }
+        if (a && a->busy && a->delegate_runs) {
+                r = error_setf(&error, ERROR_TRY_AGAIN,
+                               "a plugin of others is at work on interface %s of sandbox %s; put %s behind it "
+                               "in the list",
+                               op->request.ifname, op->request.container_id, op->conf->type);
+                chain_fail(op, r, &error);
+                return;
+        }
         if (a && a->busy) {
                 op->idle.idle = chain_woken;
                 list_append(&a->waiters, &op->idle.list);
@@ -551,7 +559,7 @@ static void chain_start(ChainOp *op) {
 static int chain_parse(ChainOp *op, Error *e) {
         const Request *q = &op->request;
 
-        int r = request_check_host(op->manager, q, e);
+        int r = q->place ? 0 : request_check_host(op->manager, q, e);
         if (r >= 0)
                 r = request_check_ids(q, e);
         if (r >= 0)
@@ -591,7 +599,8 @@ void operation_chain(Manager *m, Request *q, RequestDone done, void *userdata) {
         }
         *op = (ChainOp) { .manager = m, .request = *q, .done = done, .userdata = userdata };
         *q = (Request) { .netns_fd = -EBADF, .host_netns_fd = -EBADF };
-        int r = operation_begin(m, &error);
+        m->n_operations += op->request.place != NULL;
+        int r = op->request.place ? 0 : operation_begin(m, &error);
         if (r < 0) {
                 op->done(r, &error, "", op->userdata);
                 error_clear(&error);

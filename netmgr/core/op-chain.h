@@ -12,6 +12,7 @@
  * not in it is not undone.
  */
 
+#include "core/foreign-link.h"
 #include "core/host-end.h"
 #include "core/operation.h"
 #include "core/trail.h"
@@ -40,13 +41,6 @@ typedef struct ChainPlugin {
 
 /* NULL: that plugin is none of a chain, or not built yet. */
 const ChainPlugin *chain_plugin_find(NetPlugin plugin);
-
-/* What was found of an interface that others have made; of the sandbox's side, and of the host's. */
-typedef struct ForeignLink {
-        MacAddr mac, host_mac;
-        uint32_t mtu;
-        char host_ifname[IF_NAMESIZE], bridge[IF_NAMESIZE]; /* "": none */
-} ForeignLink;
 
 struct ChainOp {
         Job job; /* first member */

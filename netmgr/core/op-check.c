@@ -14,7 +14,7 @@
 #include "core/compare.h"
 #include "core/delegate.h"
 #include "core/network-extra.h"
-#include "core/operation.h"
+#include "core/op-check.h"
 #include "core/plan.h"
 #include "core/wire.h"
 
@@ -31,6 +31,7 @@ typedef struct CheckOp {
         uint64_t netns_cookie;
         MacAddr prev_mac; /* of the interface, as prevResult has it; zero: it says nothing */
         uint32_t prev_mtu;
+        bool member;    /* netmgrd asks by itself */
         bool keep_mtu;  /* nobody else can have changed it */
         char *delegate; /* owned; asked last, NULL: there is none */
         Question question;
@@ -359,7 +360,7 @@ static int check_prepare(CheckOp *op, const Attachment *a, Error *e) {
 static int check_parse(CheckOp *op, Error *e) {
         Request *q = &op->request;
 
-        int r = request_check_host(op->manager, q, e);
+        int r = op->member ? 0 : request_check_host(op->manager, q, e);
         if (r >= 0)
                 r = request_check_ids(q, e);
         if (r >= 0)
@@ -375,7 +376,7 @@ static int check_parse(CheckOp *op, Error *e) {
         return check_prepare(op, attachment_find(op->manager, q->container_id, q->ifname), e);
 }
 
-void operation_check(Manager *m, Request *q, RequestDone done, void *userdata) {
+void check_one(Manager *m, Request *q, bool member, RequestDone done, void *userdata) {
         _cleanup_error_ Error error = ERROR_NULL;
         CheckOp *op = new0(CheckOp, 1);
 
@@ -384,7 +385,9 @@ void operation_check(Manager *m, Request *q, RequestDone done, void *userdata) {
                 done(error_oom(&error), &error, "", userdata);
                 return;
         }
-        *op = (CheckOp) { .manager = m, .request = *q, .done = done, .userdata = userdata };
+        *op = (CheckOp) {
+                .manager = m, .request = *q, .done = done, .userdata = userdata, .member = member
+        };
         *q = (Request) { .netns_fd = -EBADF, .host_netns_fd = -EBADF };
         int r = operation_begin(m, &error);
         if (r < 0) {

@@ -8,8 +8,9 @@
  * instant, the interface in the sandbox), not for the RCU wait behind it. The final rows are written
  * after the answer: if they are lost, recovery finds a `releasing` row whose link is gone.
  *
- * What delegates hold is given back behind the link, last first, by whoever called; without a caller, or
- * when a delegate fails, the row stays `releasing`, and whoever comes next tries again.
+ * What delegates hold is given back, last first, by whoever called: those that a list has behind the plugin
+ * that made the interface before the link goes, that plugin of others and IPAM plugins after it. Without a caller,
+ * or when a delegate fails, the row stays `releasing`, and whoever comes next tries again.
  */
 
 #include <inttypes.h>
@@ -23,11 +24,13 @@
 #include "core/delegate.h"
 #include "core/dhcp.h"
 #include "core/enforce.h"
+#include "core/guest.h"
 #include "core/host-end.h"
 #include "core/host-local.h"
 #include "core/import.h"
 #include "core/inside.h"
 #include "core/netns-watch.h"
+#include "core/op-networks.h"
 #include "core/operation.h"
 #include "core/ports.h"
 #include "core/reconcile.h"
@@ -48,6 +51,8 @@ struct Release {
         void *userdata;
         Conversation *talk; /* who runs delegates; borrowed, NULL: nobody */
         Question question;
+        int failed; /* a DEL of a delegate, and why; the link goes all the same */
+        Error error;
         bool link_gone;        /* from both namespaces: what is left is for delegates */
         bool reaping, writing; /* who still has a part of us */
         int netns_fd;          /* owned; the caller's, until a lease has been given back */
@@ -67,6 +72,7 @@ static void release_maybe_free(Release *rel) {
                 return;
         trail_clear(&rel->trail);
         inside_job_clear(&rel->inside);
+        error_clear(&rel->error);
         free(rel->reason);
         free(rel);
 }
@@ -183,12 +189,14 @@ static void release_leave_pending(Release *rel, int r, const Error *e) {
 }
 
 static void release_delegates(Release *rel);
+static void release_rest(void *userdata);
 
 static void delegate_ended(Question *q, int r, const TaskAnswer *answer) {
         Release *rel = list_entry(q, Release, question);
         Attachment *a = rel->attachment;
         _cleanup_error_ Error error = ERROR_NULL;
 
+        a->delegate_runs = false;
         if (r >= 0 && answer->exit == 0) {
                 attachment_drop_delegate(a);
                 release_delegates(rel);
@@ -198,23 +206,60 @@ static void delegate_ended(Question *q, int r, const TaskAnswer *answer) {
         release_leave_pending(rel, r, &error);
 }
 
+/* The last one. False: nobody can be asked. */
+static bool release_ask(Release *rel, void (*ended)(Question *q, int r, const TaskAnswer *answer)) {
+        Attachment *a = rel->attachment;
+
+        delegate_ask_del(a, &a->delegates[a->n_delegates - 1], &rel->question);
+        rel->question.answered = ended;
+        a->delegate_runs = true;
+        if (conversation_ask(rel->talk, &rel->question))
+                return true;
+        a->delegate_runs = false;
+        return false;
+}
+
 /* A row of one that had its DEL goes with the others: after a crash it has it once more, as CNI allows. */
 static void release_delegates(Release *rel) {
         Attachment *a = rel->attachment;
         _cleanup_error_ Error error = ERROR_NULL;
 
+        if (rel->failed < 0) {
+                release_leave_pending(rel, rel->failed, &rel->error);
+                return;
+        }
         if (a->n_delegates == 0) {
                 release_finish(rel);
                 return;
         }
-        delegate_ask_del(a, &a->delegates[a->n_delegates - 1], &rel->question);
-        rel->question.answered = delegate_ended;
-        if (conversation_ask(rel->talk, &rel->question))
+        if (release_ask(rel, delegate_ended))
                 return;
         int r = rel->talk ? delegate_error(a->delegates[a->n_delegates - 1].plugin, "DEL", -EBUSY,
                                            NULL, &error)
                           : 0;
         release_leave_pending(rel, r, &error);
+}
+
+static void behind_ended(Question *q, int r, const TaskAnswer *answer) {
+        Release *rel = list_entry(q, Release, question);
+        Attachment *a = rel->attachment;
+
+        a->delegate_runs = false;
+        if (r >= 0 && answer->exit == 0)
+                attachment_drop_delegate(a);
+        else
+                rel->failed = delegate_error(a->delegates[a->n_delegates - 1].plugin, "DEL", r,
+                                             answer, &rel->error);
+        release_rest(rel);
+}
+
+/* A list ends backwards: these find the interface that they had at ADD. True: one of them is at work. */
+static bool release_behind(Release *rel) {
+        const Attachment *a = rel->attachment;
+        size_t maker = a->spec.kind == NET_KIND_FOREIGN ? 1 : 0;
+
+        return rel->failed >= 0 && !a->delegate_pending && a->n_delegates > maker &&
+               a->delegates[a->n_delegates - 1].of_list && release_ask(rel, behind_ended);
 }
 
 /* The interface is gone from both namespaces. */
@@ -391,6 +436,8 @@ static void release_rest(void *userdata) {
         Release *rel = userdata;
         const Attachment *a = rel->attachment;
 
+        if (release_behind(rel))
+                return;
         if (a->delegate_pending)
                 release_link_gone(rel); /* it was before */
         else if (kind_is_inside(a->spec.kind) || adjust_outlives(&a->spec))
@@ -481,11 +528,19 @@ typedef struct DelOp {
         char *cni_name;
         RequestDone done;
         void *userdata;
+        uint32_t tried; /* members from this position on have been released, as far as they can be */
+        int r;          /* why one was not */
+        Error error;
 } DelOp;
 
 static void del_end(DelOp *op, int r, const Error *e) {
+        if (r >= 0 && op->r < 0) {
+                r = op->r;
+                e = &op->error;
+        }
         operation_end(op->manager);
         op->done(r, e, "", op->userdata);
+        error_clear(&op->error);
         request_clear(&op->request);
         free(op->cni_name);
         free(op);
@@ -541,18 +596,60 @@ static void del_woken(AttachmentWaiter *w) {
         del_start((DelOp *) w);
 }
 
+static void del_member_released(int r, const Error *e, void *userdata) {
+        DelOp *op = userdata;
+
+        /* One that fails does not keep the others. */
+        if (r < 0 && e->kind != ERROR_KERNEL && op->r >= 0) {
+                op->r = r;
+                (void) error_setf(&op->error, e->kind, "%s", error_message(e));
+        }
+        del_start(op);
+}
+
+/* Somebody works on it, and is told to give up where he can be. */
+static void del_await(DelOp *op, Attachment *a) {
+        attachment_abandon_add(a);
+        list_append(&a->waiters, &op->waiter.list);
+}
+
+/* What came with the interface goes before it, the last first. True: there is some. */
+static bool del_members(DelOp *op) {
+        const Request *q = &op->request;
+
+        if (networks_abandon(op->manager, q->container_id, q->ifname, &op->waiter))
+                return true;
+        Attachment *a = attachment_last_member(op->manager, q->container_id, q->ifname, op->tried);
+        if (!a)
+                return false;
+        if (a->busy) {
+                del_await(op, a);
+                return true;
+        }
+        op->tried = a->spec.position;
+        attachment_release_for(a, fd_dup(q->netns_fd), q->talk, "del", NULL, del_member_released,
+                               op);
+        return true;
+}
+
 /* Everything that exists for the key goes, whatever the configuration says now. */
 static void del_start(DelOp *op) {
         Attachment *a = attachment_find(op->manager, op->request.container_id, op->request.ifname);
+
+        if (a && guest_is_of(a, op->request.type)) {
+                guest_give_back(a, del_released, op);
+                return;
+        }
+        if (del_members(op))
+                return;
+        a = attachment_find(op->manager, op->request.container_id, op->request.ifname);
 
         if (!a || !a->network || !attachment_is_meant(a, op->cni_name)) {
                 del_reservations(op);
                 return;
         }
         if (a->busy) {
-                attachment_abandon_add(a);
-                op->waiter.idle = del_woken;
-                list_append(&a->waiters, &op->waiter.list);
+                del_await(op, a);
                 return;
         }
         attachment_release_for(a, TAKE_FD(op->request.netns_fd), op->request.talk, "del", NULL,
@@ -582,7 +679,12 @@ void operation_del(Manager *m, Request *q, RequestDone done, void *userdata) {
                 done(error_oom(&error), &error, "", userdata);
                 return;
         }
-        *op = (DelOp) { .manager = m, .request = *q, .done = done, .userdata = userdata };
+        *op = (DelOp) { .waiter.idle = del_woken,
+                        .manager = m,
+                        .request = *q,
+                        .done = done,
+                        .userdata = userdata,
+                        .tried = UINT32_MAX };
         *q = (Request) { .netns_fd = -EBADF, .host_netns_fd = -EBADF };
 
         /* The queue's limit does not hold for DEL: refusing it is what makes nodes leak. The number

@@ -15,3 +15,5 @@
 /* ADD of Request.type, a plugin of others, with Request.config as its stdin. Takes over what *q owns; result: its
  * stdout. It is run by q->talk, else by netmgr-exec. */
 void operation_add_foreign(Manager *m, Request *q, RequestDone done, void *userdata);
+/* Part of attachment_abandon_add(). */
+void foreign_abandon_add(const Attachment *a);

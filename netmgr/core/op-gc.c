@@ -29,7 +29,7 @@
 #include "core/dhcp-call.h"
 #include "core/host-local.h"
 #include "core/netns-look.h"
-#include "core/operation.h"
+#include "core/op-networks.h"
 #include "core/wire.h"
 
 typedef struct GcOp {
@@ -92,13 +92,14 @@ static int gc_read_list(GcOp *op) {
 static bool is_listed(const GcOp *op, const Attachment *a) {
         char key[CONTAINER_ID_MAX + IFNAME_LEN_MAX + 2];
 
-        snprintf(key, sizeof(key), "%s/%s", a->sandbox->id, a->spec.ifname);
+        snprintf(key, sizeof(key), "%s/%s", a->sandbox->id, attachment_root(a)->spec.ifname);
         return map_get_str(op->listed, key) != NULL;
 }
 
-/* Ours to judge: of the network, idle, and not listed. */
+/* Ours to judge: of the network (or it came with an interface of it), idle, and not listed. */
 static bool is_candidate(const GcOp *op, const Attachment *a) {
-        return !a->busy && !a->delegate_pending && attachment_is_of(a, op->conf->name) &&
+        return !a->busy && !a->delegate_pending &&
+               attachment_is_of(attachment_root(a), op->conf->name) &&
                !(op->listed && is_listed(op, a));
 }
 
@@ -143,7 +144,8 @@ static void gc_release_pending(GcOp *op) {
         Attachment *a;
 
         MAP_FOREACH (a, op->manager->attachments) {
-                if (!a->delegate_pending || a->busy || !attachment_is_of(a, op->conf->name) ||
+                if (!a->delegate_pending || a->busy ||
+                    !attachment_is_of(attachment_root(a), op->conf->name) ||
                     !conversation_is_open(op->request.talk))
                         continue;
                 op->waiting++;

@@ -35,5 +35,15 @@ void operation_attach(Manager *m, AttachRequest *q, RequestDone done, void *user
 void operation_detach(Manager *m, const char *sandbox, const char *ifname, int netns_fd,
                       RequestDone done, void *userdata);
 
+/* For a DEL of the interface: an operation that hangs on it gives up, and wakes the waiter when it has. False: there
+ * is none. */
+bool networks_abandon(Manager *m, const char *sandbox, const char *ifname,
+                      AttachmentWaiter *waiter);
+/* The answer could not be delivered; userdata is that of the operation. */
+void networks_unheard(Manager *m, const void *userdata);
+/* Of the interfaces that came with that one the last before that position; NULL: there is none. */
+Attachment *attachment_last_member(const Manager *m, const char *sandbox, const char *ifname,
+                                   uint32_t before);
+
 /* The attachment of the runtime's own ADD that it came with; itself when it is that. */
 const Attachment *attachment_root(const Attachment *a);

@@ -13,6 +13,8 @@ typedef struct RequestPlace {
         const char *network; /* Network.name where it hangs, whatever the configuration's "name" is; NULL */
         /* Interface of the runtime's own ADD whose DEL ends this one, too; NULL: this is it. */
         const char *parent;
+        const char *called; /* CNI network name that the runtime knows it by; NULL: its configuration's */
+        const char *annotations; /* of the sandbox, as net_selections_keep() leaves them; NULL: none */
         const char *reference; /* "NAMESPACE/NAME" as network-status has it; NULL: the CNI name */
         unsigned position;     /* among the sandbox's interfaces; 0: the default network */
         bool hot;              /* attached while it ran */
@@ -31,3 +33,7 @@ typedef struct RequestPlace {
         const NetRoute *routes; /* beside the network's; gw is set */
         size_t n_routes;
 } RequestPlace;
+
+struct AttachmentSpec;
+/* Its words are copied. -ENOMEM; *s is then to be cleared all the same. */
+int spec_take_place(struct AttachmentSpec *s, const RequestPlace *p);

@@ -237,6 +237,8 @@ static void plan_pod_routes(const AttachmentSpec *s, Plan *p) {
 
                 if (!in_addr_is_set(&a->gateway) || spec_routes_moved(s, a->gateway.family))
                         continue;
+                spec_set_metric(s, &gateway);
+                spec_set_metric(s, &subnet);
                 plan_pod_route(&gateway, false, p);
                 p->pod[p->n_pod - 1].route.prefsrc = a->address.address;
                 plan_pod_route(&subnet, false, p);
@@ -246,7 +248,8 @@ static void plan_pod_routes(const AttachmentSpec *s, Plan *p) {
         for (size_t i = 0; i < s->n_routes; i++)
                 if (s->routes[i].table > 0 ||
                     !spec_routes_moved(s, s->routes[i].dst.address.family))
-                        plan_pod_route(&s->routes[i], s->kind == NET_KIND_ROUTED, p);
+                        plan_pod_route(&s->routes[i],
+                                       s->kind == NET_KIND_ROUTED || s->routes[i].onlink, p);
 }
 
 /* Nobody has to ask who the gateway is: both ends of the pair are ours. */

@@ -16,7 +16,7 @@
 #include "core/host-local.h"
 #include "core/netns-watch.h"
 #include "core/network.h"
-#include "core/operation.h"
+#include "core/op-networks.h"
 #include "core/sandbox.h"
 #include "core/trail.h"
 
@@ -166,6 +166,13 @@ int manager_recover(Manager *m, Store *store, Error *e) {
         return r < 0 ? r : compare_links(m, e);
 }
 
+/* Of several networks, and the runtime's own interface had not come to be, or not to its end. */
+static bool is_left_alone(const Attachment *a) {
+        const Attachment *root = attachment_root(a);
+
+        return a->spec.parent[0] && (root == a || root->state != ATTACHMENT_UP);
+}
+
 void manager_finish_recovery(Manager *m) {
         Attachment *a;
         Sandbox *s;
@@ -180,6 +187,9 @@ void manager_finish_recovery(Manager *m) {
                                                         ? "netmgrd ended while it was being released"
                                                         : "netmgrd ended in the middle of its ADD",
                                         NULL, NULL);
+                else if (is_left_alone(a))
+                        attachment_release(a, "recover", "the interface that it came with is gone",
+                                           NULL, NULL);
         }
         MAP_FOREACH (s, m->sandboxes) {
                 netns_watch_add(m->netns_watch, s);

@@ -6,6 +6,7 @@
 
 #include "core/attachment.h"
 #include "core/netns-watch.h"
+#include "core/network-status.h"
 
 Sandbox *sandbox_find(const Manager *m, const char *id) {
         return map_get_str(m->sandboxes, id);
@@ -42,6 +43,7 @@ Sandbox *sandbox_free(Sandbox *s) {
         if (s->announced && s->manager->observer.sandbox_removed)
                 s->manager->observer.sandbox_removed(s, s->manager->observer.userdata);
         netns_watch_remove(s->manager->netns_watch, s);
+        network_status_gone(s);
         if (s->id && map_get_str(s->manager->sandboxes, s->id) == s)
                 map_remove_str(s->manager->sandboxes, s->id);
         free(s->id);
@@ -112,6 +114,10 @@ int sandbox_note(Sandbox *s, const char *netns_path, const CniArgs *args) {
             set_text(s, &s->pod_uid, args->pod_uid) < 0)
                 return -ENOMEM;
         return 0;
+}
+
+int sandbox_note_annotations(Sandbox *s, const char *annotations) {
+        return set_text(s, &s->annotations, annotations);
 }
 
 /* Another interface may come with another path. The row has to say what the object does. */

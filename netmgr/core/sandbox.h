@@ -32,6 +32,14 @@ typedef struct SandboxWatch {
         const char *release_reason; /* static */
 } SandboxWatch;
 
+/* What has become known of its network-status (network-status.h). */
+typedef struct SandboxStatus {
+        List dirty;    /* in the list of those to be looked at */
+        uint64_t told; /* hash of the text that watchers know */
+        uint64_t written; /* of the one in its file; 0: there is none, STATUS_UNKNOWN: of a life before */
+} SandboxStatus;
+#define STATUS_UNKNOWN UINT64_MAX
+
 struct Sandbox {
         Manager *manager;
         char *id;
@@ -44,6 +52,7 @@ struct Sandbox {
         uint64_t netns_dev, netns_ino; /* pre-filter */
         NetnsWitness netns_witness;
         SandboxWatch watch;
+        SandboxStatus status;
         char *boot_id;
         bool not_ready; /* the runtime that claimed it has stopped it */
         /* CLOCK_BOOTTIME: made, or listed by its runtime last; 0: before this daemon's start */
@@ -69,6 +78,8 @@ bool sandbox_has_link(const Sandbox *s);
 bool sandbox_lost_link(const Sandbox *s);
 /* What the runtime says of it; the row follows at the next commit. -ENOMEM */
 int sandbox_note(Sandbox *s, const char *netns_path, const CniArgs *args);
+/* What its pod's annotations ask of netmgr, as JSON; NULL: nothing new. -ENOMEM */
+int sandbox_note_annotations(Sandbox *s, const char *annotations);
 /* Notes the namespace, and watches it. ERROR_EXISTS: the sandbox is known with another one. */
 int sandbox_identify(Sandbox *s, const char *netns_path, const NetnsIdentity *netns, Error *e);
 int sandbox_load(Manager *m, SandboxRow *row);

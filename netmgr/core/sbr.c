@@ -205,7 +205,7 @@ static bool reaches(const AdjustRoute *by, const AdjustRoute *r) {
 }
 
 /* A gateway that no route of its table leads to is on the link all the same: that of a routed sandbox. */
-static void set_onlink(SpecAdjust *in) {
+void sbr_set_onlink(SpecAdjust *in) {
         for (size_t i = 0; i < in->n_routes; i++) {
                 AdjustRoute *r = &in->routes[i];
 
@@ -250,7 +250,7 @@ int sbr_decide(AttachmentSpec *s, const NetSbr *conf, const CniOwnedResult *prev
                                   s->ifname, ADJUST_ROUTES_MAX);
         if (r < 0)
                 return error_oom(e);
-        set_onlink(&s->adjust);
+        sbr_set_onlink(&s->adjust);
         return 0;
 }
 

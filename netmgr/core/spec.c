@@ -74,6 +74,7 @@ void spec_clear(AttachmentSpec *s) {
         free(s->sysctls);
         free(s->cni_name);
         free(s->portmap);
+        free(s->called);
         free(s->reference);
         free(s->choice);
         free(s->adjust.rules);
@@ -108,6 +109,7 @@ int spec_copy(const AttachmentSpec *from, AttachmentSpec *ret) {
                                      sizeof(*s.adjust.routes));
         s.cni_name = from->cni_name ? strdup(from->cni_name) : NULL;
         s.portmap = from->portmap ? strdup(from->portmap) : NULL;
+        s.called = from->called ? strdup(from->called) : NULL;
         s.reference = from->reference ? strdup(from->reference) : NULL;
         s.choice = from->choice ? strdup(from->choice) : NULL;
         s.link = from->link ? array_copy(from->link, 1, sizeof(*s.link)) : NULL;
@@ -115,7 +117,8 @@ int spec_copy(const AttachmentSpec *from, AttachmentSpec *ret) {
         if ((from->link && !s.link) || (from->nic && !s.nic) || !s.addresses || !s.routes ||
             !s.ports || !s.sysctls || !s.adjust.rules || !s.adjust.routes ||
             (from->cni_name && !s.cni_name) || (from->portmap && !s.portmap) ||
-            (from->reference && !s.reference) || (from->choice && !s.choice))
+            (from->called && !s.called) || (from->reference && !s.reference) ||
+            (from->choice && !s.choice))
                 r = -ENOMEM;
         for (; r >= 0 && s.n_sysctls < from->n_sysctls; s.n_sysctls++) {
                 const NetSysctl *y = &from->sysctls[s.n_sysctls];
@@ -193,6 +196,19 @@ bool spec_routes_moved(const AttachmentSpec *s, int family) {
         return false;
 }
 
+uint32_t spec_metric(int family, uint32_t metric) {
+        return family == AF_INET6 ? 1024 + metric : metric;
+}
+
+void spec_set_metric(const AttachmentSpec *s, NetRoute *route) {
+        int family = route->dst.address.family;
+        bool exempt = route->dst.length == 0 &&
+                      (family == AF_INET ? s->has_default4 : s->has_default6);
+
+        if (s->metric && route->priority == 0 && route->table <= 0 && !exempt)
+                route->priority = spec_metric(family, s->metric);
+}
+
 char *spec_sysctl_name(const char *name, const char *ifname) {
         const char *at = strstr(name, "IFNAME");
 
@@ -233,6 +249,8 @@ static json_object *route_to_json(const NetRoute *r) {
                 return NULL;
         if (in_addr_is_set(&r->gw) && json_add_string(o, "gw", IN_ADDR_STR(&r->gw)) < 0)
                 return NULL;
+        if (r->onlink && json_add(o, "onlink", json_object_new_boolean(true)) < 0)
+                return NULL;
         if (r->gw_implied && json_add(o, "gwImplied", json_object_new_boolean(true)) < 0)
                 return NULL;
         if (json_add(o, "mtu", json_object_new_int64(r->mtu)) < 0 ||
@@ -271,12 +289,26 @@ static int chain_to_json(const AttachmentSpec *s, json_object *o) {
 
 /* Where it is among the interfaces of its sandbox. */
 static int place_to_json(const AttachmentSpec *s, json_object *o) {
+        const struct {
+                const char *key;
+                bool set;
+        } flags[] = { { "hot", s->hot },
+                      { "noDefault4", s->no_default4 },
+                      { "noDefault6", s->no_default6 },
+                      { "hasDefault4", s->has_default4 },
+                      { "hasDefault6", s->has_default6 } };
+
+        for (size_t i = 0; i < ELEMENTSOF(flags); i++)
+                if (flags[i].set && json_add(o, flags[i].key, json_object_new_boolean(true)) < 0)
+                        return -ENOMEM;
         if ((s->parent[0] && json_add_string(o, "parent", s->parent) < 0) ||
             (s->position > 0 && json_add(o, "position", json_object_new_int64(s->position)) < 0) ||
+            (s->called && json_add_string(o, "called", s->called) < 0) ||
             (s->reference && json_add_string(o, "reference", s->reference) < 0) ||
             (s->choice && json_add_string(o, "choice", s->choice) < 0) ||
             (s->hot && json_add(o, "hot", json_object_new_boolean(true)) < 0) ||
-            (s->imported && json_add(o, "imported", json_object_new_boolean(true)) < 0))
+            (s->imported && json_add(o, "imported", json_object_new_boolean(true)) < 0) ||
+            (s->metric > 0 && json_add(o, "metric", json_object_new_int64(s->metric)) < 0))
                 return -ENOMEM;
         return 0;
 }
@@ -352,6 +384,7 @@ static int read_route(json_object *value, const char *path, void *target, Error 
         static const JsonField fields[] = {
                 { "dst", json_read_in_prefix, offsetof(NetRoute, dst), JSON_REQUIRED },
                 { "gw", json_read_in_addr, offsetof(NetRoute, gw), 0 },
+                { "onlink", json_read_bool, offsetof(NetRoute, onlink), 0 },
                 { "gwImplied", json_read_bool, offsetof(NetRoute, gw_implied), 0 },
                 { "mtu", json_read_u32, offsetof(NetRoute, mtu), 0 },
                 { "advmss", json_read_u32, offsetof(NetRoute, advmss), 0 },
@@ -432,10 +465,16 @@ int spec_from_json(const char *text, AttachmentSpec *s, Error *e) {
                 { "blockMetadata", json_read_bool, offsetof(AttachmentSpec, block_metadata), 0 },
                 { "parent", row_read_ifname, offsetof(AttachmentSpec, parent), 0 },
                 { "position", json_read_u32, offsetof(AttachmentSpec, position), 0 },
+                { "called", json_read_string, offsetof(AttachmentSpec, called), 0 },
                 { "reference", json_read_string, offsetof(AttachmentSpec, reference), 0 },
                 { "choice", json_read_string, offsetof(AttachmentSpec, choice), 0 },
                 { "hot", json_read_bool, offsetof(AttachmentSpec, hot), 0 },
                 { "imported", json_read_bool, offsetof(AttachmentSpec, imported), 0 },
+                { "metric", json_read_u32, offsetof(AttachmentSpec, metric), 0 },
+                { "noDefault4", json_read_bool, offsetof(AttachmentSpec, no_default4), 0 },
+                { "noDefault6", json_read_bool, offsetof(AttachmentSpec, no_default6), 0 },
+                { "hasDefault4", json_read_bool, offsetof(AttachmentSpec, has_default4), 0 },
+                { "hasDefault6", json_read_bool, offsetof(AttachmentSpec, has_default6), 0 },
                 { "link", spec_link_read, offsetof(AttachmentSpec, link), 0 },
                 { "nic", nic_state_read, offsetof(AttachmentSpec, nic), 0 },
                 { 0 },
@@ -457,7 +496,7 @@ int spec_from_json(const char *text, AttachmentSpec *s, Error *e) {
         if (r < 0)
                 return r;
         if ((v = json_get(o, "routes"))) {
-                r = json_read_array(v, "routes", ROUTES_MAX + 2, read_route, s, e);
+                r = json_read_array(v, "routes", SPEC_ROUTES_MAX, read_route, s, e);
                 if (r < 0)
                         return r;
         }

@@ -87,10 +87,15 @@ typedef struct AttachmentSpec {
         /* Its place among the interfaces of the sandbox (place.h). */
         char parent[IF_NAMESIZE]; /* the runtime's own interface that takes it along; "": this is one */
         uint32_t position;        /* 0: the default network */
+        char *called;    /* CNI network name of the runtime\'s call; NULL: cni_name; owned */
         char *reference; /* as network-status names the network; NULL: by cni_name; owned */
         char *choice;    /* why this network of a group; NULL: it was named; owned */
         bool hot;        /* attached while the sandbox ran */
         bool imported;   /* taken over (import.h): all of it is what its delegates have made */
+        /* Of its routes (add-routes.c): added where none is said, 0: none; which defaults it must not have, and
+         * which are those of the sandbox. */
+        uint32_t metric;
+        bool no_default4, no_default6, has_default4, has_default6;
         NetIngressPolicy ingress;
         char *portmap; /* what a chained portmap was configured with; NULL: none was; owned */
         /* kind foreign: of what another program has made; addresses are in the JSON, not in their table */
@@ -161,6 +166,11 @@ bool spec_has_family(const AttachmentSpec *s, int family);
 uint32_t spec_sandbox_mtu(const AttachmentSpec *s);
 /* The routes of that family are those of `adjust`, not `routes`. */
 bool spec_routes_moved(const AttachmentSpec *s, int family);
+
+/* A metric as the kernel counts it: IPv6 has 1024 for "none". */
+uint32_t spec_metric(int family, uint32_t metric);
+/* Gives a route of the interface that has no metric the one that its place asks for. */
+void spec_set_metric(const AttachmentSpec *s, NetRoute *route);
 
 /* The next hop that a routed sandbox sees. Nobody holds these addresses: permanent neighbour entries
  * on both sides answer for them. */

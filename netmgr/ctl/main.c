@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "base/strv.h"
 #include "base/version.h"
 #include "ctl/client.h"
 #include "ctl/text.h"
@@ -31,6 +32,13 @@ typedef struct Verb {
         (INTERFACE | 1U << OPTION_INGRESS | 1U << OPTION_INGRESS_BURST | 1U << OPTION_EGRESS |     \
          1U << OPTION_EGRESS_BURST)
 
+#define STATUS (1U << OPTION_NETWORK_STATUS | 1U << OPTION_MULTI_IP)
+#define ATTACH                                                                                     \
+        (PORT | 1U << OPTION_IP | 1U << OPTION_MAC | 1U << OPTION_BANDWIDTH | 1U << OPTION_PORT |  \
+         1U << OPTION_DEFAULT_ROUTE | 1U << OPTION_CNI_ARGS | 1U << OPTION_IPAM_CLAIM)
+/* Those that may be given several times. */
+#define REPEATED (1U << OPTION_IP | 1U << OPTION_PORT | 1U << OPTION_DEFAULT_ROUTE)
+
 /* Beside the options: one more argument may follow. */
 #define ONE_MORE (1U << _OPTION_MAX)
 #define IMPORT   (1U << OPTION_DIR | 1U << OPTION_RESULTS_DIR | 1U << OPTION_DRY_RUN)
@@ -41,7 +49,7 @@ static const Verb verbs[] = {
           "Version, health and numbers of the daemon" },
         { "list", NULL, "sandboxes|attachments|networks|addresses", 1, 0, verb_list_check,
           verb_list, "Table of all objects of a kind" },
-        { "show", NULL, "OBJECT", 1, 0, verb_show_check, verb_show,
+        { "show", NULL, "OBJECT", 1, STATUS, verb_show_check, verb_show,
           "One sandbox (ID), attachment (ID/INTERFACE) or network (NAME)" },
         { "history", NULL, "[ADDRESS|SANDBOX|NAMESPACE/NAME]", 0, HISTORY, verb_history_check,
           verb_history, "Who had which address when, and what ended it" },
@@ -57,6 +65,10 @@ static const Verb verbs[] = {
           "Add the network of a conflist (\"-\": stdin)" },
         { "network", "remove", "NAME", 1, 0, verb_network_remove_check, verb_network_remove,
           "Remove a network that was added so" },
+        { "attach", NULL, "SANDBOX NETWORK", 2, ATTACH, verb_attach_check, verb_attach,
+          "Give a sandbox that runs an interface on one more network" },
+        { "detach", NULL, "SANDBOX INTERFACE", 2, 0, verb_detach_check, verb_detach,
+          "Take an interface away that it got so, or by annotations" },
         { "port", "list", "", 0, 0, NULL, verb_port_list,
           "Ports of the host that lead to sandboxes" },
         { "port", "add", "SANDBOX PORT[:CPORT][/PROTOCOL]", 2, PORT, verb_port_add_check,
@@ -78,6 +90,11 @@ static void usage(FILE *f) {
         }
         fprintf(f,
                 "\n  --interface=NAME          which interface of the sandbox, where it has several\n"
+                "  --ip=ADDRESS, --mac=MAC, --bandwidth=RATE[:RATE], --port=PORT[:CPORT][/PROTOCOL],\n"
+                "  --default-route[=GATEWAY], --cni-args=JSON, --ipam-claim=NAME\n"
+                "                            of the new interface; --ip=, --port=, --default-route may be repeated\n"
+                "  --network-status, --multi-ip-preferences\n"
+                "                            of a sandbox: only this annotation's text\n"
                 "  --host-ip=ADDRESS         address of the host that the port is on (default: all)\n"
                 "  --ingress=RATE, --egress=RATE, --ingress-burst=BITS, --egress-burst=BITS\n"
                 "                            such as 10M or 1.5G bit/s; 0 or none: no limit\n"
@@ -109,6 +126,15 @@ static const struct option options[] = {
         { "dir", required_argument, NULL, VERB_OPTION + OPTION_DIR },
         { "results-dir", required_argument, NULL, VERB_OPTION + OPTION_RESULTS_DIR },
         { "dry-run", no_argument, NULL, VERB_OPTION + OPTION_DRY_RUN },
+        { "ip", required_argument, NULL, VERB_OPTION + OPTION_IP },
+        { "mac", required_argument, NULL, VERB_OPTION + OPTION_MAC },
+        { "bandwidth", required_argument, NULL, VERB_OPTION + OPTION_BANDWIDTH },
+        { "port", required_argument, NULL, VERB_OPTION + OPTION_PORT },
+        { "default-route", optional_argument, NULL, VERB_OPTION + OPTION_DEFAULT_ROUTE },
+        { "cni-args", required_argument, NULL, VERB_OPTION + OPTION_CNI_ARGS },
+        { "ipam-claim", required_argument, NULL, VERB_OPTION + OPTION_IPAM_CLAIM },
+        { "network-status", no_argument, NULL, VERB_OPTION + OPTION_NETWORK_STATUS },
+        { "multi-ip-preferences", no_argument, NULL, VERB_OPTION + OPTION_MULTI_IP },
         { "json", required_argument, NULL, 'j' },
         { "no-legend", no_argument, NULL, 'l' },
         { "bus-address", required_argument, NULL, 'b' },
@@ -223,21 +249,21 @@ static int parse_options(int argc, char **argv, Ctl *ctl, const char **ret_addre
                         if (c < VERB_OPTION)
                                 return 1;
                         ctl->options[c - VERB_OPTION] = strempty(optarg);
+                        if (REPEATED & 1U << (c - VERB_OPTION) &&
+                            strv_append(&ctl->lists[c - VERB_OPTION], strempty(optarg)) < 0)
+                                return 1;
                 }
         return 0;
 }
 
-int main(int argc, char **argv) {
-        Ctl ctl = {
-                .output = { .mode = OUTPUT_TEXT, .legend = true, .terminal = isatty(STDOUT_FILENO) }
-        };
+static int run(int argc, char **argv, Ctl *ctl) {
         const char *address = NULL, *terminal = getenv("TERM");
         int used, status;
 
-        if (parse_options(argc, argv, &ctl, &address, &status) > 0)
+        if (parse_options(argc, argv, ctl, &address, &status) > 0)
                 return status;
-        ctl.output.color = ctl.output.terminal && !getenv("NO_COLOR") && terminal &&
-                           !streq(terminal, "dumb");
+        ctl->output.color = ctl->output.terminal && !getenv("NO_COLOR") && terminal &&
+                            !streq(terminal, "dumb");
 
         const Verb *v = find_verb(argv + optind, argc - optind, &used);
         if (!v)
@@ -247,8 +273,19 @@ int main(int argc, char **argv) {
         int most = used + v->n_args + (v->options & ONE_MORE ? 1 : 0);
         if (argc - optind > most)
                 return usage_error("unexpected argument", argv[optind + most]);
-        VerbOption stray = stray_option(&ctl, v);
+        VerbOption stray = stray_option(ctl, v);
         if (stray < _OPTION_MAX)
                 return usage_error("this verb does not take the option", option_name(stray));
-        return run_verb(&ctl, address, v, argv + optind + used);
+        return run_verb(ctl, address, v, argv + optind + used);
+}
+
+int main(int argc, char **argv) {
+        Ctl ctl = {
+                .output = { .mode = OUTPUT_TEXT, .legend = true, .terminal = isatty(STDOUT_FILENO) }
+        };
+        int status = run(argc, argv, &ctl);
+
+        for (VerbOption o = 0; o < _OPTION_MAX; o++)
+                strv_free(ctl.lists[o]);
+        return status;
 }

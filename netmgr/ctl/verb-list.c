@@ -41,6 +41,11 @@ static char *format_interfaces(json_object *value) {
         return json_to_cell(names);
 }
 
+/* A property that few have. */
+static char *format_mark(json_object *value) {
+        return strdup(json_object_get_boolean(value) ? "yes" : "-");
+}
+
 static const Column sandbox_columns[] = {
         { "SANDBOX", "Id", CELL_TRUNC, NULL },
         { "NAMESPACE", "PodNamespace", 0, NULL },
@@ -51,10 +56,17 @@ static const Column sandbox_columns[] = {
 };
 
 const Column attachment_columns[] = {
-        { "SANDBOX", "Sandbox", CELL_TRUNC, NULL }, { "INTERFACE", "Interface", 0, NULL },
-        { "NETWORK", "Network", 0, NULL },          { "KIND", "Kind", 0, NULL },
-        { "STATE", "State", CELL_STATE, NULL },     { "HOST", "HostInterface", 0, NULL },
-        { "ADDRESSES", "Addresses", 0, NULL },      { 0 },
+        { "SANDBOX", "Sandbox", CELL_TRUNC, NULL },
+        { "INTERFACE", "Interface", 0, NULL },
+        { "NETWORK", "Network", 0, NULL },
+        { "POS", "Position", CELL_RIGHT, NULL },
+        { "WITH", "Parent", 0, NULL },
+        { "HOT", "HotPlugged", 0, format_mark },
+        { "KIND", "Kind", 0, NULL },
+        { "STATE", "State", CELL_STATE, NULL },
+        { "HOST", "HostInterface", 0, NULL },
+        { "ADDRESSES", "Addresses", 0, NULL },
+        { 0 },
 };
 
 static const Column network_columns[] = {

@@ -5,13 +5,12 @@
  * HOSTPORT[:CONTAINERPORT][/PROTOCOL].
  */
 
-#include <strings.h>
-
 #include "base/inaddr.h"
 #include "base/json.h"
 #include "base/parse.h"
 #include "ctl/client.h"
 #include "ctl/find.h"
+#include "ctl/port.h"
 #include "ctl/verb.h"
 
 #define ATTACHMENT NETMGR_BUS_NAME ".Attachment"
@@ -35,52 +34,6 @@ int verb_port_list(Ctl *ctl, _unused_ char **args, sd_bus_error *e) {
         if (ctl->output.mode != OUTPUT_TEXT)
                 return output_json(&ctl->output, stdout, root);
         return table_print(&ctl->output, port_columns, "ports", json_get(root, "ports"));
-}
-
-typedef struct PortArgument {
-        uint16_t host_port, container_port;
-        char protocol[8]; /* "tcp" unless another was written */
-} PortArgument;
-
-static int parse_number(const char *s, size_t size, uint16_t *ret) {
-        char digits[8];
-        uint32_t v;
-
-        if (size >= sizeof(digits))
-                return -EINVAL;
-        memcpy(digits, s, size);
-        digits[size] = '\0';
-        int r = parse_u32(digits, 1, UINT16_MAX, &v);
-        if (r >= 0)
-                *ret = (uint16_t) v;
-        return r;
-}
-
-/* The protocol in lower case; which ones there are is known to the program, as to the daemon. */
-static int parse_protocol(const char *s, char ret[static 8]) {
-        static const char *const names[] = { "tcp", "udp", "sctp" };
-
-        for (size_t i = 0; i < ELEMENTSOF(names); i++)
-                if (strcasecmp(names[i], s) == 0) {
-                        strcpy(ret, names[i]);
-                        return 0;
-                }
-        return -EINVAL;
-}
-
-static int parse_port(const char *s, PortArgument *ret) {
-        PortArgument port = { .protocol = "tcp" };
-        const char *slash = strchrnul(s, '/'), *colon = memchr(s, ':', (size_t) (slash - s));
-
-        int r = parse_number(s, (size_t) ((colon ? colon : slash) - s), &port.host_port);
-        port.container_port = port.host_port;
-        if (r >= 0 && colon)
-                r = parse_number(colon + 1, (size_t) (slash - colon - 1), &port.container_port);
-        if (r >= 0 && *slash)
-                r = parse_protocol(slash + 1, port.protocol);
-        if (r >= 0)
-                *ret = port;
-        return r;
 }
 
 int verb_check_interface(const Ctl *ctl, sd_bus_error *e) {
@@ -107,7 +60,7 @@ static int check_options(const Ctl *ctl, sd_bus_error *e) {
 int verb_port_add_check(Ctl *ctl, char **args, sd_bus_error *e) {
         PortArgument port;
 
-        if (parse_port(args[1], &port) < 0)
+        if (port_argument_parse(args[1], &port) < 0)
                 return sd_bus_error_setf(e, SD_BUS_ERROR_INVALID_ARGS,
                                          "\"%s\" is no port: wanted "
                                          "HOSTPORT[:CONTAINERPORT][/PROTOCOL] with ports from 1 to "
@@ -119,7 +72,7 @@ int verb_port_add_check(Ctl *ctl, char **args, sd_bus_error *e) {
 int verb_port_remove_check(Ctl *ctl, char **args, sd_bus_error *e) {
         PortArgument port;
 
-        if (strchr(args[1], ':') || parse_port(args[1], &port) < 0)
+        if (strchr(args[1], ':') || port_argument_parse(args[1], &port) < 0)
                 return sd_bus_error_setf(
                                 e, SD_BUS_ERROR_INVALID_ARGS,
                                 "\"%s\" is no port of the host: wanted HOSTPORT[/PROTOCOL] "
@@ -133,7 +86,7 @@ int verb_port_add(Ctl *ctl, char **args, sd_bus_error *e) {
         _cleanup_free_ char *path = NULL;
         PortArgument port;
 
-        int r = parse_port(args[1], &port);
+        int r = port_argument_parse(args[1], &port);
         if (r >= 0)
                 r = find_attachment(ctl->bus, args[0], ctl->options[OPTION_INTERFACE], &path, e);
         if (r < 0)
@@ -148,7 +101,7 @@ int verb_port_remove(Ctl *ctl, char **args, sd_bus_error *e) {
         _cleanup_free_ char *path = NULL;
         PortArgument port;
 
-        int r = parse_port(args[1], &port);
+        int r = port_argument_parse(args[1], &port);
         if (r >= 0)
                 r = find_attachment(ctl->bus, args[0], ctl->options[OPTION_INTERFACE], &path, e);
         if (r < 0)

@@ -150,6 +150,11 @@ static const Column attachment_fields[] = {
         { "Sandbox", "Sandbox", 0, NULL },
         { "Interface", "Interface", 0, NULL },
         { "Network", "Network", 0, NULL },
+        { "Known as", "Reference", 0, NULL },
+        { "Chosen because", "ChoiceReason", 0, NULL },
+        { "Position", "Position", 0, NULL },
+        { "Came with", "Parent", 0, NULL },
+        { "Hot-plugged", "HotPlugged", 0, NULL },
         { "Kind", "Kind", 0, NULL },
         { "State", "State", CELL_STATE, NULL },
         { "Host interface", "HostInterface", 0, NULL },
@@ -257,8 +262,21 @@ static int ports_in_words(json_object *object) {
         return json_add(object, "Ports", list);
 }
 
+/* What only some have. */
+static void hide_unset(json_object *attachment) {
+        static const char *const texts[] = { "Reference", "ChoiceReason", "Parent" };
+
+        for (size_t i = 0; i < ELEMENTSOF(texts); i++)
+                if (!string_at(attachment, texts[i])[0])
+                        json_object_object_del(attachment, texts[i]);
+        if (!json_object_get_boolean(json_get(attachment, "HotPlugged")))
+                json_object_object_del(attachment, "HotPlugged");
+}
+
 static int attachment_print(const Output *output, json_object *attachment) {
         int r = ports_in_words(attachment);
+
+        hide_unset(attachment);
 
         /* A burst without a limit means nothing, nor does the way of limiting without any. */
         bool ingress = json_object_get_uint64(json_get(attachment, "IngressRate")) > 0;
@@ -272,8 +290,53 @@ static int attachment_print(const Output *output, json_object *attachment) {
         return r < 0 ? r : fields_print(output, attachment_fields, attachment);
 }
 
-int verb_show_check(_unused_ Ctl *ctl, char **args, sd_bus_error *e) {
+/* The text of an annotation, as it would be written to the pod: it is JSON whatever --json= says. */
+static int annotation_print(Ctl *ctl, const char *wanted, const char *property, sd_bus_error *e) {
+        _cleanup_(sandbox_match_done) SandboxMatch sandbox = { 0 };
+        _cleanup_message_ sd_bus_message *reply = NULL;
+        const char *text;
+
+        if (strncmp(wanted, "sandbox:", 8) == 0)
+                wanted += 8;
+        int r = find_one_sandbox(ctl->bus, wanted, &sandbox, e);
+        if (r >= 0)
+                r = client_call(ctl->bus, 0, sandbox.path, "org.freedesktop.DBus.Properties", "Get",
+                                &reply, e, "ss", NETMGR_BUS_NAME ".Sandbox", property);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read(reply, "v", "s", &text);
+        if (r < 0)
+                return sd_bus_error_set_errnof(e, r, "cannot read the property %s: %s", property,
+                                               strerror(-r));
+        _cleanup_free_ char *clean = text_escape_json(text);
+        if (!clean)
+                return -ENOMEM;
+        if (clean[0])
+                puts(clean);
+        return 0;
+}
+
+static int check_annotation(const Ctl *ctl, const char *object, sd_bus_error *e) {
+        bool status = ctl->options[OPTION_NETWORK_STATUS] != NULL,
+             multi = ctl->options[OPTION_MULTI_IP] != NULL;
+
+        if (status && multi)
+                return sd_bus_error_set(e, SD_BUS_ERROR_INVALID_ARGS,
+                                        "say either --network-status or --multi-ip-preferences");
+        if ((status || multi) && (strchr(object, '/') || strncmp(object, "network:", 8) == 0))
+                return sd_bus_error_setf(e, SD_BUS_ERROR_INVALID_ARGS,
+                                         "\"%s\" is no sandbox, and only sandboxes have a %s",
+                                         object,
+                                         status ? "network-status" : "multi-ip-preferences");
+        return 0;
+}
+
+int verb_show_check(Ctl *ctl, char **args, sd_bus_error *e) {
         const char *slash = strchr(args[0], '/');
+
+        int r = check_annotation(ctl, args[0], e);
+        if (r < 0)
+                return r;
 
         if (args[0][0] && slash != args[0] && (!slash || (slash[1] && !strchr(slash + 1, '/'))))
                 return 0;
@@ -288,6 +351,10 @@ int verb_show(Ctl *ctl, char **args, sd_bus_error *e) {
         _cleanup_(found_done) Found found = { 0 };
         int r;
 
+        if (ctl->options[OPTION_NETWORK_STATUS])
+                return annotation_print(ctl, args[0], "NetworkStatus", e);
+        if (ctl->options[OPTION_MULTI_IP])
+                return annotation_print(ctl, args[0], "MultiIPPreferences", e);
         r = find_object(ctl->bus, args[0], &found, e);
         if (r < 0)
                 return r;

@@ -26,13 +26,23 @@ typedef enum VerbOption {
         OPTION_DIR,
         OPTION_RESULTS_DIR,
         OPTION_DRY_RUN, /* a flag: its value is "" */
+        OPTION_IP,
+        OPTION_MAC,
+        OPTION_BANDWIDTH,
+        OPTION_PORT,
+        OPTION_DEFAULT_ROUTE, /* "": without a gateway */
+        OPTION_CNI_ARGS,
+        OPTION_IPAM_CLAIM,
+        OPTION_NETWORK_STATUS, /* flags */
+        OPTION_MULTI_IP,
         _OPTION_MAX,
 } VerbOption;
 
 typedef struct Ctl {
         sd_bus *bus; /* owned; NULL while arguments are checked */
         Output output;
-        const char *options[_OPTION_MAX]; /* borrowed of argv; NULL: not given */
+        const char *options[_OPTION_MAX]; /* borrowed of argv, the last one; NULL: not given */
+        char **lists[_OPTION_MAX]; /* all values of those that may be repeated, in order; owned */
 } Ctl;
 
 int verb_status(Ctl *ctl, char **args, sd_bus_error *e);
@@ -71,6 +81,11 @@ int verb_port_remove(Ctl *ctl, char **args, sd_bus_error *e);
 
 int verb_bandwidth_set_check(Ctl *ctl, char **args, sd_bus_error *e);
 int verb_bandwidth_set(Ctl *ctl, char **args, sd_bus_error *e);
+
+int verb_attach_check(Ctl *ctl, char **args, sd_bus_error *e);
+int verb_attach(Ctl *ctl, char **args, sd_bus_error *e);
+int verb_detach_check(Ctl *ctl, char **args, sd_bus_error *e);
+int verb_detach(Ctl *ctl, char **args, sd_bus_error *e);
 
 /* Whether --interface= can be the name of one; for the check of verbs that take it. */
 int verb_check_interface(const Ctl *ctl, sd_bus_error *e);

@@ -15,23 +15,20 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
-#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/listen.h"
 #include "base/log.h"
-#include "base/parse.h"
 #include "base/version.h"
 #include "dhcp/exchange.h"
 
 typedef struct Server {
         sd_event *event;
         sd_event_source *listen_source;
-        int listen_fd;
-        uid_t peer;
+        Listener listener;
         List exchanges;
         unsigned n_exchanges;
 } Server;
@@ -42,19 +39,13 @@ static void on_exchange_ended(void *userdata) {
         s->n_exchanges--;
 }
 
-static int on_connect(sd_event_source *source _unused_, int fd, uint32_t revents _unused_,
+static int on_connect(sd_event_source *source _unused_, int fd _unused_, uint32_t revents _unused_,
                       void *userdata) {
         Server *s = userdata;
-        struct ucred peer;
-        socklen_t size = sizeof(peer);
-        _cleanup_close_ int connection = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        _cleanup_close_ int connection = listener_accept(&s->listener, SOCK_NONBLOCK);
 
-        if (connection < 0 || getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+        if (connection < 0)
                 return 0;
-        if (peer.uid != s->peer) {
-                log_warning("connection of uid %u refused: only uid %u may ask", peer.uid, s->peer);
-                return 0;
-        }
         if (s->n_exchanges == DHCP_EXCHANGES_MAX) {
                 log_warning("connection refused: %u exchanges are under way", DHCP_EXCHANGES_MAX);
                 return 0;
@@ -65,31 +56,6 @@ static int on_connect(sd_event_source *source _unused_, int fd, uint32_t revents
         else
                 s->n_exchanges++;
         return 0;
-}
-
-static int listen_on(Server *s, const char *path) {
-        struct sockaddr_un sun = { .sun_family = AF_UNIX };
-
-        if (sd_listen_fds(1) == 1 &&
-            sd_is_socket_unix(SD_LISTEN_FDS_START, SOCK_SEQPACKET, 1, NULL, 0) > 0) {
-                s->listen_fd = SD_LISTEN_FDS_START;
-                return 0;
-        }
-        if (strlen(path) >= sizeof(sun.sun_path))
-                return -ENAMETOOLONG;
-        memcpy(sun.sun_path, path, strlen(path) + 1);
-        s->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (s->listen_fd < 0)
-                return -errno;
-        if (unlink(path) < 0 && errno != ENOENT)
-                return -errno;
-        /* Anybody may connect, SO_PEERCRED decides. */
-        mode_t old = umask(0111);
-        int r = bind(s->listen_fd, (struct sockaddr *) &sun, sizeof(sun)) < 0 ? -errno : 0;
-        umask(old);
-        if (r >= 0 && listen(s->listen_fd, DHCP_EXCHANGES_MAX) < 0)
-                r = -errno;
-        return r;
 }
 
 /* Whatever we were started with: no group, no user but an ordinary one, no capability, now or later. */
@@ -116,25 +82,16 @@ static int drop_privileges(const char *user) {
 }
 
 static int setup(Server *s, const char *path, const char *peer, const char *user) {
-        const struct passwd *pw;
-        uint32_t uid;
-
-        if (parse_u32(peer, 0, UINT32_MAX - 1, &uid) >= 0)
-                s->peer = uid;
-        else if ((pw = getpwnam(peer)))
-                s->peer = pw->pw_uid;
-        else
-                return log_error_errno(ESRCH, "--peer-user=%s: no such user", peer);
-        int r = listen_on(s, path);
+        int r = listener_open(&s->listener, path, SOCK_SEQPACKET, DHCP_EXCHANGES_MAX, peer);
         if (r < 0)
-                return log_error_errno(r, "listening on %s", path);
+                return r;
         r = drop_privileges(user);
         if (r < 0)
                 return r;
         r = sd_event_default(&s->event);
         if (r >= 0)
-                r = sd_event_add_io(s->event, &s->listen_source, s->listen_fd, EPOLLIN, on_connect,
-                                    s);
+                r = sd_event_add_io(s->event, &s->listen_source, s->listener.fd, EPOLLIN,
+                                    on_connect, s);
         if (r >= 0)
                 r = sd_event_add_signal(s->event, NULL, SIGTERM, NULL, NULL);
         if (r >= 0)
@@ -145,7 +102,7 @@ static int setup(Server *s, const char *path, const char *peer, const char *user
 }
 
 static int run(const char *path, const char *peer, const char *user) {
-        Server s = { .listen_fd = -EBADF };
+        Server s = { .listener = LISTENER_NULL };
         sigset_t mask;
 
         list_init(&s.exchanges);
@@ -155,7 +112,7 @@ static int run(const char *path, const char *peer, const char *user) {
         sigprocmask(SIG_BLOCK, &mask, NULL);
         int r = setup(&s, path, peer, user);
         if (r >= 0) {
-                (void) sd_notify(0, "READY=1\nSTATUS=Serving netmgrd");
+                listener_ready();
                 r = sd_event_loop(s.event);
                 if (r < 0)
                         log_error_errno(r, "event loop");
@@ -163,7 +120,7 @@ static int run(const char *path, const char *peer, const char *user) {
         exchanges_free(&s.exchanges);
         sd_event_source_disable_unref(s.listen_source);
         sd_event_unref(s.event);
-        safe_close(s.listen_fd);
+        listener_close(&s.listener);
         return r;
 }
 

@@ -12,23 +12,19 @@
 #include <linux/netlink.h>
 #include <linux/openat2.h>
 #include <poll.h>
-#include <pwd.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "base/failpoint.h"
 #include "base/fd.h"
+#include "base/listen.h"
 #include "base/log.h"
-#include "base/parse.h"
 #include "base/version.h"
 #include "nsd/protocol.h"
 #include "nsd/tap.h"
@@ -37,10 +33,10 @@
 #define CONNECTIONS_MAX 64
 
 typedef struct Nsd {
-        int listen_fd, signal_fd, own_netns;
+        Listener listener;
+        int signal_fd, own_netns;
         dev_t own_dev;
         ino_t own_ino;
-        uid_t peer;
         int connections[CONNECTIONS_MAX];
         size_t n_connections;
 } Nsd;
@@ -185,16 +181,10 @@ static int serve(const Nsd *n, int connection) {
 }
 
 static void accept_one(Nsd *n) {
-        _cleanup_close_ int fd = accept4(n->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-        struct ucred peer;
-        socklen_t size = sizeof(peer);
+        _cleanup_close_ int fd = listener_accept(&n->listener, 0);
 
-        if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+        if (fd < 0)
                 return;
-        if (peer.uid != n->peer) {
-                log_warning("connection of uid %u refused: only uid %u may ask", peer.uid, n->peer);
-                return;
-        }
         if (n->n_connections == CONNECTIONS_MAX) {
                 log_warning("connection refused: %d are open", CONNECTIONS_MAX);
                 return;
@@ -206,7 +196,7 @@ static int run(Nsd *n) {
         for (;;) {
                 struct pollfd fds[CONNECTIONS_MAX + 2] = {
                         { .fd = n->signal_fd, .events = POLLIN },
-                        { .fd = n->listen_fd, .events = POLLIN },
+                        { .fd = n->listener.fd, .events = POLLIN },
                 };
                 for (size_t i = 0; i < n->n_connections; i++)
                         fds[i + 2] = (struct pollfd) { .fd = n->connections[i], .events = POLLIN };
@@ -249,42 +239,8 @@ static int drop_privileges(void) {
         return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
 }
 
-static int listen_on(Nsd *n, const char *path) {
-        struct sockaddr_un sun = { .sun_family = AF_UNIX };
-
-        if (sd_listen_fds(1) == 1 &&
-            sd_is_socket_unix(SD_LISTEN_FDS_START, SOCK_SEQPACKET, 1, NULL, 0) > 0) {
-                n->listen_fd = SD_LISTEN_FDS_START;
-                return 0;
-        }
-        if (strlen(path) >= sizeof(sun.sun_path))
-                return -ENAMETOOLONG;
-        memcpy(sun.sun_path, path, strlen(path) + 1);
-        n->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-        if (n->listen_fd < 0)
-                return -errno;
-        if (unlink(path) < 0 && errno != ENOENT)
-                return -errno;
-        /* Giving the socket away would need CAP_CHOWN: anybody may connect, SO_PEERCRED decides. */
-        mode_t old = umask(0111);
-        int r = bind(n->listen_fd, (struct sockaddr *) &sun, sizeof(sun)) < 0 ? -errno : 0;
-        umask(old);
-        if (r >= 0 && listen(n->listen_fd, 16) < 0)
-                r = -errno;
-        return r;
-}
-
 static int setup(Nsd *n, const char *path, const char *peer) {
         sigset_t mask;
-        uint32_t uid;
-        const struct passwd *pw;
-
-        if (parse_u32(peer, 0, UINT32_MAX - 1, &uid) >= 0)
-                n->peer = uid;
-        else if ((pw = getpwnam(peer)))
-                n->peer = pw->pw_uid;
-        else
-                return log_error_errno(ESRCH, "--peer-user=%s: no such user", peer);
 
         n->own_netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
         if (n->own_netns < 0)
@@ -300,9 +256,9 @@ static int setup(Nsd *n, const char *path, const char *peer) {
         n->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC);
         if (n->signal_fd < 0)
                 return log_error_errno(errno, "signalfd");
-        r = listen_on(n, path);
+        r = listener_open(&n->listener, path, SOCK_SEQPACKET, 16, peer);
         if (r < 0)
-                return log_error_errno(r, "listening on %s", path);
+                return r;
         r = drop_privileges();
         return r < 0 ? log_error_errno(r, "dropping privileges") : 0;
 }
@@ -316,7 +272,7 @@ int main(int argc, char **argv) {
                 { 0 },
         };
         const char *path = "/run/netmgr-nsd/nsd.sock", *peer = "netmgr";
-        Nsd n = { .listen_fd = -EBADF, .signal_fd = -EBADF, .own_netns = -EBADF };
+        Nsd n = { .listener = LISTENER_NULL, .signal_fd = -EBADF, .own_netns = -EBADF };
         int c;
 
         while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
@@ -342,11 +298,11 @@ int main(int argc, char **argv) {
         }
         if (setup(&n, path, peer) < 0)
                 return 1;
-        (void) sd_notify(0, "READY=1\nSTATUS=Serving netmgrd");
+        listener_ready();
         int r = run(&n);
         for (size_t i = 0; i < n.n_connections; i++)
                 safe_close(n.connections[i]);
-        safe_close(n.listen_fd);
+        listener_close(&n.listener);
         safe_close(n.signal_fd);
         safe_close(n.own_netns);
         return r < 0 ? 1 : 0;

@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 
+import networks
 from daemons import STRACE, STRACE_OPTIONS, Daemons, Followed, count_calls
 from report import build_facts, goals, print_report, quantile, reference_facts
 from runtime import Netns, PluginFailed, Runner, Sandbox, Side
@@ -347,6 +348,31 @@ class Bench:
             "memory": memory,
         }
 
+    # -- many networks ---------------------------------------------------------------------
+
+    def phase_networks(self):
+        """Each of a number of sandboxes on many networks, several sandboxes at a time."""
+        count, each = self.options.networks
+        networks.define(each)
+        sides = [networks.netmgr_side(each, os.environ["CNI_PATH"])]
+        self.netmgr_sides.append(sides[0])
+        if self.reference:
+            sides.append(networks.DelegatesSide(each, REFERENCE_DIR, self.scratch, self.host("host-delegates")))
+        self.report["networks"] = {"sandboxes": count, "each": each, "sides": {}}
+        for side in sides:
+            if not self.in_time(f"{side.name} for {count} sandboxes"):
+                return
+            self.say(f"networks: {count} sandboxes, {side.name}, {WIDTH} at a time")
+            figures = {}
+            for verb in ("add", "delete"):
+                started = time.perf_counter()
+                walls = [s.wall * 1000 for s in self.run(side, verb, self.sandboxes(side, count), WIDTH)]
+                figures[verb] = {"seconds": time.perf_counter() - started, "median_ms": quantile(walls, 50),
+                                 "p99_ms": quantile(walls, 99)}
+                if verb == "add":
+                    figures["memory"] = self.daemons.memory()
+            self.report["networks"]["sides"][side.name] = figures
+
     # -- rule tables -----------------------------------------------------------------------
 
     def phase_firewall(self):
@@ -399,7 +425,7 @@ class Bench:
         return self.report
 
 
-PHASES = ("serial", "parallel", "firewall", "growth", "many", "execve")
+PHASES = ("serial", "parallel", "firewall", "growth", "many", "networks", "execve")
 
 
 def parse_options():
@@ -420,6 +446,7 @@ def parse_options():
     options.levels = [0, 100] if quick else [0, 100, 500, 900, 1000]
     options.growth_n = 8 if quick else 20
     options.many = 0 if quick else 4000
+    options.networks = (16, 4) if quick else (128, 16)
     return options
 
 

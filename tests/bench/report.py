@@ -147,6 +147,8 @@ def print_report(report):
                for attached, f in report["firewall"].items()])
     if report["growth"]:
         print_growth(report)
+    if "networks" in report:
+        print_networks(report["networks"])
     if "many" in report:
         many = report["many"]
         table(f"{many['n']} routed sandboxes, 8 at a time",
@@ -195,6 +197,17 @@ def print_serial(report):
     if rows:
         table("ratios of medians (CPU: of means)",
               ["", "ADD", "CPU", "CHECK", "CPU", "DEL", "CPU"], rows)
+
+
+def print_networks(part):
+    rows = []
+    for name, figures in part["sides"].items():
+        for verb in ("add", "delete"):
+            f = figures[verb]
+            rows.append([f"{name}, {verb}", number(f["seconds"]), number(f["median_ms"]), number(f["p99_ms"])])
+        rows.append([f"{name}, RSS of netmgrd with all of them, MB", number(figures["memory"]["rss"]), "", ""])
+    table(f"{part['sandboxes']} sandboxes on 1+{part['each']} networks each, 8 at a time",
+          ["", "all, s", "median, ms", "p99, ms"], rows)
 
 
 def print_growth(report):

@@ -30,9 +30,10 @@ import operations  # noqa: E402
 import operations_dhcp  # noqa: E402
 import operations_inside  # noqa: E402
 import operations_links  # noqa: E402
+import operations_networks  # noqa: E402
 
 OPERATIONS = (operations.OPERATIONS + operations_inside.OPERATIONS + operations_links.OPERATIONS +
-              operations_dhcp.OPERATIONS)
+              operations_dhcp.OPERATIONS + operations_networks.OPERATIONS)
 
 pytestmark = pytest.mark.failpoints
 

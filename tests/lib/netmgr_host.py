@@ -76,8 +76,10 @@ def bridge(name="br1", *subnets, **keys):
 
 
 class Host:
-    def __init__(self, polkit=False, conf=None, netmgrd_options=(), initial_netns=False):
+    def __init__(self, polkit=False, conf=None, netmgrd_options=(), initial_netns=False, exec_plugins=None):
         """conf: text of netmgr.conf, otherwise only the node's address is set.
+        exec_plugins: netmgr-exec runs, with this directory of the host's own for plugins ("others"); without, a test
+        starts it when it wants it: exec.start().
         initial_netns: not in a network namespace of its own; in a virtual machine only (features.py)"""
         self.dir = tempfile.mkdtemp(prefix="netmgr-test.")
         os.chmod(self.dir, 0o755)
@@ -108,6 +110,9 @@ class Host:
                 f.write(conf)
         self.dbus = Daemon(self, "dbus")
         self.nsd = Daemon(self, "nsd")
+        self.exec = Daemon(self, "exec")
+        self.exec_plugins = exec_plugins
+        self.exec.options = [f"--plugin-path={self.dir}/{exec_plugins or 'others'}"]
         self.netmgrd = Daemon(self, "netmgrd")
         self.polkitd = Daemon(self, "polkitd")
         self.netmgrd.options = list(netmgrd_options)
@@ -137,6 +142,8 @@ class Host:
         if self.polkit:
             self.polkitd.launch()
         self.nsd.await_ready()
+        if self.exec_plugins:
+            self.exec.start()
         self.netmgrd.start()
         if self.polkit:
             self.polkitd.await_ready()
@@ -146,10 +153,10 @@ class Host:
     def close(self):
         """Ends everything, whatever state it is in. Returns what a sanitizer had to say."""
         problems = []
-        for daemon in (self.netmgrd, self.nsd, self.polkitd, self.dbus):
+        for daemon in (self.netmgrd, self.exec, self.nsd, self.polkitd, self.dbus):
             try:
                 status = daemon.stop()
-                if daemon in (self.netmgrd, self.nsd) and status not in (0, -signal.SIGKILL):
+                if daemon in (self.netmgrd, self.exec, self.nsd) and status not in (0, -signal.SIGKILL):
                     problems.append(f"{daemon.name} ended with status {status}")
             except AssertionError as e:
                 problems.append(str(e))
@@ -188,7 +195,7 @@ class Host:
 
     def logs(self):
         out = []
-        for daemon in (self.netmgrd, self.nsd, self.dbus, self.polkitd):
+        for daemon in (self.netmgrd, self.exec, self.nsd, self.dbus, self.polkitd):
             text = daemon.text()
             if text:
                 out.append(f"--- log of {daemon.name} ---\n{text}")
@@ -196,7 +203,7 @@ class Host:
 
     def finish(self):
         """The end of every test: DEL for what is attached, then nothing may be left."""
-        for daemon in (self.dbus, self.nsd, self.netmgrd):
+        for daemon in (self.dbus, self.nsd, *([self.exec] if self.exec_plugins else []), self.netmgrd):
             if not daemon.running:
                 daemon.start()
         for a in self.attachments:
@@ -468,7 +475,7 @@ class Host:
                                 not re.fullmatch(r"src=(198\.51\.|192\.0\.2\.|172\.30\.|127\.|172\.30\.|2001:db8|::1|fe80)\S* "
                                                  r"dst=(198\.51\.|192\.0\.2\.|172\.30\.|127\.|172\.30\.|2001:db8|::1|fe80)\S*", x) and not set(re.findall(r"=(\S+)", x)) & self.held_addresses()),
         }
-        for daemon in (self.netmgrd, self.nsd):
+        for daemon in (self.netmgrd, self.exec, self.nsd):
             if daemon.running:
                 snap[f"descriptors of {daemon.name}"] = dict(sorted(daemon.fds().items()))
         with contextlib.suppress(sqlite3.OperationalError):

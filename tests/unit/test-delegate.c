@@ -267,6 +267,98 @@ static void list_that_is_too_long(void **state) {
         assert_int_equal(again.n_entries, HOST_LOCAL_ENTRIES_MAX);
 }
 
+/* ---- what may be run as root ------------------------------------------------------------------ */
+
+static void put_file(const char *path, mode_t mode, uid_t uid) {
+        FILE *f = fopen(path, "we");
+
+        assert_non_null(f);
+        fclose(f);
+        assert_int_equal(chown(path, uid, 0), 0);
+        assert_int_equal(chmod(path, mode), 0);
+}
+
+static void put_dir(const char *path, mode_t mode, uid_t uid) {
+        assert_int_equal(mkdir(path, 0755), 0);
+        assert_int_equal(chown(path, uid, 0), 0);
+        assert_int_equal(chmod(path, mode), 0);
+}
+
+static void programs_that_only_root_can_replace(void **state) {
+        static const struct {
+                const char *path, *name;
+                const char *found; /* NULL: refused, "": there is none */
+        } cases[] = {
+                { "good", "plain", "good/plain" },
+                { "absent:good", "plain", "good/plain" },
+                { "good", "link", "good/plain" },
+                { "sticky", "plain", "sticky/plain" },
+                { "good", "absent", "" },
+                { "good", "data", "" }, /* not executable */
+                { "good", "dir", "" },
+                { "good", "other", NULL },
+                { "good", "groupwritable", NULL },
+                { "good", "writable", NULL },
+                { "theirs", "plain", NULL },
+                { "open", "plain", NULL },
+                { "open/inner", "plain", NULL },
+                { "good", "astray", NULL },       /* a link into a directory of others */
+                { "linked", "plain", NULL },      /* the directory is one */
+                { "theirs:good", "plain", NULL }, /* the first that has it counts */
+        };
+        char base[] = "/tmp/netmgr-trust.XXXXXX";
+
+        if (geteuid() != 0)
+                skip();
+        assert_non_null(mkdtemp(base));
+        assert_int_equal(chdir(base), 0);
+        put_dir("good", 0755, 0);
+        put_dir("sticky", 01777, 0);
+        put_dir("theirs", 0755, 65534);
+        put_dir("open", 0775, 0);
+        put_dir("open/inner", 0755, 0);
+        put_dir("good/dir", 0755, 0);
+        put_file("good/plain", 0755, 0);
+        put_file("good/data", 0644, 0);
+        put_file("good/other", 0755, 65534);
+        put_file("good/groupwritable", 0775, 0);
+        put_file("good/writable", 0757, 0);
+        put_file("sticky/plain", 0755, 0);
+        put_file("theirs/plain", 0755, 0);
+        put_file("open/plain", 0755, 0);
+        put_file("open/inner/plain", 0755, 0);
+        assert_int_equal(symlink("plain", "good/link"), 0);
+        assert_int_equal(symlink("../open/plain", "good/astray"), 0);
+        assert_int_equal(symlink("open", "linked"), 0);
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_free_ char *list = strdup(cases[i].path), *path = NULL, *found = NULL,
+                                    *want = NULL;
+                _cleanup_error_ Error e = ERROR_NULL;
+                char *second = strchr(list, ':');
+
+                if (second)
+                        *second++ = '\0';
+                path = strf("%s/%s%s%s%s%s", base, list, second ? ":" : "", second ? base : "",
+                            second ? "/" : "", strempty(second));
+                int r = program_find_trusted(cases[i].name, path, &found, &e);
+                if (isempty(cases[i].found)) {
+                        assert_true(r < 0 && !found && error_is_set(&e));
+                        assert_int_equal(r == -ENOENT, cases[i].found != NULL);
+                        assert_int_equal(e.kind == ERROR_ACCESS_DENIED, cases[i].found == NULL);
+                        continue;
+                }
+                assert_int_equal(r, 0);
+                want = strf("%s/%s", base, cases[i].found);
+                assert_string_equal(found, want);
+        }
+        assert_int_equal(program_find_trusted("plain", "good", &(char *) { NULL }, NULL), -ENOENT);
+        assert_int_equal(program_find_trusted("plain", NULL, &(char *) { NULL }, NULL), -ENOENT);
+        assert_int_equal(chdir("/"), 0);
+        _cleanup_free_ char *command = strf("rm -r %s", base);
+        assert_int_equal(system(command), 0);
+}
+
 /* ---- programs --------------------------------------------------------------------------------- */
 
 static char script_path[64];
@@ -361,6 +453,7 @@ static void program_that_is_none(void **state) {
 
 #define OWN    "{\"name\":\"n\",\"ipam\":{\"type\":\"%s\"}}"
 #define THEIRS "{\"name\":\"n\",\"ipam\":{\"type\":\"other\"}}"
+#define LIST   "{\"name\":\"n\",\"type\":\"%s\"}"
 
 /* The script is the plugin of that name: whatever is run says so. */
 static void tasks_of_a_hostile_netmgrd(void **state) {
@@ -368,48 +461,78 @@ static void tasks_of_a_hostile_netmgrd(void **state) {
                 Verb verb;
                 const char *own, *command, *config, *ifname;
                 bool allowed;
+                const char *container_id, *netns; /* of the ticket */
         } cases[] = {
-                { VERB_ADD, NULL, "ADD", NULL, NULL, true },
-                { VERB_CHECK, NULL, "CHECK", NULL, NULL, true },
-                { VERB_STATUS, NULL, "ADD", NULL, NULL, false },
-                { VERB_ADD, NULL, "DEL", NULL, NULL, false },
-                { VERB_ADD, NULL, "ADD", NULL, "eth1", false },
-                { VERB_ADD, "other", "ADD", NULL, NULL, false },
-                { VERB_DEL, NULL, "DEL", OWN, NULL, true },
-                { VERB_GC, NULL, "DEL", OWN, NULL, true },
-                { VERB_ADD, NULL, "DEL", OWN, NULL, true },
-                { VERB_DEL, "other", "DEL", OWN, NULL, true }, /* the ADD's has counted */
-                { VERB_DEL, NULL, "ADD", OWN, NULL, false },
-                { VERB_STATUS, NULL, "DEL", OWN, NULL, false },
-                { VERB_CHECK, NULL, "DEL", OWN, NULL, false },
-                { VERB_DEL, NULL, "DEL", THEIRS, NULL, false },
-                { VERB_DEL, NULL, "DEL", "{", NULL, false },
-                { VERB_DEL, NULL, "DEL", "", NULL, false },
+                { VERB_ADD, NULL, "ADD", NULL, NULL, true, NULL, NULL },
+                { VERB_CHECK, NULL, "CHECK", NULL, NULL, true, NULL, NULL },
+                { VERB_STATUS, NULL, "ADD", NULL, NULL, false, NULL, NULL },
+                { VERB_ADD, NULL, "DEL", NULL, NULL, false, NULL, NULL },
+                { VERB_ADD, NULL, "ADD", NULL, "eth1", false, NULL, NULL },
+                { VERB_ADD, "other", "ADD", NULL, NULL, false, NULL, NULL },
+                { VERB_DEL, NULL, "DEL", OWN, NULL, true, NULL, NULL },
+                { VERB_GC, NULL, "DEL", OWN, NULL, true, NULL, NULL },
+                { VERB_ADD, NULL, "DEL", OWN, NULL, true, NULL, NULL },
+                { VERB_DEL, "other", "DEL", OWN, NULL, true, NULL,
+                  NULL }, /* the ADD's has counted */
+                { VERB_DEL, NULL, "ADD", OWN, NULL, false, NULL, NULL },
+                { VERB_STATUS, NULL, "DEL", OWN, NULL, false, NULL, NULL },
+                { VERB_CHECK, NULL, "DEL", OWN, NULL, false, NULL, NULL },
+                { VERB_DEL, NULL, "DEL", THEIRS, NULL, false, NULL, NULL },
+                { VERB_DEL, NULL, "DEL", "{", NULL, false, NULL, NULL },
+                { VERB_DEL, NULL, "DEL", "", NULL, false, NULL, NULL },
+                /* of a network that netmgrd knows: for the caller's own sandbox, with his own verb */
+                { VERB_ADD, NULL, "ADD", LIST, "net1", true, "c1", "/ns/1" },
+                { VERB_ADD, "other", "ADD", LIST, "net1", true, "c1", "/ns/1" },
+                { VERB_ADD, NULL, "ADD", OWN, "net1", true, "c1", "/ns/1" },
+                { VERB_CHECK, NULL, "CHECK", LIST, "net1", true, "c1", "/ns/1" },
+                { VERB_ADD, NULL, "ADD", LIST, "net1", false, "c2", "/ns/1" },
+                { VERB_ADD, NULL, "ADD", LIST, "net1", false, "c1", "/ns/2" },
+                { VERB_ADD, NULL, "ADD", LIST, "net1", false, NULL, "/ns/1" },
+                { VERB_ADD, NULL, "ADD", LIST, "net1", false, "c1", NULL },
+                { VERB_ADD, NULL, "ADD", LIST, NULL, false, "c1", "/ns/1" },
+                { VERB_ADD, NULL, "ADD", LIST, "../x", false, "c1", "/ns/1" },
+                { VERB_CHECK, NULL, "ADD", LIST, "net1", false, "c1", "/ns/1" },
+                { VERB_ADD, NULL, "CHECK", LIST, "net1", false, "c1", "/ns/1" },
+                { VERB_DEL, NULL, "ADD", LIST, "net1", false, "c1", "/ns/1" },
+                { VERB_GC, NULL, "GC", LIST, "net1", false, "c1", "/ns/1" },
+                { VERB_STATUS, NULL, "STATUS", LIST, "net1", false, "c1", "/ns/1" },
+                { VERB_ADD, NULL, "ADD", THEIRS, "net1", false, "c1", "/ns/1" },
+                { VERB_DEL, NULL, "DEL", LIST, "net1", true, "c2", "/ns/2" },
         };
         char *dir = strdup(script_path), *name = strrchr(dir, '/');
         _cleanup_(program_end_clear) ProgramEnd end = { 0 };
+        bool trusted = geteuid() ==
+                       0; /* what a configuration of netmgrd's names has to be root's */
 
         *name++ = '\0';
         assert_int_equal(run("cat > /dev/null; echo ran $CNI_COMMAND >&2; exit 7", "", 30, &end),
                          0);
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 _cleanup_free_ char *own = strf(OWN, cases[i].own ? cases[i].own : name);
-                _cleanup_free_ char *theirs = strf(OWN, name);
+                _cleanup_free_ char *theirs = strf(OWN, name), *list = strf(LIST, name);
                 _cleanup_(task_result_clear) TaskResult result = { 0 };
-                const Environment env = { .verb = cases[i].verb, .path = dir };
+                const Environment env = { .verb = cases[i].verb,
+                                          .path = dir,
+                                          .container_id = "c1",
+                                          .netns_path = "/ns/1" };
                 const char *config = cases[i].config;
+                bool allowed = cases[i].allowed && (trusted || !config);
                 const Ticket t = {
                         .task = TICKET_EXEC,
                         .timeout_ms = 30000,
                         .plugin = name,
                         .command = (char *) cases[i].command,
+                        .container_id = (char *) cases[i].container_id,
+                        .netns = (char *) cases[i].netns,
                         .ifname = (char *) cases[i].ifname,
-                        .config = config && streq(config, OWN) ? theirs : (char *) config,
+                        .config = streq_ptr(config, OWN)    ? theirs
+                                  : streq_ptr(config, LIST) ? list
+                                                            : (char *) config,
                 };
 
                 task_run(&t, &env, "bridge", own, &result);
-                assert_int_equal(result.exit, cases[i].allowed ? 7 : TICKET_EXIT_NOT_STARTED);
-                assert_int_equal(strstr(result.text, "ran ") != NULL, cases[i].allowed);
+                assert_int_equal(result.exit, allowed ? 7 : TICKET_EXIT_NOT_STARTED);
+                assert_int_equal(strstr(result.text, "ran ") != NULL, allowed);
         }
         free(dir);
 }
@@ -454,6 +577,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(program_that_talks_a_lot, make_script,
                                                 remove_script),
                 cmocka_unit_test(program_that_is_none),
+                cmocka_unit_test(programs_that_only_root_can_replace),
                 cmocka_unit_test_setup_teardown(tasks_of_a_hostile_netmgrd, make_script,
                                                 remove_script),
                 cmocka_unit_test(addresses_without_an_owner),
