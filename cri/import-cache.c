@@ -30,6 +30,7 @@ void import_attachment_clear(ImportAttachment *a) {
         free(a->netns);
         free(a->args);
         free(a->config);
+        free(a->version);
         free(a->result);
         free(a->addresses);
         *a = (ImportAttachment) { 0 };
@@ -164,6 +165,8 @@ int import_config_parse(const char *config, size_t size, const char *network,
         ret->network = TAKE_PTR(name);
         free(ret->config);
         ret->config = TAKE_PTR(copy);
+        free(ret->version);
+        ret->version = TAKE_PTR(version);
         return 0;
 }
 
@@ -197,7 +200,7 @@ static int take_result(ImportAttachment *a, json_object *o, Error *e) {
 
         if (!o)
                 return 0;
-        int r = cni_result_parse(o, "result", CNI_VERSION_DEFAULT, &result, e);
+        int r = cni_result_parse(o, "result", a->version, &result, e);
         if (r < 0)
                 return r;
         if (result.n_ips > FOREIGN_ADDRESSES_MAX)

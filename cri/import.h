@@ -42,6 +42,7 @@ typedef struct ImportAttachment {
         char *netns;     /* NULL: nothing tells */
         char *args;      /* CNI_ARGS */
         char *config;    /* exact bytes of the list */
+        char *version;   /* cniVersion of the list */
         char *result;    /* of version 1.1.0; NULL: none was kept */
         MacAddr mac;     /* zero: not told */
         InPrefix *addresses;

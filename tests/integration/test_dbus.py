@@ -16,7 +16,7 @@ MEMBERS = {
                     "ListNetworks": ("", "a(sso)"), "GetSandbox": ("s", "o"), "GetNetwork": ("s", "o"),
                     "AddNetwork": ("ssa{sv}", "o"), "RemoveNetwork": ("sa{sv}", ""), "Reload": ("", ""),
                     "Describe": ("", "s"), "DescribeAll": ("s", "s"), "CollectGarbage": ("a{sv}", "s"),
-                    "Reconcile": ("a{sv}", "s"), "History": ("sa{sv}", "s")},
+                    "Import": ("ssa{sv}", "s"), "Reconcile": ("a{sv}", "s"), "History": ("sa{sv}", "s")},
         "properties": {"Version": "s", "Features": "as", "FeaturesMissing": "as", "Health": "s",
                        "HealthReasons": "as", "Repairs": "t", "Reaps": "t"},
         "signals": {"SandboxAdded": "so", "SandboxRemoved": "so", "AttachmentChanged": "osss"}},
@@ -250,6 +250,7 @@ def calls(host):
         {"type": "netmgr", "ipam": {"type": "local", "subnet": "10.97.30.0/24"}}]}
     return {"Reload": [], "AddNetwork": ["ssa{sv}", "green", json.dumps(conf), "0"],
             "RemoveNetwork": ["sa{sv}", "green", "0"], "CollectGarbage": ["a{sv}", "0"],
+            "Import": ["ssa{sv}", "whereabouts-files", '{"kind": "List", "items": []}', "0"],
             "Reconcile": ["a{sv}", "0"]}
 
 
