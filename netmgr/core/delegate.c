@@ -175,7 +175,11 @@ static void ask(const Attachment *a, const Delegate *d, const char *command, uin
                 .netns = (char *) strempty(netns),
                 .args = d->args,
                 .config = config ? (char *) config : d->config,
+                .originals = a->spec.imported,
         };
+        /* Nothing told where it is: who calls for that sandbox knows. */
+        if (a->spec.imported && isempty(a->sandbox->netns_path))
+                ret->ticket.netns = NULL;
 }
 
 void delegate_ask_add(const Attachment *a, const Delegate *d, const char *netns,
