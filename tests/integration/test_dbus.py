@@ -40,7 +40,7 @@ MEMBERS = {
                        "EgressRate": "t", "EgressBurst": "t"}, "signals": {}},
     NETWORK: {
         "methods": {"Describe": ("", "s")},
-        "properties": {"Name": "s", "Kind": "s", "Source": "s", "Config": "s", "Subnets": "as", "Used": "t",
+        "properties": {"Name": "s", "Kind": "s", "Source": "s", "Config": "s", "Namespace": "s", "Plugins": "as", "Members": "as", "Alias": "s", "Subnets": "as", "Used": "t",
                        "Free": "t", "Attachments": "ao"}, "signals": {}},
 }
 
