@@ -35,7 +35,7 @@ MEMBERS = {
                     "SetBandwidth": ("a{sv}", "")},
         "properties": {"Sandbox": "s", "Network": "s", "Kind": "s", "Interface": "s", "HostInterface": "s",
                        "Mac": "s", "Mtu": "u", "Addresses": "as", "Gateways": "as", "State": "s",
-                       "Parent": "s", "Position": "u", "Reference": "s", "ChoiceReason": "s", "HotPlugged": "b",
+                       "Drifted": "b", "Parent": "s", "Position": "u", "Reference": "s", "ChoiceReason": "s", "HotPlugged": "b",
                        "Ports": "a(sqqs)", "ShapingMode": "s", "IngressRate": "t", "IngressBurst": "t",
                        "EgressRate": "t", "EgressBurst": "t"}, "signals": {}},
     NETWORK: {
@@ -103,7 +103,7 @@ def test_properties_tell_what_the_kernel_has(host):
     assert have == {"Sandbox": "box", "Network": "net2", "Kind": "bridge", "Interface": "eth0",
                     "HostInterface": a.host_ifname, "Mac": inner["address"], "Mtu": 1400,
                     "Addresses": a.cidrs, "Gateways": ["10.97.1.1", "fd97:1::1"], "State": "up",
-                    "Parent": "", "Position": 0, "Reference": "", "ChoiceReason": "", "HotPlugged": False,
+                    "Drifted": False, "Parent": "", "Position": 0, "Reference": "", "ChoiceReason": "", "HotPlugged": False,
                     "Ports": [], "ShapingMode": "police", "IngressRate": 0, "IngressBurst": 0, "EgressRate": 0,
                     "EgressBurst": 0}
     box = host.properties(ROOT + "/sandbox/box", SANDBOX)

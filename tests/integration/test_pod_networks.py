@@ -306,4 +306,5 @@ def test_a_chain_of_ours_as_a_network(host):
                             args=pod_args(name="b"))
     reply.expect_error(7, f"{NETWORKS}[0]", "mac", "lan")
     a.delete().expect_ok()
+    host.run(["ip", "link", "del", "lan0"])  # that of a drop-in stays
     finish(host)
