@@ -30,24 +30,6 @@ static Network *find_named(const Manager *m, const char *namespace, const char *
         return n && !n->gone && n->source != NETWORK_CONFIG ? n : NULL;
 }
 
-/* Genie's "choose one for me": of the node's networks the one with the least traffic. */
-static int choose_any(Manager *m, Network **ret, char **ret_reason, Error *e) {
-        NetConf all = { .choose = NET_CHOOSE_LEAST_TRAFFIC };
-        Network *n;
-        int r;
-
-        all.any_of = new0(char *, map_size(m->networks) + 1);
-        if (!all.any_of)
-                return error_oom(e);
-        MAP_FOREACH (n, m->networks)
-                if (n->source != NETWORK_CONFIG && !n->gone && !n->alias && !strchr(n->name, '/') &&
-                    n->conf->n_any_of == 0)
-                        all.any_of[all.n_any_of++] = n->name;
-        r = network_choose(m, &all, ret, ret_reason, e);
-        free(all.any_of);
-        return r;
-}
-
 /* The network that a member really gets: what a manifest stands for, and out of a group what is chosen. */
 static int settle_on(NetworksOp *op, Member *m, const char *name, const NetConf *group, Error *e) {
         Network *n = NULL;
@@ -157,8 +139,7 @@ static int find_network(NetworksOp *op, Member *m, Error *e) {
 
         if (!s)
                 return settle_on(op, m, op->conf->network, op->conf->any_of ? op->conf : NULL, e);
-        int r = s->name[0] ? networks_find(op, s, &n, &m->reference, e)
-                           : choose_any(op->manager, &n, &m->choice, e);
+        int r = networks_find(op, s, &n, &m->reference, e);
         return r < 0 ? r : settle_on(op, m, n->name, NULL, e);
 }
 
