@@ -208,10 +208,11 @@
 #define DELEGATE_OUTPUT_MAX (1024U * 1024U)
 #define DELEGATE_STDERR_MAX 4096U
 /* Seconds that a ticket is good for beyond the time of its task, and tickets of one request: an ADD of
- * SELECTIONS_MAX networks with LIST_PLUGINS_MAX plugins each, and its undoing. A GC may find more ends that no
- * runtime was there for; the next one goes on. */
+ * SELECTIONS_MAX networks with LIST_PLUGINS_MAX plugins each, and its undoing. A GC may find many ends that no
+ * runtime was there for, and its caller's patience is short: the next one goes on. */
 #define TICKET_GRACE_SEC        5U
 #define TICKETS_PER_REQUEST_MAX 1024U
+#define TICKETS_PER_GC_MAX      64U
 
 /* Addresses in host-local's directory of one network, and bytes of one of its files (a container ID, an
  * interface name). A /20 full of pods; what is larger is a leak that a person has to look at. */
@@ -285,3 +286,11 @@
 
 /* Options that a network provides to DHCP servers or asks them for. */
 #define DHCP_CONF_OPTIONS_MAX 64U
+
+/* What an import reads of others' state. One file of a sandbox: a result cache entry holds a configuration in
+ * base64 and a result. One dump of address pools: every allocation of a cluster may be in it. */
+#define IMPORT_FILE_MAX (256U * 1024U)
+#define IMPORT_SIZE_MAX (16U * 1024U * 1024U)
+/* Files of one directory; addresses of one pool. */
+#define IMPORT_FILES_MAX     65536U
+#define IMPORT_ADDRESSES_MAX 65536U

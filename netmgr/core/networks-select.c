@@ -10,6 +10,7 @@
 
 #include "base/limits.h"
 #include "base/parse.h"
+#include "core/choose.h"
 #include "core/network-internal.h"
 #include "core/networks-internal.h"
 
@@ -29,20 +30,42 @@ static Network *find_named(const Manager *m, const char *namespace, const char *
         return n && !n->gone && n->source != NETWORK_CONFIG ? n : NULL;
 }
 
-/* A manifest without a configuration means the node's network of that name. */
-static int follow(const Manager *m, const NetSelection *s, Network *n, Network **ret, Error *e) {
-        if (!n->alias) {
-                *ret = n;
-                return 0;
+/* Genie's "choose one for me": of the node's networks the one with the least traffic. */
+static int choose_any(Manager *m, Network **ret, char **ret_reason, Error *e) {
+        NetConf all = { .choose = NET_CHOOSE_LEAST_TRAFFIC };
+        Network *n;
+        int r;
+
+        all.any_of = new0(char *, map_size(m->networks) + 1);
+        if (!all.any_of)
+                return error_oom(e);
+        MAP_FOREACH (n, m->networks)
+                if (n->source != NETWORK_CONFIG && !n->gone && !n->alias && !strchr(n->name, '/') &&
+                    n->conf->n_any_of == 0)
+                        all.any_of[all.n_any_of++] = n->name;
+        r = network_choose(m, &all, ret, ret_reason, e);
+        free(all.any_of);
+        return r;
+}
+
+/* The network that a member really gets: what a manifest stands for, and out of a group what is chosen. */
+static int settle_on(NetworksOp *op, Member *m, const char *name, const NetConf *group, Error *e) {
+        Network *n = NULL;
+
+        int r = name ? network_resolve(op->manager, name, &n, e) : 0;
+        if (n && n->conf->any_of)
+                group = n->conf;
+        if (r >= 0 && group)
+                r = network_choose(op->manager, group, &n, &m->choice, e);
+        if (r < 0) {
+                if (m->selection)
+                        error_prefixf(e, "%s", m->selection->where);
+                return r;
         }
-        *ret = find_named(m, NULL, n->alias);
-        if (*ret)
-                return 0;
-        return error_setf(
-                        e, ERROR_NO_SUCH_NETWORK,
-                        "%s: network %s has no configuration of its own and stands for network %s of "
-                        "this node, which is not there; put %s.conflist into networks.d",
-                        s->where, n->name, n->alias, n->alias);
+        if (!n)
+                return 0; /* the runtime's own, inline */
+        m->network = strdup(n->name);
+        return m->network ? 0 : error_oom(e);
 }
 
 static bool is_default_network(const NetSelection *s) {
@@ -94,7 +117,8 @@ int networks_find(NetworksOp *op, const NetSelection *s, Network **ret, char **r
                                 s->namespace ? "/" : "", s->name, s->namespace ? "" : "\"");
         if (strchr(n->name, '/') && !(*ret_reference = strdup(n->name)))
                 return error_oom(e);
-        return follow(m, s, n, ret, e);
+        *ret = n;
+        return 0;
 }
 
 /* --- members ------------------------------------------------------------------------------------- */
@@ -127,20 +151,26 @@ static bool may_have_family(const Network *n, int family) {
         return c->n_sets == 0 && c->n_addresses == 0;
 }
 
-static int fill_member(NetworksOp *op, size_t i, const NetSelection *s, Error *e) {
-        Member *m = &op->members[i];
+static int find_network(NetworksOp *op, Member *m, Error *e) {
+        const NetSelection *s = m->selection;
         Network *n = NULL;
 
+        if (!s)
+                return settle_on(op, m, op->conf->network, op->conf->any_of ? op->conf : NULL, e);
+        int r = s->name[0] ? networks_find(op, s, &n, &m->reference, e)
+                           : choose_any(op->manager, &n, &m->choice, e);
+        return r < 0 ? r : settle_on(op, m, n->name, NULL, e);
+}
+
+static int fill_member(NetworksOp *op, size_t i, const NetSelection *s, Error *e) {
+        Member *m = &op->members[i];
+
         m->selection = s;
-        if (s) {
-                int r = networks_find(op, s, &n, &m->reference, e);
-                if (r < 0)
-                        return r;
-                if (!(m->network = strdup(n->name)))
-                        return error_oom(e);
+        int r = find_network(op, m, e);
+        if (r < 0)
+                return r;
+        if (s)
                 snprintf(m->ifname, sizeof(m->ifname), "%s", s->ifname);
-        } else if (op->conf->network && !(m->network = strdup(op->conf->network)))
-                return error_oom(e);
         if (i == 0 && !op->hot)
                 snprintf(m->ifname, sizeof(m->ifname), "%s", op->request.ifname);
 
@@ -153,6 +183,7 @@ static int fill_member(NetworksOp *op, size_t i, const NetSelection *s, Error *e
                 .called = i == 0 && !op->hot ? op->conf->name : NULL,
                 .annotations = op->annotations,
                 .reference = m->reference,
+                .choice = m->choice,
                 .position = (unsigned) i,
                 .hot = op->hot,
                 .owner = m->owner,
@@ -196,6 +227,15 @@ static void give_default_routes(NetworksOp *op) {
         }
 }
 
+/* Genie's "choose one for me": the node's choice is the runtime's own configuration, and it may be a group. */
+static void drop_free_choice(NetSelections *s) {
+        if (s->n_items != 1 || s->items[0].name[0])
+                return;
+        net_selection_clear(&s->items[0]);
+        s->n_items = 0;
+        s->replaces_default = false;
+}
+
 int networks_select(NetworksOp *op, Error *e) {
         NetSelections *all = &op->selections;
         int r = 0;
@@ -209,6 +249,7 @@ int networks_select(NetworksOp *op, Error *e) {
         }
         if (r < 0)
                 return r;
+        drop_free_choice(all);
         bool own_first = !op->hot && !(all->n_items > 0 && all->replaces_default);
         op->n_members = all->n_items + own_first;
         op->members = new0(Member, op->n_members);

@@ -129,6 +129,10 @@ static int plain_text(const NetworksOp *op, const Member *m, const Network *n, j
             json_add_string(o, "network", n->name) < 0 ||
             json_add(o, RUNTIME_CONFIG, json_object_get(runtime)) < 0)
                 return -ENOMEM;
+        /* Of the runtime's own network, which stands for this one or was chosen as it. */
+        json_object *mine = m->selection ? NULL : json_get(op->config, "args");
+        if (mine && json_add(o, "args", json_object_get(mine)) < 0)
+                return -ENOMEM;
         if (m->selection && m->selection->cni_args) {
                 json_object *args = json_object_new_object();
                 if (json_add(o, "args", args) < 0 ||

@@ -30,6 +30,7 @@
 #include "core/guest.h"
 #include "core/host-end.h"
 #include "core/host-local.h"
+#include "core/import.h"
 #include "core/inside.h"
 #include "core/netns-look.h"
 #include "core/netns-watch.h"
@@ -612,11 +613,26 @@ static void del_host_local(DelOp *op) {
                 del_end(op, 0, NULL);
 }
 
+static void del_reservations_back(int r, const Error *e, const char *result _unused_,
+                                  void *userdata) {
+        if (r < 0)
+                del_end(userdata, r, e);
+        else
+                del_host_local(userdata);
+}
+
+/* What others had given to this interface before netmgr was there (import.h). */
+static void del_reservations(DelOp *op) {
+        if (!import_release(op->manager, op->request.container_id, op->request.ifname,
+                            del_reservations_back, op))
+                del_host_local(op);
+}
+
 /* DEL succeeds also when the kernel refuses to delete the link: the sandbox is cut off, its row says
  * `releasing`, and the deletion is tried again. Only without memory for that the caller has to ask again. */
 static void del_released(int r, const Error *e, void *userdata) {
         if (r >= 0 || e->kind == ERROR_KERNEL)
-                del_host_local(userdata);
+                del_reservations(userdata);
         else
                 del_end(userdata, r, e);
 }
@@ -717,8 +733,8 @@ static void del_start(DelOp *op) {
                 return;
         a = attachment_find(op->manager, op->request.container_id, op->request.ifname);
 
-        if (!a || !a->network || !attachment_is_of(a, op->cni_name)) {
-                del_host_local(op);
+        if (!a || !a->network || !attachment_is_meant(a, op->cni_name)) {
+                del_reservations(op);
                 return;
         }
         if (a->busy) {

@@ -207,6 +207,9 @@ def test_names_of_genie_come_in_turn(host):
     assert a.pod.addresses("eth1") == {"10.98.2.2/32"}
     assert {i: r["Network"] for i, r in rows(host).items()} == {"eth0": "blue", "eth1": "red"}
     a.check().expect_ok()
+    # the node's choice: what the runtime is configured with
+    b = host.add(annotated(routed(), {GENIE: ""}), args=pod_args(name="b"))
+    assert b.ips == ["10.97.0.2"] and set(interfaces(b.pod)) == {"eth0"}
     finish(host)
 
 
@@ -293,4 +296,5 @@ def test_a_chain_of_ours_as_a_network(host):
                             args=pod_args(name="b"))
     reply.expect_error(7, f"{NETWORKS}[0]", "mac", "lan")
     a.delete().expect_ok()
+    host.run(["ip", "link", "del", "lan0"])  # that of a drop-in stays
     finish(host)
