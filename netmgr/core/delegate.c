@@ -226,11 +226,10 @@ int answer_error(const char *what, ErrorKind kind, int r, const TaskAnswer *answ
         _cleanup_json_ json_object *o = NULL;
 
         if (r == -ETIMEDOUT)
-                return error_setf(e, ERROR_TRY_AGAIN, "%s was not answered in time by the caller",
-                                  what);
+                return error_setf(e, ERROR_TRY_AGAIN, "%s was not answered in time", what);
         if (r < 0)
                 return error_setf(e, ERROR_TRY_AGAIN,
-                                  "%s: no caller is there any more to do it; try again", what);
+                                  "%s: who was to do it is not there any more; try again", what);
         /* The caller wrote it, from whatever he got; without it the exit status has to do. */
         if (json_parse(answer->text, strlen(answer->text), "its error", &o, NULL) >= 0 &&
             json_object_is_type(o, json_type_object))
