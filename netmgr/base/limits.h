@@ -208,10 +208,11 @@
 #define DELEGATE_OUTPUT_MAX (1024U * 1024U)
 #define DELEGATE_STDERR_MAX 4096U
 /* Seconds that a ticket is good for beyond the time of its task, and tickets of one request: an ADD of
- * SELECTIONS_MAX networks with LIST_PLUGINS_MAX plugins each, and its undoing. A GC may find more ends that no
- * runtime was there for; the next one goes on. */
+ * SELECTIONS_MAX networks with LIST_PLUGINS_MAX plugins each, and its undoing. A GC may find many ends that no
+ * runtime was there for, and its caller's patience is short: the next one goes on. */
 #define TICKET_GRACE_SEC        5U
 #define TICKETS_PER_REQUEST_MAX 1024U
+#define TICKETS_PER_GC_MAX      64U
 
 /* Addresses in host-local's directory of one network, and bytes of one of its files (a container ID, an
  * interface name). A /20 full of pods; what is larger is a leak that a person has to look at. */

@@ -172,17 +172,6 @@ static int check_kind(const NetConf *conf, Error *e) {
         return 0;
 }
 
-/* A delegate gets the exact bytes of a whole configuration: of the runtime's own, or of a list's plugin. */
-static int check_ipam(NetworkSource source, const NetConf *conf, const NetList *list, Error *e) {
-        if (conf->ipam != NET_IPAM_FOREIGN || source == NETWORK_CONFIG || list)
-                return 0;
-        return error_setf(
-                        e, ERROR_NOT_SUPPORTED,
-                        "\"ipam.type\": \"%s\" is a plugin of others, which the runtime's own "
-                        "configuration has to name: describe the network there, without \"network\"",
-                        conf->ipam_type);
-}
-
 /* May the configuration of this source take over the network as it is now? */
 static int check_replace(const Network *n, NetworkSource source, const NetConf *conf, Error *e) {
         if (n->source != source && !n->gone && n->source != NETWORK_CONFIG)
@@ -250,8 +239,6 @@ static int check_description(const Network *n, const Manager *m, NetworkSource s
                                 "letter or digit",
                                 NETWORK_NAME_MAX);
         int r = check_kind(d->conf, e);
-        if (r >= 0)
-                r = check_ipam(source, d->conf, d->list, e);
         if (r >= 0)
                 r = check_overlap(m, d->name, d->conf, e);
         return r < 0 || !n ? r : check_replace(n, source, d->conf, e);

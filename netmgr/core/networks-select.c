@@ -31,24 +31,70 @@ static Network *find_named(const Manager *m, const char *namespace, const char *
 }
 
 /* A manifest without a configuration means the node's network of that name. */
-static int follow(const Manager *m, const NetSelection *s, Network *n, Network **ret, Error *e) {
-        if (!n->alias) {
-                *ret = n;
+static int follow(const Manager *m, const char *where, Network **n, Error *e) {
+        const Network *from = *n;
+
+        if (!from->alias)
                 return 0;
-        }
-        *ret = find_named(m, NULL, n->alias);
-        if (*ret)
+        *n = find_named(m, NULL, from->alias);
+        if (*n && !(*n)->alias)
                 return 0;
         return error_setf(
                         e, ERROR_NO_SUCH_NETWORK,
                         "%s: network %s has no configuration of its own and stands for network %s of "
-                        "this node, which is not there; put %s.conflist into networks.d",
-                        s->where, n->name, n->alias, n->alias);
+                        "this node, which %s; put %s.conflist into networks.d",
+                        where, from->name, from->alias, *n ? "has none either" : "is not there",
+                        from->alias);
+}
+
+/* Genie's "choose one for me": of the node's networks the one with the least traffic. */
+static int choose_any(Manager *m, Network **ret, char **ret_reason, Error *e) {
+        NetConf all = { .choose = NET_CHOOSE_LEAST_TRAFFIC };
+        Network *n;
+        int r;
+
+        all.any_of = new0(char *, map_size(m->networks) + 1);
+        if (!all.any_of)
+                return error_oom(e);
+        MAP_FOREACH (n, m->networks)
+                if (n->source != NETWORK_CONFIG && !n->gone && !n->alias && !strchr(n->name, '/') &&
+                    n->conf->n_any_of == 0)
+                        all.any_of[all.n_any_of++] = n->name;
+        r = network_choose(m, &all, ret, ret_reason, e);
+        free(all.any_of);
+        return r;
+}
+
+/* The network that a member really gets. conf: of a group that nobody has named; NULL: *n it is. */
+static int settle_on(NetworksOp *op, Member *m, const NetConf *group, Network *n, Error *e) {
+        const char *where = m->selection ? m->selection->where : "network";
+        Network *chosen = n;
+
+        int r = n ? follow(op->manager, where, &chosen, e) : 0;
+        if (r < 0)
+                return r;
+        if (chosen && chosen->conf->n_any_of > 0)
+                group = chosen->conf;
+        if (group) {
+                r = network_choose(op->manager, group, &chosen, &m->choice, e);
+                error_prefixf(e, "%s", where);
+                if (r >= 0)
+                        r = follow(op->manager, where, &chosen, e);
+        }
+        if (r < 0 || !chosen)
+                return r;
+        m->network = strdup(chosen->name);
+        return m->network ? 0 : error_oom(e);
 }
 
 static bool is_default_network(const NetSelection *s) {
         return strncmp(strempty(s->where), ANNOTATION_DEFAULT_NETWORK,
                        strlen(ANNOTATION_DEFAULT_NETWORK)) == 0;
+}
+
+/* Where the administrator keeps default networks for pods to choose from. */
+static const char *default_namespace(const Manager *m) {
+        return m->conf.default_namespace ? m->conf.default_namespace : DEFAULT_NETWORK_NAMESPACE;
 }
 
 static int check_namespace(const NetworksOp *op, const NetSelection *s, Error *e) {
@@ -59,6 +105,9 @@ static int check_namespace(const NetworksOp *op, const NetSelection *s, Error *e
         /* An administrator attaches what he likes. */
         if (op->hot)
                 return 0;
+        /* Said or not, it is the same one. */
+        if (is_default_network(s) && streq_ptr(s->namespace, default_namespace(op->manager)))
+                return 0;
         return net_selection_check_namespace(s, strempty(op->args.pod_namespace),
                                              c->namespace_isolation, shared, e);
 }
@@ -66,10 +115,7 @@ static int check_namespace(const NetworksOp *op, const NetSelection *s, Error *e
 int networks_find(NetworksOp *op, const NetSelection *s, Network **ret, char **ret_reference,
                   Error *e) {
         const Manager *m = op->manager;
-        const char *own = is_default_network(s) ? m->conf.default_namespace
-                                                                  ? m->conf.default_namespace
-                                                                  : DEFAULT_NETWORK_NAMESPACE
-                                                : op->args.pod_namespace;
+        const char *own = is_default_network(s) ? default_namespace(m) : op->args.pod_namespace;
         Network *n = NULL;
 
         int r = check_namespace(op, s, e);
@@ -90,7 +136,8 @@ int networks_find(NetworksOp *op, const NetSelection *s, Network **ret, char **r
                                 s->namespace ? "/" : "", s->name, s->namespace ? "" : "\"");
         if (strchr(n->name, '/') && !(*ret_reference = strdup(n->name)))
                 return error_oom(e);
-        return follow(m, s, n, ret, e);
+        *ret = n;
+        return 0;
 }
 
 /* --- members ------------------------------------------------------------------------------------- */
@@ -123,31 +170,28 @@ static bool may_have_family(const Network *n, int family) {
         return c->n_sets == 0 && c->n_addresses == 0;
 }
 
-/* The network by its name, and where that is a group, or the runtime's configuration is one, what is chosen of it. */
-static int find_member(NetworksOp *op, Member *m, Error *e) {
-        const NetConf *group = m->selection || op->conf->network ? NULL : op->conf;
+static int find_network(NetworksOp *op, Member *m, Error *e) {
+        const NetSelection *s = m->selection;
         Network *n = NULL;
-        int r = 0;
 
-        if (m->selection)
-                r = networks_find(op, m->selection, &n, &m->reference, e);
-        else if (op->conf->network)
-                r = network_resolve(op->manager, op->conf->network, &n, e);
-        if (n)
-                group = n->conf;
-        if (r >= 0 && group->any_of)
-                r = network_choose(op->manager, group, &n, &m->choice, e);
-        if (r < 0 || !n)
-                return r;
-        m->network = strdup(n->name);
-        return m->network ? 0 : error_oom(e);
+        if (!s) {
+                /* The runtime's own: inline, by name, or out of a group. */
+                n = op->conf->network ? find_named(op->manager, NULL, op->conf->network) : NULL;
+                if (op->conf->network && !n)
+                        return error_setf(e, ERROR_NO_SUCH_NETWORK,
+                                          "network: there is no network \"%s\"", op->conf->network);
+                return settle_on(op, m, op->conf->n_any_of > 0 ? op->conf : NULL, n, e);
+        }
+        int r = s->name[0] ? networks_find(op, s, &n, &m->reference, e)
+                           : choose_any(op->manager, &n, &m->choice, e);
+        return r < 0 ? r : settle_on(op, m, NULL, n, e);
 }
 
 static int fill_member(NetworksOp *op, size_t i, const NetSelection *s, Error *e) {
         Member *m = &op->members[i];
 
         m->selection = s;
-        int r = find_member(op, m, e);
+        int r = find_network(op, m, e);
         if (r < 0)
                 return r;
         if (s)
@@ -208,6 +252,15 @@ static void give_default_routes(NetworksOp *op) {
         }
 }
 
+/* Genie's "choose one for me": the node's choice is the runtime's own configuration, and it may be a group. */
+static void drop_free_choice(NetSelections *s) {
+        if (s->n_items != 1 || s->items[0].name[0])
+                return;
+        net_selection_clear(&s->items[0]);
+        s->n_items = 0;
+        s->replaces_default = false;
+}
+
 int networks_select(NetworksOp *op, Error *e) {
         NetSelections *all = &op->selections;
         int r = 0;
@@ -221,6 +274,7 @@ int networks_select(NetworksOp *op, Error *e) {
         }
         if (r < 0)
                 return r;
+        drop_free_choice(all);
         bool own_first = !op->hot && !(all->n_items > 0 && all->replaces_default);
         op->n_members = all->n_items + own_first;
         op->members = new0(Member, op->n_members);

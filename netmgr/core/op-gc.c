@@ -259,6 +259,8 @@ void operation_gc(Manager *m, Request *q, RequestDone done, void *userdata) {
         };
         *q = (Request) { .netns_fd = -EBADF, .host_netns_fd = -EBADF };
         m->n_operations++;
+        if (op->request.talk)
+                op->request.talk->max_tickets = TICKETS_PER_GC_MAX;
 
         op->r = request_check_host(m, &op->request, &op->first);
         if (op->r >= 0)

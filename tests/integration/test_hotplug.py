@@ -5,7 +5,7 @@ import json
 import os
 
 import pytest
-from netmgr_host import BUS, MANAGER, ROOT, routed, settle
+from netmgr_host import BUS, MANAGER, ROOT, bridge, routed, settle
 from pod_networks import NETWORKS, annotated, finish, interfaces, pod_args, reload, write_network
 from steady_traffic import steady
 
@@ -67,13 +67,19 @@ def options(**values):
     return dbus.Dictionary({k: kinds[type(v)](v) for k, v in values.items()}, signature="sv")
 
 
+def known(pod, ifname="eth0"):
+    """What is set of an interface and its routes"""
+    link = {k: v for k, v in interfaces(pod)[ifname].items() if k != "operstate"}
+    return link, pod.addresses(ifname), [r for f in "46" for r in pod.ip(f"-{f}", "route", "show", "dev", ifname)]
+
+
 # --- it is there ---------------------------------------------------------------------------------------
 
 @pytest.mark.sanitize
 @pytest.mark.parametrize("network,address,gateway", [
     ("blue", "10.98.1.2/24", "10.98.1.1"), ("red", "10.98.2.2/32", None), ("green", "10.98.3.2/24", None)])
 def test_one_more_of_each_kind(host, box, network, address, gateway):
-    before = interfaces(box.pod)["eth0"]
+    before = known(box.pod)
     a = attach(host, network)
     assert (a["Interface"], a["Network"], a["Parent"], a["Position"], a["HotPlugged"]) == ("net1", network, "eth0", 1, True)
     assert a == rows(host)["net1"] and a["State"] == "up"
@@ -93,7 +99,7 @@ def test_one_more_of_each_kind(host, box, network, address, gateway):
     assert [(e["name"], e["interface"], e.get("default", False)) for e in found] == [
         ("net1", "eth0", True), (network, "net1", False)]
     assert found[1]["ips"][0] == address.split("/")[0] and found[1]["mac"] == a["Mac"]
-    assert interfaces(box.pod)["eth0"] == before
+    assert known(box.pod) == before
     box.check().expect_ok()
     detach(host, "net1")
     assert set(interfaces(box.pod)) == {"eth0"} and set(rows(host)) == {"eth0"} and len(status(host)) == 1
@@ -118,6 +124,43 @@ def test_every_option(host, box):
     assert host.describe("ports") == []
     again = attach(host, "blue", "--interface=data0", "--ip=10.98.1.78")
     assert again["Addresses"][0] == "10.98.1.78/24"
+
+
+def defaults(pod):
+    """{gateway: interface} of those that are used: of each family the one with the lowest metric"""
+    found = {}
+    for family in "46":
+        routes = pod.ip(f"-{family}", "route", "show", "default")
+        if routes:
+            r = min(routes, key=lambda r: r.get("metric", 0))
+            found[r["gateway"]] = r["dev"]
+    return found
+
+
+def test_default_route(host, box):
+    """For a sandbox that has none; one that is there stays with whom it is. Without a gateway: as the network has it."""
+    write_network(host, "gold", "bridge", "10.98.4.0/24 fd98:4::/64", isDefaultGateway=True)
+    reload(host)
+    before = defaults(box.pod)
+    for option in ("--default-route=10.98.4.1", "--default-route"):
+        r = host.ctl("attach", "box", "gold", option)
+        assert r.returncode == 1 and "eth0" in r.stderr and "default route" in r.stderr, r.stderr
+        assert set(rows(host)) == {"eth0"} and defaults(box.pod) == before
+    attach(host, "gold")
+    assert defaults(box.pod) == before  # nobody asked for it: there, but behind
+    assert status(host)[1]["gateway"] == ["10.98.4.1", "fd98:4::1"]
+
+    inner = host.add(bridge("inner", "10.97.9.0/24", "fd97:9::/64"), cid="inner-box")
+    assert defaults(inner.pod) == {}
+    attach(host, "gold", "--default-route", cid="inner-box")
+    assert defaults(inner.pod) == {"10.98.4.1": "net1", "fd98:4::1": "net1"}
+    assert status(host, "inner-box")[1]["gateway"] == ["10.98.4.1", "fd98:4::1"]
+    inner.check().expect_ok()
+    detach(host, "net1", cid="inner-box")
+    assert defaults(inner.pod) == {} and "gateway" not in status(host, "inner-box")[0]
+    attach(host, "blue", "--default-route=10.98.1.9", "--default-route=fd98:1::9", cid="inner-box")
+    assert defaults(inner.pod) == {"10.98.1.9": "net1", "fd98:1::9": "net1"}
+    inner.delete().expect_ok()
 
 
 def test_answer_on_the_bus(host, box):
@@ -241,6 +284,7 @@ def test_sandbox_in_proc(host, box):
     process = host.popen(["sleep", "infinity"], netns=pod)
     try:
         path = f"/proc/{process.pid}/ns/net"
+        settle(lambda: os.path.samefile(path, pod.outside), "it has entered the namespace")
         reply = host.cni("ADD", routed("net1", "10.97.0.0/24", "fd97::/64"), "proc-box", "eth0", path).expect_ok()
         name, sentence = refused(host, "Attach", "proc-box", "blue", options())
         assert name == "NotSupported" and path in sentence and "netmgrctl" in sentence
