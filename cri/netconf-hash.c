@@ -161,6 +161,11 @@ static void put_network(FILE *f, const NetConf *c) {
         put_text(f, "network", c->network);
         if (c->network)
                 return;
+        if (c->any_of) {
+                put_texts(f, "anyOf", c->any_of);
+                put_text(f, "choose", net_choose_to_string(c->choose));
+                return;
+        }
         /* What an interface of a reference plugin is like differs from that of type netmgr. loopback has
          * no such difference, and was here before there were names. */
         if (netconf_is_drop_in(c) && c->plugin != NET_PLUGIN_LOOPBACK)

@@ -25,6 +25,13 @@ int netconf_read_interface(json_object *top, NetConf *c, Error *e);
 int netconf_check_network(NetConf *c, json_object *top, Error *e);
 int netconf_check_name(const char *name, Error *e);
 int netconf_check_version(const char *version, Error *e);
+/* A JsonReader: the name of a network of netmgrd (char *). */
+int network_name_read(json_object *value, const char *path, void *target, Error *e);
+
+/* network-group.c */
+
+/* anyOf and choose. */
+int netconf_read_group(json_object *top, NetConf *c, Error *e);
 
 /* netconf-list.c */
 

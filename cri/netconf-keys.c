@@ -38,6 +38,7 @@
 typedef enum KeyFlags {
         KEY_NETWORK = 1 << 0, /* describes the network: cannot stand beside "network" */
         KEY_OURS = 1 << 1,    /* the reference plugin of that name does not have it */
+        KEY_GROUP = 1 << 2,   /* describes a choice of networks */
 } KeyFlags;
 
 typedef struct KeyRule {
@@ -66,6 +67,8 @@ static const KeyRule key_rules[] = {
         { "prevResult", ALL, 0, NULL, 0 },
         /* ours: which network */
         { "network", ALL, KEY_OURS, NULL, 0 },
+        { "anyOf", ALL, KEY_OURS | KEY_GROUP | KEY_NETWORK, NULL, 0 },
+        { "choose", ALL, KEY_OURS | KEY_GROUP | KEY_NETWORK, NULL, 0 },
         { "kind", ALL, KEY_OURS | KEY_NETWORK, NULL, 0 },
         /* of all that give a sandbox an interface */
         { "dns", ALL & ~(DUMMY | LOOPBACK), KEY_NETWORK, NULL, 0 },
@@ -209,6 +212,15 @@ static int check_key(const char *key, json_object *value, const NetConf *c, Erro
                                           "\"%s\": %s cannot stand beside \"network\": \"%s\": it "
                                           "belongs into the description of that network",
                                           rule->key, JSON_SHORT(value), c->network);
+                return 0;
+        }
+        if (c->any_of) {
+                if ((rule->flags & KEY_NETWORK) && !(rule->flags & KEY_GROUP))
+                        return error_setf(
+                                        e, ERROR_UNKNOWN_OPTION,
+                                        "\"%s\": %s cannot stand beside \"anyOf\": it belongs into "
+                                        "the description of the networks that are chosen from",
+                                        rule->key, JSON_SHORT(value));
                 return 0;
         }
         if (!(kinds & KIND_BIT(c->kind)))

@@ -10,7 +10,9 @@
 
 #include "base/limits.h"
 #include "base/parse.h"
+#include "base/strv.h"
 #include "cri/netconf-internal.h"
+#include "cri/netlist.h"
 #include "cri/result.h"
 
 /* The kernel turns IPv6 off on an interface with less (RFC 8200). */
@@ -63,6 +65,7 @@ NetConf *netconf_free(NetConf *c) {
         free(c->name);
         free(c->type);
         free(c->network);
+        strv_free(c->any_of);
         free(c->bridge);
         free(c->device.kernel_path);
         free(c->device.pci_bus_id);
@@ -175,7 +178,7 @@ static int kind_read(json_object *value, const char *path, void *target, Error *
         return 0;
 }
 
-static int network_read(json_object *value, const char *path, void *target, Error *e) {
+int network_name_read(json_object *value, const char *path, void *target, Error *e) {
         _cleanup_free_ char *s = NULL;
         char **ret = target;
         int r;
@@ -183,7 +186,7 @@ static int network_read(json_object *value, const char *path, void *target, Erro
         r = json_read_string(value, path, &s, e);
         if (r < 0)
                 return r;
-        if (!cni_id_is_valid(s, NETWORK_NAME_MAX))
+        if (!network_name_is_valid(s))
                 return error_setf(e, ERROR_INVALID_ARGUMENT,
                                   "\"%s\": %s is not the name of a network", path,
                                   JSON_SHORT(value));
@@ -196,7 +199,7 @@ static int allow_read_element(json_object *value, const char *path, void *target
         _cleanup_free_ char *s = NULL;
         NetConf *c = target;
 
-        int r = network_read(value, path, &s, e);
+        int r = network_name_read(value, path, &s, e);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < c->n_allow; i++)
@@ -255,7 +258,7 @@ static int read_firewall(json_object *top, NetConf *c, Error *e) {
 
 /* What decides which other keys are possible; read first. */
 static const JsonField choice_fields[] = {
-        { "network", network_read, offsetof(NetConf, network), 0 },
+        { "network", network_name_read, offsetof(NetConf, network), 0 },
         { "kind", kind_read, offsetof(NetConf, kind), 0 },
         {},
 };
@@ -443,6 +446,8 @@ int netconf_read_netmgr(json_object *top, NetConf *c, Error *e) {
         int r;
 
         r = json_read_object(top, "", choice_fields, JSON_UNKNOWN_IGNORE, c, e);
+        if (r >= 0)
+                r = netconf_read_group(top, c, e);
         if (r < 0)
                 return r;
         r = netconf_check_keys(top, c, e);
@@ -451,7 +456,7 @@ int netconf_read_netmgr(json_object *top, NetConf *c, Error *e) {
         r = netconf_read_tuning_args(top, c, e);
         if (r < 0)
                 return r;
-        if (c->network)
+        if (c->network || c->any_of)
                 return netconf_read_runtime(top, RUNTIME_ALL, c, e);
         r = read_network(top, c, e);
         if (r < 0)

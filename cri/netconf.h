@@ -273,6 +273,18 @@ typedef enum NetIngressPolicy {
 const char *net_ingress_policy_to_string(NetIngressPolicy policy);
 NetIngressPolicy net_ingress_policy_from_string(const char *s);
 
+/* How a network of several is chosen. */
+typedef enum NetChoose {
+        NET_CHOOSE_FIRST_FIT,      /* the first that has a free address; default */
+        NET_CHOOSE_FREE_ADDRESSES, /* the one that has most */
+        NET_CHOOSE_LEAST_TRAFFIC,  /* the one whose sandboxes send and receive least */
+        _NET_CHOOSE_MAX,
+        _NET_CHOOSE_INVALID = -EINVAL,
+} NetChoose;
+
+const char *net_choose_to_string(NetChoose choose);
+NetChoose net_choose_from_string(const char *s);
+
 /* tuning's keys beside sysctl. */
 typedef struct NetTuning {
         MacAddr mac;           /* zero: unset */
@@ -303,8 +315,13 @@ typedef struct NetConf {
         char *name; /* network name, valid; NULL only when parsed without one (D-Bus, file gives it) */
         char *type;    /* that of `plugin` */
         char *network; /* "network": NAME of a network of networks.d; NULL: inline */
+        /* "anyOf": names of networks of which one is chosen for each attachment; NULL-terminated or NULL; owned. kind
+         * is FOREIGN then: there are no interfaces of this one. */
+        char **any_of;
+        size_t n_any_of;
+        NetChoose choose;
 
-        /* inline network; meaningful only when network == NULL */
+        /* inline network; meaningful only when network == NULL and any_of == NULL */
         NetKind kind;
         uint32_t mtu; /* bytes, 0: default */
         char *bridge; /* name of the bridge; NULL: derived from the network's name */

@@ -438,9 +438,9 @@ static int keep(json_object *annotations, const char *key, json_object *kept) {
 
 bool net_selections_are_there(json_object *annotations) {
         for (size_t i = 0; i < ELEMENTSOF(readers); i++)
-                if (json_get(annotations, readers[i].key))
+                if (json_object_object_get_ex(annotations, readers[i].key, NULL))
                         return true;
-        return json_get(annotations, ANNOTATION_OWNER);
+        return json_object_object_get_ex(annotations, ANNOTATION_OWNER, NULL);
 }
 
 int net_selections_keep(json_object *annotations, char **ret) {

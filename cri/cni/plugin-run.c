@@ -34,8 +34,7 @@ void task_failf(TaskResult *ret, int exit, unsigned code, const char *format, ..
                 ret->text = NULL;
 }
 
-/* For a sentence: other programs' bytes may be anything. */
-static void make_printable(char *s, size_t size) {
+void make_printable(char *s, size_t size) {
         for (size_t i = 0; i < size; i++)
                 if ((unsigned char) s[i] < ' ' || (unsigned char) s[i] >= 0x7f)
                         s[i] = s[i] == '\n' || s[i] == '\t' ? ' ' : '?';

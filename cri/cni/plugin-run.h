@@ -16,6 +16,8 @@ typedef struct TaskResult {
 } TaskResult;
 
 void task_result_clear(TaskResult *r);
+/* For a sentence: somebody else's bytes may be anything. */
+void make_printable(char *s, size_t size);
 /* A failure in the place of what was in it, as a CNI error. */
 void task_failf(TaskResult *ret, int exit, unsigned code, const char *format, ...) _printf_(4, 5);
 

@@ -188,7 +188,12 @@ static int make_environment(const Ticket *t, const char *path, char ***ret) {
 }
 
 static void refuse(const Error *e, TaskResult *ret) {
-        task_failf(ret, TICKET_EXIT_NOT_STARTED, error_cni_code(e->kind), "%s", error_message(e));
+        _cleanup_free_ char *why = strdup(error_message(e));
+
+        if (why)
+                make_printable(why, strlen(why));
+        task_failf(ret, TICKET_EXIT_NOT_STARTED, error_cni_code(e->kind), "%s", strempty(why));
+        log_warning("refused: %s", strempty(why));
 }
 
 static void run_task(int fd, const Ticket *t, const char *path, TaskResult *ret) {
@@ -207,7 +212,6 @@ static void run_task(int fd, const Ticket *t, const char *path, TaskResult *ret)
                 r = error_oom(&error);
         if (r < 0) {
                 refuse(&error, ret);
-                log_warning("refused: %s", error_message(&error));
                 return;
         }
         plugin_run(t,
@@ -248,16 +252,18 @@ void serve(int fd, const char *path) {
         int r = read_ticket(fd, &text, &size);
         if (r == -ENODATA || r == -ECONNRESET)
                 return; /* somebody looked whether we are there */
-        if (r < 0)
+        if (r == -E2BIG)
+                (void) error_setf(&error, ERROR_DECODE, "the ticket is larger than %u bytes",
+                                  CONFIG_SIZE_MAX);
+        else if (r < 0)
                 (void) error_set_errnof(&error, ERROR_TRY_AGAIN, r, "reading the ticket");
         else if (strlen(text) != size)
                 r = error_setf(&error, ERROR_DECODE, "the ticket holds a NUL byte");
         else if ((r = ticket_parse(text, &t, &error)) == 0)
                 r = error_setf(&error, ERROR_DECODE, "what came is no ticket");
-        if (r < 0) {
+        if (r < 0)
                 refuse(&error, &result);
-                log_warning("refused: %s", error_message(&error));
-        } else
+        else
                 run_task(fd, &t, path, &result);
 
         r = answer_format(&result, &answer);

@@ -21,6 +21,13 @@
 #define PROTECTED_INTERFACES_MAX 64
 #define SHARED_NAMESPACES_MAX    64
 
+/* libinih's own limit, its line end with it, where it cannot be told another. */
+#ifdef HAVE_INI_MAX_LINE
+#define LINE_MAX_BYTES CONF_LINE_MAX
+#else
+#define LINE_MAX_BYTES (INI_MAX_LINE - 3U)
+#endif
+
 void conf_init(Conf *c) {
         *c = (Conf) {
                 .workers = WORKERS_DEFAULT,
@@ -224,8 +231,35 @@ static int malformed(const char *dir, const char *file, const char *text, int li
         return error_setf(
                         e, ERROR_INVALID_ARGUMENT,
                         "%s/%s:%d: wanted \"[Section]\" or \"Key=value\" of at most %u bytes, found \"%.*s\"",
-                        dir, file, line, CONF_LINE_MAX,
+                        dir, file, line, LINE_MAX_BYTES,
                         (int) MIN_OF(strcspn(text, "\n"), (size_t) 64), text);
+}
+
+/*
+ * libinih cuts a line that is too long and reads the rest as another, and an indented line as the value of the
+ * key before it, instead of that one's. So the first gets no further, and of the second the indentation goes to the
+ * end. Returns the number of a line that is too long, or 0.
+ */
+static int prepare_lines(char *text) {
+        for (int number = 1; *text; number++) {
+                size_t size = strcspn(text, "\n"), blank = strspn(text, " \t");
+
+                if (size > LINE_MAX_BYTES)
+                        return number;
+                memmove(text, text + blank, size - blank);
+                memset(text + size - blank, ' ', blank);
+                text += size + (text[size] == '\n');
+        }
+        return 0;
+}
+
+static int parse_text(char *text, Reader *reader) {
+        int line = prepare_lines(text);
+
+#ifdef HAVE_INI_MAX_LINE
+        ini_max_line = LINE_MAX_BYTES + 3;
+#endif
+        return line > 0 ? line : ini_parse_string(text, on_key, reader);
 }
 
 static int load_file(int dirfd, const char *dir, const char *file, Conf *c, Error *e) {
@@ -237,7 +271,7 @@ static int load_file(int dirfd, const char *dir, const char *file, Conf *c, Erro
                 return 0;
         if (r < 0)
                 return error_set_errnof(e, ERROR_INVALID_ARGUMENT, r, "reading %s/%s", dir, file);
-        int line = ini_parse_string(text, on_key, &reader);
+        int line = parse_text(text, &reader);
         if (reader.r < 0) {
                 error_prefixf(e, "%s/%s:%d", dir, file, line > 0 ? line : 1);
                 return reader.r;

@@ -208,10 +208,11 @@
 #define DELEGATE_OUTPUT_MAX (1024U * 1024U)
 #define DELEGATE_STDERR_MAX 4096U
 /* Seconds that a ticket is good for beyond the time of its task, and tickets of one request: an ADD of
- * SELECTIONS_MAX networks with LIST_PLUGINS_MAX plugins each, and its undoing. A GC may find more ends that no
- * runtime was there for; the next one goes on. */
+ * SELECTIONS_MAX networks with LIST_PLUGINS_MAX plugins each, and its undoing. A GC may find many ends that no
+ * runtime was there for, and its caller's patience is short: the next one goes on. */
 #define TICKET_GRACE_SEC        5U
 #define TICKETS_PER_REQUEST_MAX 1024U
+#define TICKETS_PER_GC_MAX      64U
 
 /* Addresses in host-local's directory of one network, and bytes of one of its files (a container ID, an
  * interface name). A /20 full of pods; what is larger is a leak that a person has to look at. */
@@ -261,6 +262,10 @@
 #define LIST_PLUGINS_MAX 16U
 /* Networks that a group chooses from. */
 #define ANY_OF_MAX 32U
+/* Milliseconds between two looks at the counters of all links, and seconds for which one that is asked for goes on
+ * being of use. */
+#define TRAFFIC_SAMPLE_MS  5000U
+#define TRAFFIC_WANTED_SEC 600U
 
 /* Files of network-status that are written in one turn of the event loop (20 microseconds each), and seconds
  * after which those that could not be written are tried again. */

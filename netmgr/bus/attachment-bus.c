@@ -274,6 +274,7 @@ const sd_bus_vtable attachment_vtable[] = {
         PROPERTY("Position", "u", get_number, CONSTANT),
         PROPERTY("Reference", "s", get_string, CONSTANT),
         PROPERTY("ChoiceReason", "s", get_string, CONSTANT),
+        PROPERTY("Drifted", "b", get_flag, CHANGES),
         PROPERTY("HotPlugged", "b", get_flag, CONSTANT),
         PROPERTY("Ports", "a(sqqs)", get_ports, CHANGES),
         PROPERTY("ShapingMode", "s", get_string, CHANGES),

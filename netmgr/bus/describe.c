@@ -210,6 +210,8 @@ json_object *attachment_describe(const Attachment *a) {
         if (r >= 0)
                 r = add_place(o, &a->spec);
         if (r >= 0)
+                r = json_add(o, "Drifted", json_object_new_boolean(attachment_has_drifted(a)));
+        if (r >= 0)
                 r = json_add(o, "Ports", ports_of(a));
         if (r >= 0)
                 r = add_shaping(o, a);
@@ -244,6 +246,36 @@ static json_object *attachments_of(const Network *n) {
         return list;
 }
 
+/* The plugins that make an interface of it; of a group and an alias, which have none, nothing. */
+static json_object *plugins_of(const Network *n) {
+        json_object *list = json_object_new_array();
+        int r = list ? 0 : -ENOMEM;
+
+        for (size_t i = 0; r >= 0 && n->list && i < n->list->n_plugins; i++)
+                r = json_append(list, json_object_new_string(n->list->plugins[i].type));
+        if (r >= 0 && !n->list && n->conf->kind != NET_KIND_FOREIGN)
+                r = json_append(list, json_object_new_string(n->conf->type));
+        return finish(list, r);
+}
+
+static json_object *members_of(const Network *n) {
+        json_object *list = json_object_new_array();
+        int r = list ? 0 : -ENOMEM;
+
+        for (size_t i = 0; r >= 0 && i < n->conf->n_any_of; i++)
+                r = json_append(list, json_object_new_string(n->conf->any_of[i]));
+        return finish(list, r);
+}
+
+/* "" for a network that belongs to the node. */
+static int add_namespace(json_object *o, const Network *n) {
+        const char *slash = strchr(n->name, '/');
+
+        return json_add(o, "Namespace",
+                        slash ? json_object_new_string_len(n->name, (int) (slash - n->name))
+                              : json_object_new_string(""));
+}
+
 json_object *network_describe(const Network *n) {
         json_object *o = json_object_new_object();
         int r = o ? 0 : -ENOMEM;
@@ -253,7 +285,15 @@ json_object *network_describe(const Network *n) {
         if (r >= 0)
                 r = json_add_string(o, "Name", n->name);
         if (r >= 0)
-                r = json_add_string(o, "Kind", net_kind_to_string(n->conf->kind));
+                r = add_namespace(o, n);
+        if (r >= 0)
+                r = json_add_string(o, "Kind", network_kind_name(n));
+        if (r >= 0)
+                r = json_add(o, "Plugins", plugins_of(n));
+        if (r >= 0)
+                r = json_add_string(o, "Alias", strempty(n->alias));
+        if (r >= 0)
+                r = json_add(o, "Members", members_of(n));
         if (r >= 0)
                 r = json_add_string(o, "Source", network_source_to_string(n->source));
         if (r >= 0)
@@ -359,11 +399,21 @@ static void add_lease(const Lease *l, void *userdata) {
         (void) json_add_string(o, "Network", l->network);
         (void) json_add_string(o, "Sandbox", l->sandbox);
         (void) json_add_string(o, "Interface", l->ifname);
-        (void) json_add_string(o, "State", l->released_usec ? "released" : "held");
+        (void) json_add_string(o, "State",
+                               !l->released_usec  ? "held"
+                               : lease_is_kept(l) ? "kept"
+                                                  : "released");
         if (l->released_usec)
                 (void) json_add_string(o, "ReleasedAt", format_rfc3339(l->released_usec, time));
         else
                 (void) json_object_object_add(o, "ReleasedAt", NULL);
+        (void) (l->owner ? json_add_string(o, "Owner", l->owner)
+                         : json_object_object_add(o, "Owner", NULL));
+        if (lease_sticky_until(l))
+                (void) json_add_string(o, "StickyUntil",
+                                       format_rfc3339(lease_sticky_until(l), time));
+        else
+                (void) json_object_object_add(o, "StickyUntil", NULL);
         (void) json_append(list, o);
 }
 

@@ -70,7 +70,7 @@ static int add_interfaces(json_object *o, const Sandbox *s) {
 }
 
 static void on_found(const Sandbox *s, bool remove, const char *reason, void *userdata) {
-        _cleanup_json_ json_object *o = sandbox_describe_briefly(s);
+        _cleanup_json_ json_object *o = sandbox_describe(s);
         Question *q = userdata;
 
         int r = o ? add_interfaces(o, s) : -ENOMEM;

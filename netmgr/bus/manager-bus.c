@@ -206,23 +206,15 @@ static int read_no_options(sd_bus_message *m, sd_bus_error *error) {
         return sd_bus_message_exit_container(m);
 }
 
-static int parse_network(const char *name, const char *config, NetConf **ret, Error *e) {
-        _cleanup_json_ json_object *o = NULL;
+/* An empty name: the manifest's own. */
+static int parse_network(const char *name, const char *config, NetDescription *ret, Error *e) {
+        int r = net_description_parse(config, strlen(config), isempty(name) ? NULL : name, ret, e);
 
-        int r = json_parse(config, strlen(config), "config", &o, e);
-        if (r < 0)
-                return r;
-        if (json_has(o, "plugins", NULL))
-                return netconf_parse_list(config, strlen(config), name, ret, e);
-        r = netconf_parse(config, strlen(config), ret, e);
-        if (r < 0)
-                return r;
-        const char *found = (*ret)->network ? (*ret)->network : (*ret)->name;
-        if ((*ret)->network || !streq_ptr(found, name)) {
+        if (r >= 0 && isempty(name) && !strchr(ret->name, '/')) {
+                net_description_clear(ret);
                 r = error_setf(e, ERROR_INVALID_ARGUMENT,
-                               "name: wanted a configuration of network %s, found one %s \"%s\"",
-                               name, (*ret)->network ? "that refers to" : "of", strempty(found));
-                *ret = netconf_free(*ret);
+                               "name: wanted the network's name, found nothing; only a "
+                               "NetworkAttachmentDefinition may be added without");
         }
         return r;
 }
@@ -230,35 +222,47 @@ static int parse_network(const char *name, const char *config, NetConf **ret, Er
 typedef struct AddNetworkCall {
         Manager *manager;
         sd_bus_message *message;
+        char *name; /* owned */
 } AddNetworkCall;
+
+static AddNetworkCall *add_network_call_free(AddNetworkCall *call) {
+        if (call) {
+                sd_bus_message_unref(call->message);
+                free(call->name);
+        }
+        free(call);
+        return NULL;
+}
+
+static AddNetworkCall *add_network_call_new(Manager *m, sd_bus_message *message, const char *name) {
+        AddNetworkCall *call = new0(AddNetworkCall, 1);
+
+        if (!call)
+                return NULL;
+        *call = (AddNetworkCall) { m, sd_bus_message_ref(message), strdup(name) };
+        return call->name ? call : add_network_call_free(call);
+}
 
 static void network_stored(int r, const Error *e, void *userdata) {
         AddNetworkCall *call = userdata;
-        sd_bus_message *m = call->message;
         _cleanup_free_ char *path = NULL;
-        const char *name = NULL;
         Network *n;
 
         failpoint_past("bus-reply");
-        (void) sd_bus_message_rewind(m, true);
-        (void) sd_bus_message_read(m, "s", &name);
         if (r < 0) {
-                n = network_find(call->manager, strempty(name));
+                n = network_find(call->manager, call->name);
                 if (n)
                         network_discard(n);
-                bus_reply_error(m, r, e);
-        } else {
-                if (sd_bus_path_encode(BUS_PATH "/network", strempty(name), &path) >= 0)
-                        bus_reply(m, "o", path);
-                else
-                        bus_reply_error(m, -ENOMEM, NULL);
-        }
-        sd_bus_message_unref(m);
-        free(call);
+                bus_reply_error(call->message, r, e);
+        } else if (sd_bus_path_encode(BUS_PATH "/network", call->name, &path) >= 0)
+                bus_reply(call->message, "o", path);
+        else
+                bus_reply_error(call->message, -ENOMEM, NULL);
+        add_network_call_free(call);
 }
 
 static int method_add_network(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        _cleanup_(netconf_freep) NetConf *conf = NULL;
+        _cleanup_(net_description_clear) NetDescription d = { 0 };
         _cleanup_error_ Error e = ERROR_NULL;
         const char *name, *config;
         Bus *b = userdata;
@@ -269,30 +273,25 @@ static int method_add_network(sd_bus_message *m, void *userdata, sd_bus_error *e
                 r = read_no_options(m, error);
         if (r < 0)
                 return r;
-        r = parse_network(name, config, &conf, &e);
+        r = parse_network(name, config, &d, &e);
         if (r < 0)
                 return bus_error_set(error, r, &e);
-        n = network_find(b->manager, name);
+        n = network_find(b->manager, d.name);
         if (n && !n->gone)
                 return sd_bus_error_setf(error, error_dbus_name(ERROR_EXISTS),
                                          "network %s exists already, from %s; remove it first",
-                                         name, network_source_to_string(n->source));
+                                         d.name, network_source_to_string(n->source));
         r = polkit_authorise(b, m, "org.netmgr1.manage-networks", method_add_network, userdata,
                              error);
         if (r <= 0)
                 return r < 0 ? r : 1;
 
-        r = network_set(b->manager, name, NETWORK_DBUS, config, conf, &n, &e);
+        r = network_set_described(b->manager, NETWORK_DBUS, config, &d, &n, &e);
         if (r < 0)
                 return bus_error_set(error, r, &e);
-        TAKE_PTR(conf);
-        AddNetworkCall *call = new0(AddNetworkCall, 1);
-        if (call)
-                *call = (AddNetworkCall) { b->manager, sd_bus_message_ref(m) };
+        AddNetworkCall *call = add_network_call_new(b->manager, m, n->name);
         if (!call || network_store(n, network_stored, call) < 0) {
-                if (call)
-                        sd_bus_message_unref(m);
-                free(call);
+                add_network_call_free(call);
                 network_discard(n);
                 return -ENOMEM;
         }
@@ -326,10 +325,9 @@ static int method_remove_network(sd_bus_message *m, void *userdata, sd_bus_error
                 return r < 0 ? r : 1;
         const Network *n = network_find(b->manager, name);
         if (n && !n->gone && n->source == NETWORK_FILE)
-                return sd_bus_error_setf(
-                                error, error_dbus_name(ERROR_IN_USE),
-                                "network %s is defined by networks.d/%s.conflist; remove that file",
-                                name, name);
+                return sd_bus_error_setf(error, error_dbus_name(ERROR_IN_USE),
+                                         "network %s is defined by networks.d/%s; remove that file",
+                                         name, strempty(n->file));
         r = network_remove(b->manager, name, network_dropped, sd_bus_message_ref(m), &e);
         if (r < 0) {
                 sd_bus_message_unref(m);
@@ -389,6 +387,9 @@ const sd_bus_vtable manager_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("Detach",
                                 SD_BUS_ARGS("s", sandbox, "s", interface, "a{sv}", options),
                                 SD_BUS_NO_RESULT, method_detach, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ReleaseAddresses", SD_BUS_ARGS("s", owner),
+                                SD_BUS_RESULT("u", count), method_release_addresses,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("CollectGarbage", SD_BUS_ARGS("a{sv}", options),
                                 SD_BUS_RESULT("s", json), method_collect_garbage,
                                 SD_BUS_VTABLE_UNPRIVILEGED),

@@ -45,7 +45,7 @@ static void on_network_status_changed(Sandbox *s, void *userdata) {
 }
 
 /* Used, Free and Attachments are counted when somebody asks: told as invalidated. */
-static void network_changed(Bus *b, const Network *n) {
+static void network_use_changed(Bus *b, const Network *n) {
         _cleanup_free_ char *path = network_bus_path(n);
 
         if (path)
@@ -62,7 +62,7 @@ static void on_attachment_added(Attachment *a, void *userdata) {
         if (sandbox)
                 (void) sd_bus_emit_properties_changed(b->system, sandbox, BUS_IFACE "Sandbox",
                                                       "Attachments", NULL);
-        network_changed(b, a->network);
+        network_use_changed(b, a->network);
 }
 
 static void on_attachment_removed(Attachment *a, void *userdata) {
@@ -74,7 +74,7 @@ static void on_attachment_removed(Attachment *a, void *userdata) {
         (void) sd_bus_emit_signal(b->system, BUS_PATH, BUS_IFACE "Manager", "AttachmentChanged",
                                   "osss", path, a->sandbox->id, a->spec.ifname, "gone");
         (void) sd_bus_emit_interfaces_removed(b->system, path, BUS_IFACE "Attachment", NULL);
-        network_changed(b, a->network);
+        network_use_changed(b, a->network);
 }
 
 static void on_attachment_changed(Attachment *a, void *userdata) {
@@ -106,6 +106,25 @@ static void on_network_removed(Network *n, void *userdata) {
                 (void) sd_bus_emit_interfaces_removed(b->system, path, BUS_IFACE "Network", NULL);
 }
 
+/* What hangs on it has drifted, or is again as it would be made. */
+static void on_network_changed(Network *n, void *userdata) {
+        _cleanup_free_ char *path = network_bus_path(n);
+        Bus *b = userdata;
+        Attachment *a;
+
+        if (path)
+                (void) sd_bus_emit_properties_changed(b->system, path, BUS_IFACE "Network", "Kind",
+                                                      "Plugins", "Alias", "Members", "Config",
+                                                      "Subnets", "Free", NULL);
+        MAP_FOREACH (a, n->manager->attachments) {
+                _cleanup_free_ char *at =
+                                a->network == n && a->announced ? attachment_bus_path(a) : NULL;
+                if (at)
+                        (void) sd_bus_emit_properties_changed(b->system, at, BUS_IFACE "Attachment",
+                                                              "Drifted", NULL);
+        }
+}
+
 static void on_health_changed(void *userdata) {
         Bus *b = userdata;
         (void) sd_bus_emit_properties_changed(b->system, BUS_PATH, BUS_IFACE "Manager", "Health",
@@ -129,6 +148,7 @@ void bus_observe(Bus *b, ManagerObserver *ret) {
                 .attachment_changed = on_attachment_changed,
                 .network_added = on_network_added,
                 .network_removed = on_network_removed,
+                .network_changed = on_network_changed,
                 .health_changed = on_health_changed,
                 .counters_changed = on_counters_changed,
                 .userdata = b,

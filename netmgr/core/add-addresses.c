@@ -159,7 +159,7 @@ static int allocate_one(AddOp *op, const NetStaticAddress *s, Error *e) {
         _cleanup_free_ char *owner = NULL;
         LeaseHolder holder = holder_of(op, &owner);
         _cleanup_free_ char *pool = exclusive ? strdup(network_pool(a->network))
-                                              : strf("%s/%" PRIx64, a->network->name, a->spec.id);
+                                              : strf("%s//%" PRIx64, a->network->name, a->spec.id);
         IpamGrant grant;
 
         if (!pool)

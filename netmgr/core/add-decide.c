@@ -43,22 +43,36 @@ int add_parse(AddOp *op, Error *e) {
         return 0;
 }
 
-/* The network by reference, or the inline one, made or changed when it has to be. */
-static int find_network(AddOp *op, Network **ret, Error *e) {
-        const char *name = op->conf->network ? op->conf->network : op->conf->name;
-        _cleanup_(netconf_freep) NetConf *own = NULL;
+/* By reference; who asks for a place knows which it is, whoever described it. */
+static int find_by_name(const AddOp *op, const char *name, Network **ret, Error *e) {
         Network *n = network_find(op->manager, name);
 
-        if (op->conf->network) {
-                if (!n || n->gone || n->source == NETWORK_CONFIG)
-                        return error_setf(
-                                        e, ERROR_NO_SUCH_NETWORK,
-                                        "network: there is no network \"%s\"; put %s.conflist into networks.d, or "
-                                        "use AddNetwork",
-                                        name, name);
-                *ret = n;
-                return 0;
+        if (!op->request.place || !n || n->gone || n->alias) {
+                int r = network_resolve(op->manager, name, &n, e);
+                if (r < 0)
+                        return r;
         }
+        if (n->conf->any_of || (n->list && n->conf->kind == NET_KIND_FOREIGN))
+                return error_setf(e, ERROR_NOT_SUPPORTED,
+                                  "network: %s is %s, which has no interfaces of netmgrd's own",
+                                  n->name, n->conf->any_of ? "a group" : "made by other plugins");
+        *ret = n;
+        return 0;
+}
+
+/* The network by reference, or the inline one, made or changed when it has to be. */
+static int find_network(AddOp *op, Network **ret, Error *e) {
+        const RequestPlace *place = op->request.place;
+        const char *by_name = place && place->network ? place->network : op->conf->network,
+                   *name = op->conf->name;
+        _cleanup_(netconf_freep) NetConf *own = NULL;
+
+        if (by_name)
+                return find_by_name(op, by_name, ret, e);
+        if (op->conf->any_of)
+                return error_setf(e, ERROR_NOT_SUPPORTED,
+                                  "anyOf: this call cannot choose a network");
+        Network *n = network_find(op->manager, name);
         if (n && n->source == NETWORK_CONFIG && n->conf->hash == op->conf->hash) {
                 *ret = n;
                 return 0;

@@ -6,6 +6,7 @@
  * attachment_release(), which asks for the plugin's DEL: it may have given something out before it failed.
  */
 
+#include "base/json.h"
 #include "base/limits.h"
 #include "core/add-internal.h"
 #include "core/delegate.h"
@@ -33,7 +34,7 @@ static void answered(Question *q, int r, const TaskAnswer *answer) {
 
         if (r < 0 || answer->exit != 0) {
                 r = delegate_error(d->plugin, "ADD", r, answer, &error);
-                fail(op, r, &error, !answer || answer->exit != TICKET_EXIT_NOT_STARTED);
+                fail(op, r, &error, delegate_was_run(answer));
                 return;
         }
         r = ipam_result_parse(answer->text, strlen(answer->text), op->conf->cni_version, &op->ipam,
@@ -57,8 +58,12 @@ static void ask(AddOp *op) {
         uint64_t now = now_monotonic(), left = op->deadline > now ? op->deadline - now : 0;
         uint32_t sec = (uint32_t) MIN_OF(left / 1000000U, (uint64_t) DELEGATE_TIMEOUT_SEC);
 
-        delegate_ask_own(a->delegates[a->n_delegates - 1].plugin, "ADD", MAX_OF(sec, 1U),
-                         &op->question);
+        const Delegate *d = &a->delegates[a->n_delegates - 1];
+        /* Where the configuration is not the caller's own, the ticket brings it. */
+        if (op->request.place || op->conf->network)
+                delegate_ask_add(a, d, op->request.netns_path, MAX_OF(sec, 1U), &op->question);
+        else
+                delegate_ask_own(d->plugin, "ADD", MAX_OF(sec, 1U), &op->question);
         op->question.answered = answered;
         if (conversation_ask(op->request.talk, &op->question))
                 return;
@@ -92,9 +97,31 @@ static void intent_written(Task *task) {
                 ask(op);
 }
 
+/* A network by reference: the plugin's object of the network, with what the call brings for this sandbox. */
+static char *named_config(const Network *n, const char *request) {
+        static const char *const brought[] = { "runtimeConfig", "args" };
+        _cleanup_json_ json_object *all = NULL, *call = NULL;
+
+        if (json_parse(n->config, strlen(n->config), "network", &all, NULL) < 0 ||
+            json_parse(request, strlen(request), "configuration", &call, NULL) < 0)
+                return NULL;
+        json_object *list = json_get(all, "plugins"),
+                    *o = list ? json_object_array_get_idx(list, 0) : all;
+        if (json_add_string(o, "cniVersion", n->conf->cni_version) < 0 ||
+            json_add_string(o, "name", n->conf->name ? n->conf->name : n->name) < 0)
+                return NULL;
+        for (size_t i = 0; i < ELEMENTSOF(brought); i++) {
+                json_object *value = json_get(call, brought[i]);
+                if (value && json_add(o, brought[i], json_object_get(value)) < 0)
+                        return NULL;
+        }
+        return json_to_text(o);
+}
+
 static int prepare(AddOp *op, Error *e) {
         Attachment *a = op->attachment;
         const char *plugin = a->network->conf->ipam_type;
+        _cleanup_free_ char *named = NULL;
 
         if (!conversation_is_open(op->request.talk))
                 return error_setf(
@@ -102,7 +129,10 @@ static int prepare(AddOp *op, Error *e) {
                                 "\"ipam.type\": \"%s\" is a plugin of others, which has to be run by the "
                                 "caller: call netmgr's CNI plugin, as root",
                                 plugin);
-        if (attachment_add_delegate(a, plugin, op->request.path, a->request, op->request.args) < 0)
+        if (op->conf->network && !(named = named_config(a->network, a->request)))
+                return error_oom(e);
+        if (attachment_add_delegate(a, plugin, op->request.path, named ? named : a->request,
+                                    op->request.args) < 0)
                 return error_oom(e);
         int r = delegate_check_size(a, &a->delegates[a->n_delegates - 1], e);
         if (r < 0)

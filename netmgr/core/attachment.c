@@ -59,6 +59,17 @@ bool attachment_is_meant(const Attachment *a, const char *cni_name) {
         return a->spec.imported || attachment_is_of(a, cni_name);
 }
 
+bool attachment_has_drifted(const Attachment *a) {
+        const Network *n = a->network;
+        char hash[HASH_STR_SIZE];
+
+        /* What hangs on others' interfaces hangs on the name only, unless we had them made. Rows of old schemas have
+         * no hash. */
+        if (!a->config_hash[0] || (a->spec.kind == NET_KIND_FOREIGN && !n->list))
+                return false;
+        return !streq(a->config_hash, hash_format(network_hash(n), hash));
+}
+
 /* The one place that links an attachment to its sandbox, network and the Manager's maps. */
 static int attachment_link(Attachment *a, Network *n, Sandbox *s) {
         Manager *m = a->manager;
@@ -99,7 +110,7 @@ static int new_of_kind(Manager *m, Network *n, Sandbox *s, const char *ifname, N
         if (kind_has_host_end(kind))
                 snprintf(a->spec.host_ifname, sizeof(a->spec.host_ifname), "nmg%" PRIx64,
                          a->spec.id);
-        hash_format(n->conf->hash, a->config_hash);
+        hash_format(network_hash(n), a->config_hash);
 
         int r = attachment_link(a, n, s);
         if (r < 0) {

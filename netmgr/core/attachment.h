@@ -40,6 +40,8 @@ struct Attachment {
         uint64_t created_usec;      /* CLOCK_REALTIME */
         uint64_t created_boot_usec; /* CLOCK_BOOTTIME of the sandbox's boot; 0: not noted */
         uint64_t settled_usec;      /* CLOCK_MONOTONIC: when the last operation ended */
+        uint64_t traffic_bytes,
+                        traffic_sampled_usec; /* of its host end, at the last sample (traffic.h) */
         uint32_t host_ifindex;
         Delegate *delegates; /* owned; see delegate.h */
         size_t n_delegates;
@@ -75,6 +77,9 @@ bool attachment_is_of(const Attachment *a, const char *cni_name);
 /* True when a runtime's DEL or CHECK by that name means it: one that was taken over came by a name that the
  * runtime may use no longer. */
 bool attachment_is_meant(const Attachment *a, const char *cni_name);
+
+/* Its network is described otherwise now than when it was made: a new one would be another. */
+bool attachment_has_drifted(const Attachment *a);
 
 /* Makes it with the next id and puts it into all maps. */
 int attachment_new(Manager *m, Network *n, Sandbox *s, const char *ifname, Attachment **ret);

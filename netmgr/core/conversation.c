@@ -12,7 +12,7 @@
 
 void conversation_init(Conversation *c, Manager *m,
                        int (*send)(Conversation *c, const char *text)) {
-        *c = (Conversation) { .manager = m, .send = send };
+        *c = (Conversation) { .manager = m, .send = send, .max_tickets = TICKETS_PER_REQUEST_MAX };
         list_init(&c->questions);
 }
 
@@ -33,7 +33,7 @@ void conversation_clear(Conversation *c) {
 }
 
 bool conversation_is_open(const Conversation *c) {
-        return c && !c->over && c->n_tickets < TICKETS_PER_REQUEST_MAX;
+        return c && !c->over && c->n_tickets < c->max_tickets;
 }
 
 Conversation *conversation_find(const Manager *m, const char *id) {

@@ -36,7 +36,7 @@ struct Conversation {
         bool asked;              /* and no call of his waits for an answer */
         bool over;               /* he went away, or was too late */
         char id[TICKET_ID_SIZE]; /* of the ticket that is out */
-        unsigned n_tickets;
+        unsigned n_tickets, max_tickets;
         sd_event_source *expiry; /* owned; made with the first ticket */
 };
 

@@ -118,20 +118,46 @@ static int add_result(json_object *o, const char *result, const char *version) {
         return json_add(o, "prevResult", TAKE_PTR(prev));
 }
 
-int delegate_make_config(const Attachment *a, const Delegate *d, char **ret) {
-        _cleanup_json_ json_object *o = NULL;
-        const char *version;
+/* CHECK is of that version, and so is that DEL is told of a result. */
+static bool knows_check(json_object *config) {
+        const char *version = json_object_get_string(json_get(config, "cniVersion"));
 
-        if (!a->result || json_parse(d->config, strlen(d->config), "configuration", &o, NULL) < 0)
-                return 0;
-        version = json_object_get_string(json_get(o, "cniVersion"));
-        bool known = cni_version_is_supported(version) &&
-                     cni_version_compare(version, "0.4.0") >= 0;
-        if (!known && !json_get(o, "prevResult"))
+        return cni_version_is_supported(version) && cni_version_compare(version, "0.4.0") >= 0;
+}
+
+/* All that were run for it came to their end; what made it is the last one's. */
+static bool has_result(const Attachment *a) {
+        for (size_t i = 0; i < a->n_delegates; i++)
+                if (!a->delegates[i].result)
+                        return false;
+        return a->result;
+}
+
+int delegate_make_check(const Attachment *a, const Delegate *d, char **ret) {
+        _cleanup_json_ json_object *o = NULL;
+
+        if (!has_result(a) ||
+            json_parse(d->config, strlen(d->config), "configuration", &o, NULL) < 0 ||
+            !knows_check(o))
                 return 0;
         json_object_object_del(o, "prevResult");
-        if (known && add_result(o, a->result, version) < 0)
-                return 0;
+        int r = add_result(o, a->result, json_object_get_string(json_get(o, "cniVersion")));
+        if (r < 0)
+                return r == -ENOMEM ? r : 0;
+        *ret = json_to_text(o);
+        return *ret ? 1 : -ENOMEM;
+}
+
+/* The same for DEL, which there is of all versions. */
+static int make_end_config(const Attachment *a, const Delegate *d, char **ret) {
+        _cleanup_json_ json_object *o = NULL;
+
+        int r = delegate_make_check(a, d, ret);
+        if (r != 0 || !has_result(a) ||
+            json_parse(d->config, strlen(d->config), "configuration", &o, NULL) < 0 ||
+            knows_check(o) || !json_get(o, "prevResult"))
+                return r;
+        json_object_object_del(o, "prevResult");
         *ret = json_to_text(o);
         return *ret ? 1 : -ENOMEM;
 }
@@ -176,7 +202,7 @@ void delegate_ask_del(const Attachment *a, Delegate *d, Question *ret) {
         free(TAKE_PTR(d->end_config));
         /* Without memory, or where it would not fit into a ticket, ADD's own configuration has to do: DEL
          * may not depend on a result. */
-        if (d->of_list && delegate_make_config(a, d, &d->end_config) > 0) {
+        if (d->of_list && make_end_config(a, d, &d->end_config) > 0) {
                 ask(a, d, "DEL", DELEGATE_DEL_TIMEOUT_SEC, a->sandbox->netns_path, d->end_config,
                     ret);
                 if (check_ticket(ret) >= 0)
@@ -225,9 +251,27 @@ static const JsonField error_fields[] = {
         {},
 };
 
+/* The caller wrote it, from whatever he got. */
+static void read_words(const TaskAnswer *answer, CniError *ret) {
+        _cleanup_json_ json_object *o = NULL;
+
+        if (json_parse(answer->text, strlen(answer->text), "its error", &o, NULL) >= 0 &&
+            json_object_is_type(o, json_type_object))
+                (void) json_read_object(o, "", error_fields, JSON_UNKNOWN_IGNORE, ret, NULL);
+}
+
+bool delegate_was_run(const TaskAnswer *answer) {
+        _cleanup_(cni_error_clear) CniError words = { 0 };
+
+        if (!answer || answer->exit == 0)
+                return true;
+        read_words(answer, &words);
+        return answer->exit != TICKET_EXIT_NOT_STARTED &&
+               words.code != error_cni_code(ERROR_INCOMPATIBLE_VERSION);
+}
+
 int answer_error(const char *what, ErrorKind kind, int r, const TaskAnswer *answer, Error *e) {
         _cleanup_(cni_error_clear) CniError words = { 0 };
-        _cleanup_json_ json_object *o = NULL;
 
         if (r == -ETIMEDOUT)
                 return error_setf(e, ERROR_TRY_AGAIN, "%s was not answered in time by the caller",
@@ -235,10 +279,8 @@ int answer_error(const char *what, ErrorKind kind, int r, const TaskAnswer *answ
         if (r < 0)
                 return error_setf(e, ERROR_TRY_AGAIN,
                                   "%s: no caller is there any more to do it; try again", what);
-        /* The caller wrote it, from whatever he got; without it the exit status has to do. */
-        if (json_parse(answer->text, strlen(answer->text), "its error", &o, NULL) >= 0 &&
-            json_object_is_type(o, json_type_object))
-                (void) json_read_object(o, "", error_fields, JSON_UNKNOWN_IGNORE, &words, NULL);
+        /* Without words the exit status has to do. */
+        read_words(answer, &words);
         if (isempty(words.msg))
                 return error_setf(e, kind, "%s ended with status %d", what, answer->exit);
         return error_setf(e, kind, "%s: %.1024s%s%.1024s", what, words.msg,

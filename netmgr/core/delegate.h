@@ -38,13 +38,16 @@ void delegate_ask_del(const Attachment *a, Delegate *d, Question *ret);
 void delegate_ask_add(const Attachment *a, const Delegate *d, const char *netns,
                       uint32_t timeout_sec, Question *ret);
 /*
- * The configuration of its ADD with what came of the whole list in place of "prevResult", as libcni calls
- * CHECK and DEL from 0.4.0 on; before, without it. 1: *ret (owned) is that; 0: it is the configuration of ADD
- * to the byte, since there is no result (the ADD had not come to its end), or it was never told of one.
+ * The configuration of its CHECK: that of its ADD with what came of the whole list in place of "prevResult",
+ * as libcni has it. 1: *ret (owned) is that; 0: there is none, since it is of a version before 0.4.0 or the ADD
+ * did not come to its end. -ENOMEM
  */
-int delegate_make_config(const Attachment *a, const Delegate *d, char **ret);
+int delegate_make_check(const Attachment *a, const Delegate *d, char **ret);
 /* The question that runs a plugin with the caller's own configuration and environment. */
 void delegate_ask_own(const char *plugin, const char *command, uint32_t timeout_sec, Question *ret);
+/* Whether ADD of a plugin that failed (answer NULL: nobody knows) may have done something: not when it was not
+ * started, and not when it does not speak the version, which its DEL would say again for ever. */
+bool delegate_was_run(const TaskAnswer *answer);
 /* Whether a ticket can carry what its DEL will need. */
 int delegate_check_size(const Attachment *a, const Delegate *d, Error *e);
 

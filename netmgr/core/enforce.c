@@ -34,7 +34,8 @@ bool enforce_concerns(const Attachment *a) {
 bool network_is_isolated(const Network *n) {
         if (n->conf->isolation >= 0)
                 return n->conf->isolation;
-        return n->source != NETWORK_CONFIG;
+        /* What has a reference plugin's name is as open as that plugin leaves it, also by a name of its own. */
+        return n->source != NETWORK_CONFIG && !netconf_is_drop_in(n->conf);
 }
 
 static const InAddr *address_of_family(const AttachmentSpec *s, int family) {

@@ -94,14 +94,14 @@ static bool is_unreachable(int r) {
         return r != -ENOMEM && r != -E2BIG && r != -EMFILE && r != -ENFILE;
 }
 
-bool exec_is_reachable(Manager *m) {
+bool exec_is_reachable(const Manager *m) {
         _cleanup_close_ int fd = m->exec_calls ? connect_to(m->exec_socket) : -ECANCELED;
 
         return fd >= 0;
 }
 
 bool task_can_be_asked(const Manager *m, const Conversation *talk) {
-        return conversation_is_open(talk) || exec_is_reachable((Manager *) m);
+        return conversation_is_open(talk) || exec_is_reachable(m);
 }
 
 /* ---- one call --------------------------------------------------------------------------------- */
@@ -135,6 +135,8 @@ static int call_read(ExecCall *c) {
         if (GREEDY_REALLOC(c->answer, c->allocated, c->answer_size + READ_PIECE) < 0)
                 return -ENOMEM;
         ssize_t n = recv(c->fd, c->answer + c->answer_size, READ_PIECE, MSG_DONTWAIT);
+        if (n < 0 && errno == ECONNRESET)
+                n = 0; /* it answered without reading all of the ticket */
         if (n < 0)
                 return errno == EAGAIN || errno == EINTR ? 1 : -errno;
         c->answer_size += (size_t) n;

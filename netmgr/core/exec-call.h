@@ -19,7 +19,7 @@ bool task_can_be_asked(const Manager *m, const Conversation *talk);
 /* The same without a caller. */
 bool exec_ask(Manager *m, Question *q);
 /* Whether it listens. Health does not follow: nothing was wanted of it. */
-bool exec_is_reachable(Manager *m);
+bool exec_is_reachable(const Manager *m);
 
 int exec_calls_new(Manager *m);
 /* Those under way are answered with -ECANCELED. */

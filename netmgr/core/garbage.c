@@ -5,6 +5,7 @@
 
 #include "core/garbage.h"
 
+#include "core/exec-call.h"
 #include "core/netns-look.h"
 #include "core/operation.h"
 
@@ -43,9 +44,23 @@ static void release_sandbox(Garbage *g, Sandbox *s, const char *reason) {
 
         LIST_FOREACH (a, &s->attachments, Attachment, by_sandbox) {
                 if (a->delegate_pending)
-                        continue; /* for a runtime */
+                        continue; /* see release_pending() */
                 g->waiting++;
                 attachment_release(a, "gc", reason, garbage_released, g);
+        }
+}
+
+/* Of these nothing is in the kernel: whatever became of their sandboxes. */
+static void release_pending(Garbage *g) {
+        Attachment *a;
+
+        if (g->dry_run || !exec_is_reachable(g->manager))
+                return;
+        MAP_FOREACH (a, g->manager->attachments) {
+                if (!a->delegate_pending || a->busy)
+                        continue;
+                g->waiting++;
+                attachment_release(a, "gc", "its delegates had not been told", garbage_released, g);
         }
 }
 
@@ -68,6 +83,7 @@ static void garbage_looked(NetnsView *views, size_t n, void *userdata) {
                 if (fate == FATE_DEAD && !g->dry_run)
                         release_sandbox(g, s, netns_view_reason(v));
         }
+        release_pending(g);
         garbage_put(g);
 }
 

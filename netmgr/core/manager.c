@@ -36,6 +36,7 @@
 #include "core/sandbox.h"
 #include "core/spool.h"
 #include "core/sync-round.h"
+#include "core/traffic.h"
 
 static uint64_t now(clockid_t clock) {
         struct timespec ts;
@@ -351,6 +352,7 @@ int manager_start(Manager *m, Error *e) {
         if (r < 0)
                 return r;
         (void) network_files_load(m, NULL); /* Broken files are in Health and in the log. */
+        traffic_start(m);
         r = network_files_watch(m, e);
         if (r < 0)
                 return r;
@@ -439,6 +441,7 @@ Manager *manager_free(Manager *m) {
         map_free(m->host_ifindexes);
         port_table_free(m->ports);
         audit_free(m->audit);
+        traffic_free(m->traffic);
         sync_round_free(m->sync_round);
         manager_forget_features(m);
         ipam_free(m->ipam);

@@ -28,6 +28,7 @@ typedef struct Network Network;
 typedef struct Sandbox Sandbox;
 typedef struct Attachment Attachment;
 typedef struct Audit Audit;
+typedef struct Traffic Traffic;
 
 /* How the D-Bus face hears of changes without core knowing of D-Bus. Objects are still (or already)
  * in the Manager's maps while the call runs. Any member may be NULL. */
@@ -41,6 +42,8 @@ typedef struct ManagerObserver {
         void (*attachment_changed)(Attachment *a, void *userdata);
         void (*network_added)(Network *n, void *userdata);
         void (*network_removed)(Network *n, void *userdata);
+        void (*network_changed)(Network *n,
+                                void *userdata); /* another configuration under its name */
         void (*health_changed)(void *userdata);
         void (*counters_changed)(void *userdata); /* once for a burst */
         /* Asks who called Synchronize before to do it now; how many were asked. */
@@ -135,6 +138,7 @@ struct Manager {
         char *health_text[_HEALTH_MAX]; /* owned; the sentence that goes with the bit */
         struct HistoryQueue *history;   /* questions about the past that wait */
         Audit *audit;                   /* counters of repairs and reaps */
+        Traffic *traffic;               /* samples of counters; owned; NULL: nobody wants any */
 
         sd_event_source *inotify_source;
         int inotify_fd;

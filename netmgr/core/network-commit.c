@@ -173,7 +173,7 @@ int network_store(Network *n, NetworkStored stored, void *userdata) {
         if (r < 0)
                 return r;
         network_to_row(n, &row);
-        row.hash = (char *) hash_format(n->conf->hash, hash);
+        row.hash = (char *) hash_format(network_hash(n), hash);
         nc->row.bridge_created = row.bridge_created;
         nc->row.mtu = row.mtu;
         nc->row.group = row.group;

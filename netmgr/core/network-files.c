@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * CONFIG_DIR/networks.d/NAME.conflist, read at start, on reload and when inotify tells of a change.
- * A broken file is reported and hurts nobody else: its network, if it was known, stays as it was.
+ * CONFIG_DIR/networks.d: NAME.conflist is a configuration list, *.nad.json a NetworkAttachmentDefinition or a List of
+ * them, named by its metadata. Read at start, on reload and when inotify tells of a change. A broken file is reported and
+ * hurts nobody else: its networks, if they were known, stay as they were.
  */
 
 #include <dirent.h>
@@ -17,39 +18,166 @@
 #include "base/parse.h"
 #include "core/network-internal.h"
 
-#define SUFFIX ".conflist"
+#define CONFLIST ".conflist"
+#define MANIFEST ".nad.json"
 
-static bool is_conflist(const char *file) {
-        size_t n = strlen(file), s = strlen(SUFFIX);
-        return file[0] != '.' && n > s && streq(file + n - s, SUFFIX);
+/* One reading of the directory. */
+typedef struct Reading {
+        Manager *manager;
+        int dirfd;
+        Map *seen; /* network -> its file; names are of the list of files */
+        Error first;
+        int failed;
+} Reading;
+
+static bool has_suffix(const char *file, const char *suffix) {
+        size_t n = strlen(file), s = strlen(suffix);
+        return file[0] != '.' && n > s && streq(file + n - s, suffix);
 }
 
-static int load_file(Manager *m, int dirfd, const char *file, const char *name, Error *e) {
-        _cleanup_(netconf_freep) NetConf *conf = NULL;
-        _cleanup_free_ char *text = NULL;
-        size_t size;
-        Network *n;
+/* --- one network --------------------------------------------------------------------------------- */
 
-        int r = file_read_full(dirfd, file, CONFIG_SIZE_MAX, &text, &size);
-        if (r < 0)
-                return error_set_errnof(e, ERROR_INVALID_ARGUMENT, r,
-                                        "reading it (at most %u bytes)", CONFIG_SIZE_MAX);
-        r = netconf_parse_list(text, size, name, &conf, e);
-        if (r < 0)
-                return r;
+/* Two descriptions of one network: the first in the order of files has it. */
+static int claim(Reading *g, const char *name, const char *file, Error *e) {
+        const char *other = map_get_str(g->seen, name);
 
-        n = network_find(m, name);
-        if (n && n->source == NETWORK_FILE && !n->gone && streq(n->config, text))
+        if (other)
+                return error_setf(e, ERROR_EXISTS,
+                                  "network %s is described by networks.d/%s already; keep one of "
+                                  "them",
+                                  name, other);
+        return map_put_str(g->seen, name, (void *) file) == -ENOMEM ? error_oom(e) : 0;
+}
+
+static int note_file(Network *n, const char *file, Error *e) {
+        char *copy = streq_ptr(n->file, file) ? NULL : strdup(file);
+
+        if (streq_ptr(n->file, file))
                 return 0;
-        r = network_set(m, name, NETWORK_FILE, text, conf, &n, e);
+        if (!copy)
+                return error_oom(e);
+        free(n->file);
+        n->file = copy;
+        return 0;
+}
+
+static int take(Reading *g, const char *file, const char *text, NetDescription *d, Error *e) {
+        Network *n = network_find(g->manager, d->name);
+
+        if (n && n->source == NETWORK_FILE && !n->gone && streq(n->config, text))
+                return note_file(n, file, e);
+        int r = network_set_described(g->manager, NETWORK_FILE, text, d, &n, e);
+        if (r >= 0)
+                r = note_file(n, file, e);
         if (r < 0)
                 return r;
-        TAKE_PTR(conf);
         if (!n->stored)
                 (void) network_store(n, NULL, NULL);
-        log_ctx(LOG_INFO, &(LogContext) { .network = name }, "network %s loaded from %s", name,
-                file);
+        log_ctx(LOG_INFO, &(LogContext) { .network = n->name }, "network %s loaded from %s",
+                n->name, file);
         return 0;
+}
+
+/* --- files --------------------------------------------------------------------------------------- */
+
+static int read_text(const Reading *g, const char *file, char **ret, size_t *ret_size, Error *e) {
+        int r = file_read_full(g->dirfd, file, CONFIG_SIZE_MAX, ret, ret_size);
+
+        return r < 0 ? error_set_errnof(e, ERROR_INVALID_ARGUMENT, r,
+                                        "reading it (at most %u bytes)", CONFIG_SIZE_MAX)
+                     : 0;
+}
+
+static void report(Reading *g, const char *file, Error *e) {
+        error_prefixf(e, "networks.d/%s", file);
+        log_error("%s", error_message(e));
+        g->failed++;
+        if (!error_is_set(&g->first))
+                (void) error_setf(&g->first, e->kind, "%s", error_message(e));
+}
+
+static int load_conflist(Reading *g, const char *file, Error *e) {
+        _cleanup_(net_description_clear) NetDescription d = { 0 };
+        size_t size, n = strlen(file) - strlen(CONFLIST);
+        _cleanup_free_ char *text = NULL;
+        char name[NETWORK_NAME_MAX + 1];
+
+        snprintf(name, sizeof(name), "%.*s", (int) MIN_OF(n, (size_t) NETWORK_NAME_MAX), file);
+        if (n > NETWORK_NAME_MAX || !cni_id_is_valid(name, NETWORK_NAME_MAX))
+                return error_setf(
+                                e, ERROR_INVALID_ARGUMENT,
+                                "the file's name is no network name: wanted [A-Za-z0-9][A-Za-z0-9_.-]*");
+        int r = claim(g, name, file, e);
+        if (r >= 0)
+                r = read_text(g, file, &text, &size, e);
+        if (r >= 0)
+                r = net_description_parse_list(text, size, name, &d, e);
+        return r < 0 ? r : take(g, file, text, &d, e);
+}
+
+static int load_manifest(Reading *g, const char *file, const char *text, size_t size, Error *e) {
+        _cleanup_(net_description_clear) NetDescription d = { 0 };
+
+        int r = net_description_parse_manifest(text, size, &d, e);
+        if (r >= 0)
+                r = claim(g, d.name, file, e);
+        return r < 0 ? r : take(g, file, text, &d, e);
+}
+
+static int load_items(Reading *g, const char *file, json_object *items) {
+        int r = 0;
+
+        for (size_t i = 0; i < json_object_array_length(items); i++) {
+                _cleanup_free_ char *text = json_to_text(json_object_array_get_idx(items, i));
+                _cleanup_error_ Error error = ERROR_NULL;
+                int one = text ? load_manifest(g, file, text, strlen(text), &error)
+                               : error_oom(&error);
+                if (one < 0) {
+                        error_prefixf(&error, "items[%zu]", i);
+                        report(g, file, &error);
+                        r = one;
+                }
+        }
+        return r;
+}
+
+/* Which of its networks a broken file means cannot be known. */
+static void keep_all(Reading *g, const char *file) {
+        Network *n;
+
+        MAP_FOREACH (n, g->manager->networks)
+                if (n->source == NETWORK_FILE && streq_ptr(n->file, file) &&
+                    map_put_str(g->seen, n->name, (void *) file) == -ENOMEM)
+                        (void) error_oom(&g->first);
+}
+
+static void load_manifests(Reading *g, const char *file) {
+        _cleanup_error_ Error error = ERROR_NULL;
+        _cleanup_json_ json_object *top = NULL;
+        _cleanup_free_ char *text = NULL;
+        json_object *items = NULL;
+        size_t size;
+
+        int r = read_text(g, file, &text, &size, &error);
+        if (r >= 0)
+                r = json_parse(text, size, "manifest", &top, &error);
+        if (r >= 0)
+                r = nad_manifest_items(top, &items, &error);
+        if (r >= 0)
+                r = items ? load_items(g, file, items) : load_manifest(g, file, text, size, &error);
+        if (error_is_set(&error))
+                report(g, file, &error);
+        if (r < 0)
+                keep_all(g, file);
+}
+
+static void load_file(Reading *g, const char *file) {
+        _cleanup_error_ Error error = ERROR_NULL;
+
+        if (has_suffix(file, MANIFEST))
+                load_manifests(g, file);
+        else if (load_conflist(g, file, &error) < 0)
+                report(g, file, &error);
 }
 
 /* Networks whose file is gone go too, now or with their last attachment. */
@@ -69,39 +197,28 @@ static void drop_missing(Manager *m, const Map *seen) {
 }
 
 static int filter(const struct dirent *d) {
-        return is_conflist(d->d_name);
+        return has_suffix(d->d_name, CONFLIST) || has_suffix(d->d_name, MANIFEST);
 }
 
-static int load_one(Manager *m, int dirfd, const char *file, Map *seen, Error *first) {
-        _cleanup_error_ Error error = ERROR_NULL;
-        char name[NETWORK_NAME_MAX + 1];
-        size_t n = strlen(file) - strlen(SUFFIX);
-        int r;
-
-        snprintf(name, sizeof(name), "%.*s", (int) MIN_OF(n, (size_t) NETWORK_NAME_MAX), file);
-        if (n > NETWORK_NAME_MAX || !cni_id_is_valid(name, NETWORK_NAME_MAX))
-                r = error_setf(&error, ERROR_INVALID_ARGUMENT,
-                               "the file's name is no network name: wanted [A-Za-z0-9][A-Za-z0-9_.-]*");
-        else {
-                r = map_put_str(seen, name, m) == -ENOMEM ? error_oom(&error)
-                                                          : load_file(m, dirfd, file, name, &error);
-        }
-        if (r < 0) {
-                error_prefixf(&error, "networks.d/%s", file);
-                log_error("%s", error_message(&error));
-                if (!error_is_set(first))
-                        (void) error_setf(first, error.kind, "%s", error_message(&error));
-        }
-        return r;
+static void load_all(Reading *g, const char *dir, struct dirent **list, int n) {
+        for (int i = 0; i < MIN_OF(n, (int) CONFIG_FILES_MAX); i++)
+                load_file(g, list[i]->d_name);
+        if (n > (int) CONFIG_FILES_MAX && !error_is_set(&g->first))
+                (void) error_setf(&g->first, ERROR_INVALID_ARGUMENT,
+                                  "%s: %d files, at most %u are read", dir, n, CONFIG_FILES_MAX);
+        /* What was not seen for want of memory is not missing. */
+        if (g->first.kind != ERROR_NO_MEMORY)
+                drop_missing(g->manager, g->seen);
+        for (int i = 0; i < n; i++)
+                free(list[i]);
+        free(list);
 }
 
 int network_files_load(Manager *m, Error *e) {
         _cleanup_free_ char *dir = strf("%s/networks.d", m->config_dir);
         _cleanup_(map_freep) Map *seen = map_new();
-        _cleanup_error_ Error first = ERROR_NULL;
         _cleanup_close_ int fd = -EBADF;
         struct dirent **list = NULL;
-        int failed = 0;
 
         if (!dir || !seen)
                 return error_oom(e);
@@ -112,26 +229,15 @@ int network_files_load(Manager *m, Error *e) {
         if (n < 0)
                 return error_set_errnof(e, ERROR_INVALID_ARGUMENT, errno, "listing %s", dir);
 
-        for (int i = 0; i < n; i++) {
-                if (i < (int) CONFIG_FILES_MAX &&
-                    load_one(m, fd, list[i]->d_name, seen, &first) < 0)
-                        failed++;
-                free(list[i]);
-        }
-        free(list);
-        if (n > (int) CONFIG_FILES_MAX && !error_is_set(&first))
-                (void) error_setf(&first, ERROR_INVALID_ARGUMENT,
-                                  "%s: %d files, at most %u are read", dir, n, CONFIG_FILES_MAX);
-        /* What was not seen for want of memory is not missing. */
-        if (first.kind != ERROR_NO_MEMORY)
-                drop_missing(m, seen);
-
+        Reading g = { .manager = m, .dirfd = fd, .seen = seen };
+        load_all(&g, dir, list, n);
+        _cleanup_error_ Error first = g.first;
         manager_set_health(m, HEALTH_NETWORKS, error_is_set(&first) ? error_message(&first) : NULL);
         if (!error_is_set(&first))
                 return 0;
-        if (failed > 1)
+        if (g.failed > 1)
                 return error_setf(e, first.kind, "%s (and %d more)", error_message(&first),
-                                  failed - 1);
+                                  g.failed - 1);
         return error_setf(e, first.kind, "%s", error_message(&first));
 }
 

@@ -16,6 +16,7 @@
 #include "core/network-internal.h"
 #include "core/reconcile.h"
 #include "core/spec.h"
+#include "core/traffic.h"
 
 static const char *const source_names[_NETWORK_SOURCE_MAX] = {
         [NETWORK_FILE] = "file",
@@ -65,6 +66,9 @@ Network *network_free(Network *n) {
                 map_remove_str(n->manager->networks, n->name);
         }
         netconf_free(n->conf);
+        net_list_free(n->list);
+        free(n->alias);
+        free(n->file);
         netconf_free(n->portmap);
         free(n->portmap_config);
         free(n->config);
@@ -73,13 +77,13 @@ Network *network_free(Network *n) {
         return NULL;
 }
 
-/* "nmb-NAME", or with a hash of it when that is too long for the kernel. */
+/* "nmb-NAME", or with a hash of it when the kernel would not take that. */
 static void derive_bridge_name(Network *n) {
         char hash[HASH_STR_SIZE];
 
         if (n->conf->bridge)
                 snprintf(n->bridge, sizeof(n->bridge), "%s", n->conf->bridge);
-        else if (strlen(n->name) + 4 <= IFNAME_LEN_MAX)
+        else if (strlen(n->name) + 4 <= IFNAME_LEN_MAX && !strchr(n->name, '/'))
                 snprintf(n->bridge, sizeof(n->bridge), "nmb-%s", n->name);
         else
                 snprintf(n->bridge, sizeof(n->bridge), "nmb-%.11s",
@@ -168,17 +172,6 @@ static int check_kind(const NetConf *conf, Error *e) {
         return 0;
 }
 
-/* A delegate gets the exact bytes of the runtime's configuration, which only an inline network is. */
-static int check_ipam(NetworkSource source, const NetConf *conf, Error *e) {
-        if (conf->ipam != NET_IPAM_FOREIGN || source == NETWORK_CONFIG)
-                return 0;
-        return error_setf(
-                        e, ERROR_NOT_SUPPORTED,
-                        "\"ipam.type\": \"%s\" is a plugin of others, which the runtime's own "
-                        "configuration has to name: describe the network there, without \"network\"",
-                        conf->ipam_type);
-}
-
 /* May the configuration of this source take over the network as it is now? */
 static int check_replace(const Network *n, NetworkSource source, const NetConf *conf, Error *e) {
         if (n->source != source && !n->gone && n->source != NETWORK_CONFIG)
@@ -227,59 +220,82 @@ static int network_new(Manager *m, const char *name, Network **ret, Error *e) {
         return 0;
 }
 
-int network_set(Manager *m, const char *name, NetworkSource source, const char *config,
-                NetConf *conf, Network **ret, Error *e) {
-        Network *n = network_find(m, name);
-        _cleanup_free_ char *copy = NULL;
-        bool is_new = !n;
+static void take_description(Network *n, NetDescription *d) {
+        netconf_free(n->conf);
+        n->conf = TAKE_PTR(d->conf);
+        net_list_free(n->list);
+        n->list = TAKE_PTR(d->list);
+        free(n->alias);
+        n->alias = TAKE_PTR(d->alias);
+        free(TAKE_PTR(d->name));
+}
 
-        if (!cni_id_is_valid(name, NETWORK_NAME_MAX))
+static int check_description(const Network *n, const Manager *m, NetworkSource source,
+                             const NetDescription *d, Error *e) {
+        if (!network_name_is_valid(d->name))
                 return error_setf(
                                 e, ERROR_INVALID_ARGUMENT,
                                 "network name: wanted at most %u of [A-Za-z0-9_.-], beginning with a "
                                 "letter or digit",
                                 NETWORK_NAME_MAX);
-        int r = check_kind(conf, e);
+        int r = check_kind(d->conf, e);
         if (r >= 0)
-                r = check_ipam(source, conf, e);
-        if (r >= 0)
-                r = check_overlap(m, name, conf, e);
-        if (r >= 0 && n)
-                r = check_replace(n, source, conf, e);
+                r = check_overlap(m, d->name, d->conf, e);
+        return r < 0 || !n ? r : check_replace(n, source, d->conf, e);
+}
+
+/* Groups and aliases have no interfaces, and so no place in the host. */
+static bool has_interfaces(const Network *n) {
+        return !n->alias && !n->conf->any_of;
+}
+
+/* What follows from another configuration than before. */
+static void network_changed(Network *n, NetKind kind_before) {
+        bool was_foreign = kind_before == NET_KIND_FOREIGN;
+
+        n->stored = false;
+        if (n->state == NETWORK_READY)
+                n->state = NETWORK_IDLE;
+        if (was_foreign && n->conf->kind != NET_KIND_FOREIGN)
+                n->group = 0; /* one bridge, one group */
+        if ((n->n_attachments == 0 || was_foreign) && kind_has_bridge(n->conf->kind) &&
+            !n->bridge_created)
+                derive_bridge_name(n);
+        if (n->conf->kind != NET_KIND_LOOPBACK && has_interfaces(n))
+                derive_group(n);
+}
+
+int network_set_described(Manager *m, NetworkSource source, const char *config, NetDescription *d,
+                          Network **ret, Error *e) {
+        Network *n = network_find(m, d->name);
+        _cleanup_free_ char *copy = NULL;
+        char extra_before[16] = "", extra[16];
+        bool is_new = !n;
+
+        int r = check_description(n, m, source, d, e);
         if (r < 0)
                 return r;
         copy = strdup(config);
         if (!copy)
                 return error_oom(e);
         if (!n) {
-                r = network_new(m, name, &n, e);
+                r = network_new(m, d->name, &n, e);
                 if (r < 0)
                         return r;
         }
 
-        bool changed = is_new || n->conf->hash != conf->hash,
-             was_foreign = !is_new && n->conf->kind == NET_KIND_FOREIGN;
-        char extra_before[16] = "", extra[16];
+        uint64_t hash_before = is_new ? 0 : network_hash(n);
+        NetKind kind_before = is_new ? _NET_KIND_INVALID : n->conf->kind;
         if (!is_new)
                 network_extra_name(n, extra_before);
         free(n->config);
         n->config = TAKE_PTR(copy);
-        netconf_free(n->conf);
-        n->conf = conf;
+        take_description(n, d);
         n->source = source;
         n->gone = false;
-        if (changed) {
-                n->stored = false;
-                if (n->state == NETWORK_READY)
-                        n->state = NETWORK_IDLE;
-                if (was_foreign && conf->kind != NET_KIND_FOREIGN)
-                        n->group = 0; /* one bridge, one group */
-                if ((n->n_attachments == 0 || was_foreign) && kind_has_bridge(conf->kind) &&
-                    !n->bridge_created)
-                        derive_bridge_name(n);
-                if (conf->kind != NET_KIND_LOOPBACK)
-                        derive_group(n);
-        }
+        bool changed = is_new || hash_before != network_hash(n);
+        if (changed)
+                network_changed(n, kind_before);
         network_extra_name(n, extra);
         if (extra_before[0] && !streq(extra, extra_before))
                 reconcile_soon(m); /* nobody has the old one any more */
@@ -287,7 +303,71 @@ int network_set(Manager *m, const char *name, NetworkSource source, const char *
                 network_reenforce(n);
         if (is_new && m->observer.network_added)
                 m->observer.network_added(n, m->observer.userdata);
+        if (n->conf->any_of && n->conf->choose == NET_CHOOSE_LEAST_TRAFFIC)
+                traffic_want(m);
+        if (!is_new && changed && m->observer.network_changed)
+                m->observer.network_changed(n, m->observer.userdata);
         *ret = n;
+        return 0;
+}
+
+int network_set(Manager *m, const char *name, NetworkSource source, const char *config,
+                NetConf *conf, Network **ret, Error *e) {
+        _cleanup_(net_description_clear) NetDescription d = { .name = strdup(name) };
+
+        if (!d.name)
+                return error_oom(e);
+        d.conf = conf;
+        int r = network_set_described(m, source, config, &d, ret, e);
+        if (r < 0)
+                d.conf = NULL; /* still the caller's */
+        return r;
+}
+
+uint64_t network_hash(const Network *n) {
+        if (n->alias)
+                return hash64(n->alias, strlen(n->alias));
+        return n->list ? n->list->hash : n->conf->hash;
+}
+
+const char *network_kind_name(const Network *n) {
+        if (n->alias)
+                return "alias";
+        return n->conf->any_of ? "group" : net_kind_to_string(n->conf->kind);
+}
+
+/* An inline one is the runtime's configuration, and nobody else's. */
+static Network *find_named(const Manager *m, const char *name) {
+        Network *n = network_find(m, name);
+
+        return n && !n->gone && n->source != NETWORK_CONFIG ? n : NULL;
+}
+
+int network_resolve(const Manager *m, const char *name, Network **ret, Error *e) {
+        Network *n = find_named(m, name), *meant;
+
+        if (!n)
+                return error_setf(
+                                e, ERROR_NO_SUCH_NETWORK,
+                                strchr(name, '/')
+                                                ? "network: there is no network \"%s\"; put its "
+                                                  "NetworkAttachmentDefinition into networks.d, or use AddNetwork"
+                                                : "network: there is no network \"%s\"; put its conflist into "
+                                                  "networks.d, or use AddNetwork",
+                                name);
+        if (!n->alias) {
+                *ret = n;
+                return 0;
+        }
+        meant = find_named(m, n->alias);
+        if (!meant || meant->alias)
+                return error_setf(
+                                e, ERROR_NO_SUCH_NETWORK,
+                                "network: %s has no configuration of its own and stands for network "
+                                "%s of this node, which %s; put %s.conflist into networks.d",
+                                n->name, n->alias, meant ? "has none either" : "is not there",
+                                n->alias);
+        *ret = meant;
         return 0;
 }
 
@@ -388,21 +468,27 @@ void network_to_row(const Network *n, NetworkRow *ret) {
         memcpy(ret->bridge_mac, n->bridge_mac.bytes, sizeof(ret->bridge_mac));
 }
 
+/* Inline is one plugin object, whichever of ours that is; what others have made has none. */
+static int load_description(const NetworkRow *row, NetworkSource source, NetDescription *ret,
+                            Error *e) {
+        size_t size = strlen(row->config);
+
+        if (source != NETWORK_CONFIG)
+                return net_description_parse(row->config, size, NULL, ret, e);
+        if (streq(row->kind, net_kind_to_string(NET_KIND_FOREIGN)))
+                return netconf_new_foreign(row->name, &ret->conf) < 0 ? error_oom(e) : 0;
+        return netconf_parse(row->config, size, &ret->conf, e);
+}
+
 int network_load(Manager *m, const NetworkRow *row, Error *e) {
-        _cleanup_(netconf_freep) NetConf *conf = NULL;
+        _cleanup_(net_description_clear) NetDescription d = { 0 };
         Network *n;
 
         NetworkSource source = network_source_from_string(row->source);
         if (source < 0)
                 return error_setf(e, ERROR_LEDGER, "network %s: unknown source \"%s\"", row->name,
                                   row->source);
-        /* A conflist (file, D-Bus) or one plugin object (inline, D-Bus). */
-        int r = streq(row->kind, net_kind_to_string(NET_KIND_FOREIGN))
-                                ? netconf_new_foreign(row->name, &conf)
-                                : netconf_parse_list(row->config, strlen(row->config), NULL, &conf,
-                                                     NULL);
-        if (r < 0)
-                r = netconf_parse(row->config, strlen(row->config), &conf, e);
+        int r = load_description(row, source, &d, e);
         if (r < 0)
                 return r;
         r = network_new(m, row->name, &n, e);
@@ -413,7 +499,7 @@ int network_load(Manager *m, const NetworkRow *row, Error *e) {
                 network_free(n);
                 return error_oom(e);
         }
-        n->conf = TAKE_PTR(conf);
+        take_description(n, &d);
         n->source = source;
         /* A file has to show up again, else the network goes with its last attachment. */
         n->gone = source == NETWORK_FILE;
@@ -422,7 +508,7 @@ int network_load(Manager *m, const NetworkRow *row, Error *e) {
         memcpy(n->bridge_mac.bytes, row->bridge_mac, sizeof(row->bridge_mac));
         n->mtu = row->mtu;
         n->group = row->group;
-        if (n->conf->kind != NET_KIND_LOOPBACK)
+        if (n->conf->kind != NET_KIND_LOOPBACK && has_interfaces(n))
                 derive_group(n); /* a row of an older schema has none */
         n->stored = n->has_row = true;
         return 0;

@@ -12,6 +12,7 @@
 #include "core/manager.h"
 #include "cri/netconf.h"
 #include "cri/netlist.h"
+#include "cri/network-description.h"
 #include "store/store.h"
 
 typedef enum NetworkSource {
@@ -50,6 +51,7 @@ struct Network {
          * an ordinary network. */
         NetList *list;
         char *alias; /* the network that this name stands for (a manifest without configuration); NULL: none */
+        char *file; /* of networks.d, where it was found; NULL: in none */
         NetworkState state;
 
         char bridge[16];     /* kind bridge; else "" */
@@ -59,6 +61,11 @@ struct Network {
         uint32_t extra_ifindex; /* of what it has beside (network-extra.h); 0: nothing */
         uint32_t mtu;           /* as decided, bytes; 0: not yet */
         InAddr node4, node6;    /* preferred source towards sandboxes, as found while READY */
+
+        /* traffic.h */
+        uint64_t traffic_bytes; /* since the last sample */
+        uint64_t traffic_rate;  /* bytes per second, smoothed */
+        bool traffic_sampled;   /* the rate is one */
 
         NetConf *portmap; /* of a chained portmap: goes before conf for what host ports do; NULL: none */
         char *portmap_config; /* its text */
@@ -95,6 +102,18 @@ Network *network_free(Network *n);
 int network_find_foreign(Manager *m, const char *name, Network **ret, Error *e);
 /* What host ports of the network do from now on; the newest configuration counts. */
 int network_set_portmap(Network *n, const char *config, Error *e);
+
+/* The same for a description as people write it, which may be more than a configuration of netmgr. Takes what *d owns on
+ * success. */
+int network_set_described(Manager *m, NetworkSource source, const char *config, NetDescription *d,
+                          Network **ret, Error *e);
+/* What an attachment to it would be made from; another hash is another network. */
+uint64_t network_hash(const Network *n);
+/* "routed", …; "group" and "alias" for what has no interfaces of its own. */
+const char *network_kind_name(const Network *n);
+/* The network that is meant by that name in a configuration: a named one, or what it stands for. ERROR_NO_SUCH_NETWORK
+ * says what to do. */
+int network_resolve(const Manager *m, const char *name, Network **ret, Error *e);
 
 /* From the ledger, at start; inline networks keep living by their attachments. */
 int network_load(Manager *m, const NetworkRow *row, Error *e);

@@ -10,6 +10,7 @@
 
 #include "base/limits.h"
 #include "base/parse.h"
+#include "core/choose.h"
 #include "core/network-internal.h"
 #include "core/networks-internal.h"
 
@@ -30,24 +31,69 @@ static Network *find_named(const Manager *m, const char *namespace, const char *
 }
 
 /* A manifest without a configuration means the node's network of that name. */
-static int follow(const Manager *m, const NetSelection *s, Network *n, Network **ret, Error *e) {
-        if (!n->alias) {
-                *ret = n;
+static int follow(const Manager *m, const char *where, Network **n, Error *e) {
+        const Network *from = *n;
+
+        if (!from->alias)
                 return 0;
-        }
-        *ret = find_named(m, NULL, n->alias);
-        if (*ret)
+        *n = find_named(m, NULL, from->alias);
+        if (*n)
                 return 0;
         return error_setf(
                         e, ERROR_NO_SUCH_NETWORK,
                         "%s: network %s has no configuration of its own and stands for network %s of "
                         "this node, which is not there; put %s.conflist into networks.d",
-                        s->where, n->name, n->alias, n->alias);
+                        where, from->name, from->alias, from->alias);
+}
+
+/* Genie's "choose one for me": of the node's networks the one with the least traffic. */
+static int choose_any(Manager *m, Network **ret, char **ret_reason, Error *e) {
+        NetConf all = { .choose = NET_CHOOSE_LEAST_TRAFFIC };
+        Network *n;
+        int r;
+
+        all.any_of = new0(char *, map_size(m->networks) + 1);
+        if (!all.any_of)
+                return error_oom(e);
+        MAP_FOREACH (n, m->networks)
+                if (n->source != NETWORK_CONFIG && !n->gone && !n->alias && !strchr(n->name, '/') &&
+                    n->conf->n_any_of == 0)
+                        all.any_of[all.n_any_of++] = n->name;
+        r = network_choose(m, &all, ret, ret_reason, e);
+        free(all.any_of);
+        return r;
+}
+
+/* The network that a member really gets. conf: of a group that nobody has named; NULL: *n it is. */
+static int settle_on(NetworksOp *op, Member *m, const NetConf *group, Network *n, Error *e) {
+        const char *where = m->selection ? m->selection->where : "network";
+        Network *chosen = n;
+
+        int r = n ? follow(op->manager, where, &chosen, e) : 0;
+        if (r < 0)
+                return r;
+        if (chosen && chosen->conf->n_any_of > 0)
+                group = chosen->conf;
+        if (group) {
+                r = network_choose(op->manager, group, &chosen, &m->choice, e);
+                error_prefixf(e, "%s", where);
+                if (r >= 0)
+                        r = follow(op->manager, where, &chosen, e);
+        }
+        if (r < 0 || !chosen)
+                return r;
+        m->network = strdup(chosen->name);
+        return m->network ? 0 : error_oom(e);
 }
 
 static bool is_default_network(const NetSelection *s) {
         return strncmp(strempty(s->where), ANNOTATION_DEFAULT_NETWORK,
                        strlen(ANNOTATION_DEFAULT_NETWORK)) == 0;
+}
+
+/* Where the administrator keeps default networks for pods to choose from. */
+static const char *default_namespace(const Manager *m) {
+        return m->conf.default_namespace ? m->conf.default_namespace : DEFAULT_NETWORK_NAMESPACE;
 }
 
 static int check_namespace(const NetworksOp *op, const NetSelection *s, Error *e) {
@@ -58,6 +104,9 @@ static int check_namespace(const NetworksOp *op, const NetSelection *s, Error *e
         /* An administrator attaches what he likes. */
         if (op->hot)
                 return 0;
+        /* Said or not, it is the same one. */
+        if (is_default_network(s) && streq_ptr(s->namespace, default_namespace(op->manager)))
+                return 0;
         return net_selection_check_namespace(s, strempty(op->args.pod_namespace),
                                              c->namespace_isolation, shared, e);
 }
@@ -65,10 +114,7 @@ static int check_namespace(const NetworksOp *op, const NetSelection *s, Error *e
 int networks_find(NetworksOp *op, const NetSelection *s, Network **ret, char **ret_reference,
                   Error *e) {
         const Manager *m = op->manager;
-        const char *own = is_default_network(s) ? m->conf.default_namespace
-                                                                  ? m->conf.default_namespace
-                                                                  : DEFAULT_NETWORK_NAMESPACE
-                                                : op->args.pod_namespace;
+        const char *own = is_default_network(s) ? default_namespace(m) : op->args.pod_namespace;
         Network *n = NULL;
 
         int r = check_namespace(op, s, e);
@@ -89,7 +135,8 @@ int networks_find(NetworksOp *op, const NetSelection *s, Network **ret, char **r
                                 s->namespace ? "/" : "", s->name, s->namespace ? "" : "\"");
         if (strchr(n->name, '/') && !(*ret_reference = strdup(n->name)))
                 return error_oom(e);
-        return follow(m, s, n, ret, e);
+        *ret = n;
+        return 0;
 }
 
 /* --- members ------------------------------------------------------------------------------------- */
@@ -122,20 +169,32 @@ static bool may_have_family(const Network *n, int family) {
         return c->n_sets == 0 && c->n_addresses == 0;
 }
 
-static int fill_member(NetworksOp *op, size_t i, const NetSelection *s, Error *e) {
-        Member *m = &op->members[i];
+static int find_network(NetworksOp *op, Member *m, Error *e) {
+        const NetSelection *s = m->selection;
         Network *n = NULL;
 
+        if (!s) {
+                /* The runtime's own: inline, by name, or out of a group. */
+                n = op->conf->network ? find_named(op->manager, NULL, op->conf->network) : NULL;
+                if (op->conf->network && !n)
+                        return error_setf(e, ERROR_NO_SUCH_NETWORK,
+                                          "network: there is no network \"%s\"", op->conf->network);
+                return settle_on(op, m, op->conf->n_any_of > 0 ? op->conf : NULL, n, e);
+        }
+        int r = s->name[0] ? networks_find(op, s, &n, &m->reference, e)
+                           : choose_any(op->manager, &n, &m->choice, e);
+        return r < 0 ? r : settle_on(op, m, NULL, n, e);
+}
+
+static int fill_member(NetworksOp *op, size_t i, const NetSelection *s, Error *e) {
+        Member *m = &op->members[i];
+
         m->selection = s;
-        if (s) {
-                int r = networks_find(op, s, &n, &m->reference, e);
-                if (r < 0)
-                        return r;
-                if (!(m->network = strdup(n->name)))
-                        return error_oom(e);
+        int r = find_network(op, m, e);
+        if (r < 0)
+                return r;
+        if (s)
                 snprintf(m->ifname, sizeof(m->ifname), "%s", s->ifname);
-        } else if (op->conf->network && !(m->network = strdup(op->conf->network)))
-                return error_oom(e);
         if (i == 0 && !op->hot)
                 snprintf(m->ifname, sizeof(m->ifname), "%s", op->request.ifname);
 
@@ -148,6 +207,7 @@ static int fill_member(NetworksOp *op, size_t i, const NetSelection *s, Error *e
                 .called = i == 0 && !op->hot ? op->conf->name : NULL,
                 .annotations = op->annotations,
                 .reference = m->reference,
+                .choice = m->choice,
                 .position = (unsigned) i,
                 .hot = op->hot,
                 .owner = m->owner,
@@ -191,6 +251,15 @@ static void give_default_routes(NetworksOp *op) {
         }
 }
 
+/* Genie's "choose one for me": the node's choice is the runtime's own configuration, and it may be a group. */
+static void drop_free_choice(NetSelections *s) {
+        if (s->n_items != 1 || s->items[0].name[0])
+                return;
+        net_selection_clear(&s->items[0]);
+        s->n_items = 0;
+        s->replaces_default = false;
+}
+
 int networks_select(NetworksOp *op, Error *e) {
         NetSelections *all = &op->selections;
         int r = 0;
@@ -204,6 +273,7 @@ int networks_select(NetworksOp *op, Error *e) {
         }
         if (r < 0)
                 return r;
+        drop_free_choice(all);
         bool own_first = !op->hot && !(all->n_items > 0 && all->replaces_default);
         op->n_members = all->n_items + own_first;
         op->members = new0(Member, op->n_members);

@@ -78,28 +78,28 @@ static int add_bandwidth(json_object *o, const NetBandwidth *b) {
         return 0;
 }
 
-/* What the selection asks of the network, as a runtime would pass it. */
-static json_object *selection_config(const NetSelection *s) {
-        _cleanup_json_ json_object *o = json_object_new_object();
-
-        if (!o || add_ips(o, s) < 0 || add_ports(o, s) < 0 || add_bandwidth(o, &s->bandwidth) < 0 ||
+/* What the selection asks of the network, as a runtime would pass it; over what is there. */
+static int put_selection(json_object *o, const NetSelection *s) {
+        if (add_ips(o, s) < 0 || add_ports(o, s) < 0 || add_bandwidth(o, &s->bandwidth) < 0 ||
             (!mac_is_zero(&s->mac) && json_add_string(o, "mac", MAC_STR(&s->mac)) < 0) ||
             json_add_string(o, "infinibandGUID", s->infiniband_guid) < 0 ||
             json_add_string(o, "deviceID", s->device_id) < 0)
-                return NULL;
-        return TAKE_PTR(o);
+                return -ENOMEM;
+        return 0;
 }
 
-/* The runtime's own, for its own network. */
-static json_object *runtime_config(const NetworksOp *op) {
+/* The runtime's own words are for the default network, also where a pod has chosen another one for it. */
+static json_object *runtime_config(const NetworksOp *op, const Member *m) {
         json_object *mine = json_get(op->config, RUNTIME_CONFIG);
         _cleanup_json_ json_object *o = NULL;
 
-        if (!mine)
-                return json_object_new_object();
-        if (json_object_deep_copy(mine, &o, NULL) < 0)
+        if (!mine || m->place.position > 0)
+                o = json_object_new_object();
+        else if (json_object_deep_copy(mine, &o, NULL) < 0)
                 return NULL;
         json_object_object_del(o, ANNOTATIONS);
+        if (o && m->selection && put_selection(o, m->selection) < 0)
+                return NULL;
         return TAKE_PTR(o);
 }
 
@@ -139,9 +139,15 @@ static int plain_text(const NetworksOp *op, const Member *m, const Network *n, j
         return *ret ? 0 : -ENOMEM;
 }
 
-static int check_declared(const Member *m, json_object *runtime, Error *e) {
-        const char *key = m->selection ? net_list_undeclared(m->list, runtime) : NULL;
+/* What the runtime says is left out where nobody has declared it, as libcni does. */
+static int check_declared(const Member *m, Error *e) {
+        _cleanup_json_ json_object *wishes = json_object_new_object();
 
+        if (!m->selection)
+                return 0;
+        if (!wishes || put_selection(wishes, m->selection) < 0)
+                return error_oom(e);
+        const char *key = net_list_undeclared(m->list, wishes);
         if (!key)
                 return 0;
         return error_setf(
@@ -157,7 +163,7 @@ static int list_text(const Member *m, json_object *runtime, char **ret, Error *e
         NetListCall call = { .runtime_config = runtime,
                              .cni_args = m->selection ? m->selection->cni_args : NULL };
 
-        int r = check_declared(m, runtime, e);
+        int r = check_declared(m, e);
         if (r >= 0 && m->answer && m->answer[0])
                 r = json_parse(m->answer, strlen(m->answer), "the result so far", &prev, e);
         if (r < 0)
@@ -174,7 +180,7 @@ static int member_text(NetworksOp *op, const Member *m, char **ret_type, char **
                 return error_setf(e, ERROR_TRY_AGAIN,
                                   "network %s was removed meanwhile; undone, try again",
                                   m->network);
-        runtime = m->selection ? selection_config(m->selection) : runtime_config(op);
+        runtime = runtime_config(op, m);
         if (!runtime)
                 return error_oom(e);
         if (m->list) {

@@ -18,6 +18,7 @@
 #include "core/adjust.h"
 #include "core/delegate.h"
 #include "core/dhcp.h"
+#include "core/exec-call.h"
 #include "core/guest.h"
 #include "core/netns-look.h"
 #include "core/netns-watch.h"
@@ -95,7 +96,7 @@ static int write_lease(AddOp *op, Store *store, Error *e) {
 
 static int write_up(Commit *c, Store *store, Error *e) {
         AddOp *op = (AddOp *) ((char *) c - offsetof(AddOp, commit));
-        EventRow event = trail_event(&op->trail, "add", now_realtime());
+        EventRow event = trail_add(&op->trail, now_realtime());
 
         int r = op->put_lease ? write_lease(op, store, e) : 0;
         if (r >= 0)
@@ -461,8 +462,8 @@ static void healed(int r, const Error *e, void *userdata) {
         AddOp *op = userdata;
         Error error = ERROR_NULL;
 
-        if (r < 0) {
-                (void) error_setf(&error, e->kind, "%s", error_message(e));
+        if (r < 0 || error_is_set(e)) { /* or RELEASE_PENDING */
+                r = error_setf(&error, e->kind, "%s", error_message(e));
                 add_fail(op, r, &error);
                 return;
         }
@@ -477,11 +478,11 @@ void add_start(AddOp *op) {
                 guest_add(op, a);
                 return;
         }
-        if (a && a->delegate_pending && !conversation_is_open(op->request.talk)) {
+        if (a && a->delegate_pending && !task_can_be_asked(op->manager, op->request.talk)) {
                 int r = error_setf(
                                 &error, ERROR_TRY_AGAIN,
                                 "interface %s of sandbox %s waits for the DEL of plugin %s, which has to "
-                                "be run by the caller: call netmgr's CNI plugin",
+                                "be run by the caller: call netmgr's CNI plugin, or start netmgr-exec",
                                 op->request.ifname, op->request.container_id,
                                 a->delegates[a->n_delegates - 1].plugin);
                 add_fail(op, r, &error);

@@ -18,6 +18,12 @@
 #include "core/plan.h"
 #include "core/wire.h"
 
+/* A plugin of others that is asked, too. */
+typedef struct DelegateCheck {
+        char *plugin, *args; /* owned */
+        char *config;        /* owned; NULL: the caller's own call is passed on */
+} DelegateCheck;
+
 typedef struct CheckOp {
         Job job; /* first member */
         Manager *manager;
@@ -31,9 +37,10 @@ typedef struct CheckOp {
         uint64_t netns_cookie;
         MacAddr prev_mac; /* of the interface, as prevResult has it; zero: it says nothing */
         uint32_t prev_mtu;
-        bool member;    /* netmgrd asks by itself */
-        bool keep_mtu;  /* nobody else can have changed it */
-        char *delegate; /* owned; asked last, NULL: there is none */
+        bool member;              /* netmgrd asks by itself */
+        bool keep_mtu;            /* nobody else can have changed it */
+        DelegateCheck *delegates; /* owned; asked last, in the order of ADD */
+        size_t n_delegates, next;
         Question question;
 } CheckOp;
 
@@ -42,7 +49,12 @@ static void check_end(CheckOp *op, int r, const Error *e) {
         op->done(r, e, "", op->userdata);
         request_clear(&op->request);
         netconf_free(op->conf);
-        free(op->delegate);
+        for (size_t i = 0; i < op->n_delegates; i++) {
+                free(op->delegates[i].plugin);
+                free(op->delegates[i].args);
+                free(op->delegates[i].config);
+        }
+        free(op->delegates);
         plan_clear(&op->plan);
         spec_clear(&op->spec);
         free(op);
@@ -267,13 +279,74 @@ static int check_run(Job *job, WorkerContext *w, Error *e) {
         return r < 0 ? r : check_host(op, w, e);
 }
 
+/* ---- plugins of others ------------------------------------------------------------------------ */
+
+static void check_delegates(CheckOp *op);
+
 static void delegate_checked(Question *q, int r, const TaskAnswer *answer) {
         CheckOp *op = list_entry(q, CheckOp, question);
         _cleanup_error_ Error error = ERROR_NULL;
 
-        if (r < 0 || answer->exit != 0)
-                r = delegate_error(op->delegate, "CHECK", r, answer, &error);
+        if (r >= 0 && answer->exit == 0) {
+                op->next++;
+                check_delegates(op);
+                return;
+        }
+        r = delegate_error(op->delegates[op->next].plugin, "CHECK", r, answer, &error);
         check_end(op, r, &error);
+}
+
+/* A caller who runs nothing is told what can be told without. */
+static void check_delegates(CheckOp *op) {
+        const DelegateCheck *d = &op->delegates[op->next];
+
+        if (op->next < op->n_delegates) {
+                delegate_ask_own(d->plugin, "CHECK", DELEGATE_TIMEOUT_SEC, &op->question);
+                if (d->config) {
+                        op->question.ticket.container_id = op->request.container_id;
+                        op->question.ticket.ifname = op->request.ifname;
+                        op->question.ticket.netns = op->request.netns_path;
+                        op->question.ticket.args = d->args;
+                        op->question.ticket.config = d->config;
+                }
+                op->question.answered = delegate_checked;
+                if (conversation_ask(op->request.talk, &op->question))
+                        return;
+        }
+        check_end(op, 0, NULL);
+}
+
+/* Its CHECK is the caller's own, or one for what the ledger remembers; 0: it has none. */
+static int take_delegate(CheckOp *op, const Attachment *a, const Delegate *d) {
+        const NetConf *c = op->conf;
+        bool own = !op->member && c->ipam == NET_IPAM_FOREIGN && streq_ptr(c->ipam_type, d->plugin);
+        DelegateCheck *to = &op->delegates[op->n_delegates];
+        _cleanup_free_ char *config = NULL;
+        int r = own ? 1 : delegate_make_check(a, d, &config);
+
+        if (r <= 0)
+                return r;
+        to->plugin = strdup(d->plugin);
+        to->args = strdup(d->args);
+        to->config = TAKE_PTR(config);
+        op->n_delegates++;
+        return to->plugin && to->args ? 0 : -ENOMEM;
+}
+
+static int take_delegates(CheckOp *op, const Attachment *a) {
+        const NetList *list = a->network->list;
+        int r = 0;
+
+        /* An IPAM plugin of ours that one of them asks has its own to tell, not theirs. */
+        if (net_plugin_is_ipam(op->conf->plugin))
+                return 0;
+        op->delegates = new0(DelegateCheck, a->n_delegates + 1);
+        if (!op->delegates)
+                return -ENOMEM;
+        for (size_t i = 0; i < a->n_delegates && r >= 0; i++)
+                if (!(a->delegates[i].of_list && list && list->disable_check))
+                        r = take_delegate(op, a, &a->delegates[i]);
+        return r;
 }
 
 static void checked(Task *task) {
@@ -281,14 +354,10 @@ static void checked(Task *task) {
         _cleanup_error_ Error error = task->error;
 
         task->error = ERROR_NULL;
-        if (task->r >= 0 && op->delegate) {
-                delegate_ask_own(op->delegate, "CHECK", DELEGATE_TIMEOUT_SEC, &op->question);
-                op->question.answered = delegate_checked;
-                if (conversation_ask(op->request.talk, &op->question))
-                        return;
-                /* A caller who runs nothing is told what can be told without. */
-        }
-        check_end(op, task->r, &error);
+        if (task->r >= 0)
+                check_delegates(op);
+        else
+                check_end(op, task->r, &error);
 }
 
 /* A later plugin may have given it another MAC or MTU (tuning), and prevResult says so, or lacks the MTU
@@ -346,7 +415,7 @@ static int check_prepare(CheckOp *op, const Attachment *a, Error *e) {
         if (a->spec.imported)
                 return 1;
         int r = check_prev_result(op, a, e);
-        if (r >= 0 && a->n_delegates > 0 && !(op->delegate = strdup(a->delegates[0].plugin)))
+        if (r >= 0 && take_delegates(op, a) < 0)
                 r = error_oom(e);
         if (r >= 0)
                 r = spec_copy(&a->spec, &op->spec) < 0 ? error_oom(e)
@@ -357,8 +426,28 @@ static int check_prepare(CheckOp *op, const Attachment *a, Error *e) {
         return plan_make(&op->spec, 0, &op->plan) < 0 ? error_oom(e) : 0;
 }
 
+/* Of an interface that a plugin of others made only the name and the result are ours to read. */
+static int parse_foreign(CheckOp *op, Error *e) {
+        const Request *q = &op->request;
+        _cleanup_json_ json_object *o = NULL;
+
+        int r = json_parse(q->config, q->config_size, "configuration", &o, e);
+        if (r < 0)
+                return r;
+        const char *name = json_object_get_string(json_get(o, "name"));
+        if (netconf_new_foreign(strempty(name), &op->conf) < 0)
+                return error_oom(e);
+        free(op->conf->cni_version); /* of the ledger's results */
+        op->conf->cni_version = strdup("1.1.0");
+        if (!op->conf->cni_version)
+                return error_oom(e);
+        op->conf->prev_result = json_object_get(json_get(o, "prevResult"));
+        return 0;
+}
+
 static int check_parse(CheckOp *op, Error *e) {
         Request *q = &op->request;
+        NetPlugin plugin = net_plugin_from_string(q->type);
 
         int r = op->member ? 0 : request_check_host(op->manager, q, e);
         if (r >= 0)
@@ -366,8 +455,9 @@ static int check_parse(CheckOp *op, Error *e) {
         if (r >= 0)
                 r = request_check_netns(op->manager, q, e);
         if (r >= 0)
-                r = netconf_parse_as(net_plugin_from_string(q->type), q->config, q->config_size,
-                                     &op->conf, e);
+                r = op->member && plugin < 0 ? parse_foreign(op, e)
+                                             : netconf_parse_as(plugin, q->config, q->config_size,
+                                                                &op->conf, e);
         if (r < 0)
                 return r;
         if (!op->conf->name || !op->conf->prev_result)

@@ -8,9 +8,10 @@
  * instant, the interface in the sandbox), not for the RCU wait behind it. The final rows are written
  * after the answer: if they are lost, recovery finds a `releasing` row whose link is gone.
  *
- * What delegates hold is given back, last first, by whoever called: those that a list has behind the plugin
- * that made the interface before the link goes, that plugin of others and IPAM plugins after it. Without a caller,
- * or when a delegate fails, the row stays `releasing`, and whoever comes next tries again.
+ * What delegates hold is given back, last first, by whoever called, else by netmgr-exec: those that a list has
+ * behind the plugin that made the interface before the link goes, that plugin of others and IPAM plugins after
+ * it. When nobody is there, or a delegate fails, the row stays `releasing`, and whoever comes next tries again:
+ * a runtime, or netmgrd itself (exec-retry.h).
  */
 
 #include <inttypes.h>
@@ -24,11 +25,14 @@
 #include "core/delegate.h"
 #include "core/dhcp.h"
 #include "core/enforce.h"
+#include "core/exec-call.h"
+#include "core/exec-retry.h"
 #include "core/guest.h"
 #include "core/host-end.h"
 #include "core/host-local.h"
 #include "core/import.h"
 #include "core/inside.h"
+#include "core/netns-look.h"
 #include "core/netns-watch.h"
 #include "core/op-networks.h"
 #include "core/operation.h"
@@ -49,9 +53,13 @@ struct Release {
         Attachment *attachment; /* NULL once it is gone */
         ReleaseDone done;
         void *userdata;
-        Conversation *talk; /* who runs delegates; borrowed, NULL: nobody */
+        Conversation *talk; /* who runs delegates; borrowed, NULL: netmgr-exec */
         Question question;
-        int failed; /* a DEL of a delegate, and why; the link goes all the same */
+        bool by_exec;       /* that one has the question */
+        bool behind;        /* it is for a plugin behind the one that made the interface */
+        bool looked, leads; /* whether the recorded path leads to the namespace */
+        bool failed;        /* the DEL of a plugin behind: with this; the link goes all the same */
+        int failed_r;
         Error error;
         bool link_gone;        /* from both namespaces: what is left is for delegates */
         bool reaping, writing; /* who still has a part of us */
@@ -141,6 +149,7 @@ static void release_finish(Release *rel) {
 
         release_tell(rel);
         attachment_free(a);
+        exec_retry_ended(m);
         if (rel->done)
                 rel->done(rel->recorded ? 0 : RELEASE_UNRECORDED, NULL, rel->userdata);
 }
@@ -167,15 +176,15 @@ static void release_leave_pending(Release *rel, int r, const Error *e) {
         void *userdata = rel->userdata;
         bool recorded = rel->recorded;
 
-        log_ctx(LOG_NOTICE,
+        log_ctx(a->delegate_pending ? LOG_INFO : LOG_NOTICE,
                 &(LogContext) { .sandbox = a->sandbox->id,
                                 .network = a->network->name,
                                 .interface = a->spec.ifname,
                                 .op = rel->op },
                 "%s: %s of %s is gone, but plugin %s still has to be told (%s); a DEL or GC by the runtime "
-                "does it",
+                "does it, or netmgr-exec",
                 rel->op, a->spec.ifname, a->sandbox->id, a->delegates[a->n_delegates - 1].plugin,
-                r < 0 ? error_message(e) : "no runtime was there to run it");
+                error_message(e));
         attachment_give_back_all_ports(a);
         a->delegate_pending = a->lost = true;
         attachment_announce(a);
@@ -184,73 +193,106 @@ static void release_leave_pending(Release *rel, int r, const Error *e) {
         rel->commit.task.deliver = pending_written;
         committer_submit(rel->manager->committer, &rel->commit);
         if (done)
-                done(r < 0 ? r : recorded ? 0 : RELEASE_UNRECORDED, e, userdata);
+                done(r < 0 ? r : recorded ? RELEASE_PENDING : RELEASE_UNRECORDED, e, userdata);
+        exec_retry_add(a);
         attachment_set_idle(a);
 }
 
 static void release_delegates(Release *rel);
 static void release_rest(void *userdata);
 
-static void delegate_ended(Question *q, int r, const TaskAnswer *answer) {
-        Release *rel = list_entry(q, Release, question);
-        Attachment *a = rel->attachment;
-        _cleanup_error_ Error error = ERROR_NULL;
-
-        a->delegate_runs = false;
-        if (r >= 0 && answer->exit == 0) {
-                attachment_drop_delegate(a);
-                release_delegates(rel);
-                return;
-        }
-        r = delegate_error(a->delegates[a->n_delegates - 1].plugin, "DEL", r, answer, &error);
-        release_leave_pending(rel, r, &error);
+static const char *plugin_to_tell(const Release *rel) {
+        return rel->attachment->delegates[rel->attachment->n_delegates - 1].plugin;
 }
 
-/* The last one. False: nobody can be asked. */
-static bool release_ask(Release *rel, void (*ended)(Question *q, int r, const TaskAnswer *answer)) {
+/* r: for whoever called; 0: it is tried again without him. */
+static void delegate_failed(Release *rel, int r, const Error *e) {
+        if (!rel->behind) {
+                release_leave_pending(rel, r, e);
+                return;
+        }
+        rel->failed = true;
+        rel->failed_r = r;
+        (void) error_setf(&rel->error, e->kind, "%s", error_message(e));
+        release_rest(rel);
+}
+
+static void delegate_ended(Question *q, int r, const TaskAnswer *answer) {
+        Release *rel = list_entry(q, Release, question);
+        _cleanup_error_ Error error = ERROR_NULL;
+
+        rel->attachment->delegate_runs = false;
+        if (r < 0 || answer->exit != 0) {
+                r = delegate_error(plugin_to_tell(rel), "DEL", r, answer, &error);
+                /* Whoever ran it himself hears of it as a failure; netmgr-exec is tried again. */
+                delegate_failed(rel, rel->by_exec ? 0 : r, &error);
+                return;
+        }
+        attachment_drop_delegate(rel->attachment);
+        if (rel->behind)
+                release_rest(rel);
+        else
+                release_delegates(rel);
+}
+
+/* A path that leads to the namespace of somebody else by now would have the plugin take his interface. */
+static void ask_exec(Release *rel) {
+        _cleanup_error_ Error error = ERROR_NULL;
+        int r = 0;
+
+        if (!rel->leads)
+                rel->question.ticket.netns = (char *) "";
+        rel->by_exec = true;
+        if (exec_ask(rel->manager, &rel->question))
+                return;
+        rel->attachment->delegate_runs = false;
+        if (rel->talk)
+                r = delegate_error(plugin_to_tell(rel), "DEL", -EBUSY, NULL, &error);
+        else
+                (void) error_setf(&error, ERROR_TRY_AGAIN,
+                                  "no runtime was there to run it, and netmgr-exec is not");
+        delegate_failed(rel, r, &error);
+}
+
+static void netns_looked(NetnsView *views, size_t n, void *userdata) {
+        Release *rel = userdata;
+
+        rel->looked = true;
+        rel->leads = n > 0 && views[0].found == NETNS_PATH_LEADS;
+        ask_exec(rel);
+}
+
+static void look_at_netns(Release *rel) {
+        _cleanup_(netns_look_freep) NetnsLook *look = NULL;
+
+        if (rel->looked || netns_look_new(rel->manager, &look) < 0 ||
+            netns_look_add(look, rel->attachment->sandbox) < 0)
+                ask_exec(rel);
+        else
+                netns_look_start(TAKE_PTR(look), netns_looked, rel);
+}
+
+/* The last one's DEL. */
+static void delegate_ask(Release *rel, bool behind) {
         Attachment *a = rel->attachment;
 
         delegate_ask_del(a, &a->delegates[a->n_delegates - 1], &rel->question);
-        rel->question.answered = ended;
+        rel->question.answered = delegate_ended;
+        rel->behind = behind;
+        rel->by_exec = false;
         a->delegate_runs = true;
-        if (conversation_ask(rel->talk, &rel->question))
-                return true;
-        a->delegate_runs = false;
-        return false;
+        if (!conversation_ask(rel->talk, &rel->question))
+                look_at_netns(rel);
 }
 
 /* A row of one that had its DEL goes with the others: after a crash it has it once more, as CNI allows. */
 static void release_delegates(Release *rel) {
-        Attachment *a = rel->attachment;
-        _cleanup_error_ Error error = ERROR_NULL;
-
-        if (rel->failed < 0) {
-                release_leave_pending(rel, rel->failed, &rel->error);
-                return;
-        }
-        if (a->n_delegates == 0) {
+        if (rel->failed)
+                release_leave_pending(rel, rel->failed_r, &rel->error);
+        else if (rel->attachment->n_delegates == 0)
                 release_finish(rel);
-                return;
-        }
-        if (release_ask(rel, delegate_ended))
-                return;
-        int r = rel->talk ? delegate_error(a->delegates[a->n_delegates - 1].plugin, "DEL", -EBUSY,
-                                           NULL, &error)
-                          : 0;
-        release_leave_pending(rel, r, &error);
-}
-
-static void behind_ended(Question *q, int r, const TaskAnswer *answer) {
-        Release *rel = list_entry(q, Release, question);
-        Attachment *a = rel->attachment;
-
-        a->delegate_runs = false;
-        if (r >= 0 && answer->exit == 0)
-                attachment_drop_delegate(a);
         else
-                rel->failed = delegate_error(a->delegates[a->n_delegates - 1].plugin, "DEL", r,
-                                             answer, &rel->error);
-        release_rest(rel);
+                delegate_ask(rel, false);
 }
 
 /* A list ends backwards: these find the interface that they had at ADD. True: one of them is at work. */
@@ -258,8 +300,11 @@ static bool release_behind(Release *rel) {
         const Attachment *a = rel->attachment;
         size_t maker = a->spec.kind == NET_KIND_FOREIGN ? 1 : 0;
 
-        return rel->failed >= 0 && !a->delegate_pending && a->n_delegates > maker &&
-               a->delegates[a->n_delegates - 1].of_list && release_ask(rel, behind_ended);
+        if (rel->failed || a->delegate_pending || a->n_delegates <= maker ||
+            !a->delegates[a->n_delegates - 1].of_list)
+                return false;
+        delegate_ask(rel, true);
+        return true;
 }
 
 /* The interface is gone from both namespaces. */
@@ -528,6 +573,8 @@ typedef struct DelOp {
         char *cni_name;
         RequestDone done;
         void *userdata;
+        bool members_begun; /* those without delegates have been released, as far as they can be */
+        unsigned members_waiting; /* of these, who has not ended */
         uint32_t tried; /* members from this position on have been released, as far as they can be */
         int r;          /* why one was not */
         Error error;
@@ -596,15 +643,27 @@ static void del_woken(AttachmentWaiter *w) {
         del_start((DelOp *) w);
 }
 
+/* One that fails does not keep the others. */
+static void del_member_ended(DelOp *op, int r, const Error *e) {
+        if (r >= 0 || e->kind == ERROR_KERNEL || op->r < 0)
+                return;
+        op->r = r;
+        (void) error_setf(&op->error, e->kind, "%s", error_message(e));
+}
+
 static void del_member_released(int r, const Error *e, void *userdata) {
         DelOp *op = userdata;
 
-        /* One that fails does not keep the others. */
-        if (r < 0 && e->kind != ERROR_KERNEL && op->r >= 0) {
-                op->r = r;
-                (void) error_setf(&op->error, e->kind, "%s", error_message(e));
-        }
+        del_member_ended(op, r, e);
         del_start(op);
+}
+
+static void del_one_of_many_released(int r, const Error *e, void *userdata) {
+        DelOp *op = userdata;
+
+        del_member_ended(op, r, e);
+        if (--op->members_waiting == 0)
+                del_start(op);
 }
 
 /* Somebody works on it, and is told to give up where he can be. */
@@ -613,11 +672,41 @@ static void del_await(DelOp *op, Attachment *a) {
         list_append(&a->waiters, &op->waiter.list);
 }
 
-/* What came with the interface goes before it, the last first. True: there is some. */
+/* Interfaces that are netmgr's alone go together: the kernel ends them in one wait. True: there are some. */
+static bool del_own_members(DelOp *op) {
+        Attachment *a, *found[ATTACHMENTS_PER_SANDBOX_MAX];
+        const Sandbox *s = sandbox_find(op->manager, op->request.container_id);
+        size_t n = 0;
+
+        if (!s || op->members_begun)
+                return false;
+        LIST_FOREACH (a, &s->attachments, Attachment, by_sandbox) {
+                if (!streq(a->spec.parent, op->request.ifname))
+                        continue;
+                if (a->busy) {
+                        del_await(op, a);
+                        return true;
+                }
+                if (a->n_delegates == 0 && n < ELEMENTSOF(found))
+                        found[n++] = a;
+        }
+        op->members_begun = true;
+        op->members_waiting = 1; /* until all have been begun */
+        for (size_t i = 0; i < n; i++) {
+                op->members_waiting++;
+                attachment_release_for(found[i], fd_dup(op->request.netns_fd), NULL, "del", NULL,
+                                       del_one_of_many_released, op);
+        }
+        return --op->members_waiting > 0;
+}
+
+/* What came with the interface goes before it; what plugins of others have made the last first. True: there is
+ * some. */
 static bool del_members(DelOp *op) {
         const Request *q = &op->request;
 
-        if (networks_abandon(op->manager, q->container_id, q->ifname, &op->waiter))
+        if (networks_abandon(op->manager, q->container_id, q->ifname, &op->waiter) ||
+            del_own_members(op))
                 return true;
         Attachment *a = attachment_last_member(op->manager, q->container_id, q->ifname, op->tried);
         if (!a)

@@ -123,6 +123,8 @@ static void foreign_fail(ForeignOp *op, int r, Error *e) {
         *e = ERROR_NULL;
         foreign_log(op);
         if (op->written) {
+                /* What came of the plugins before is no result of the list: their DELs are told of none. */
+                free(TAKE_PTR(op->attachment->result));
                 attachment_release_for(TAKE_PTR(op->attachment), TAKE_FD(op->request.netns_fd),
                                        op->request.talk, "add-failed", error_message(&op->error),
                                        released, op);
@@ -163,7 +165,7 @@ void foreign_abandon_add(const Attachment *a) {
 
 static int write_up(Commit *c, Store *store, Error *e) {
         ForeignOp *op = FOREIGN_OF_COMMIT(c);
-        EventRow event = trail_event(&op->trail, "add", now_realtime());
+        EventRow event = trail_add(&op->trail, now_realtime());
 
         int r = store_put_attachment(store, &op->attachment_row, e);
         if (r >= 0)
@@ -313,7 +315,7 @@ static void answered(Question *q, int r, const TaskAnswer *answer) {
         a->delegate_runs = false;
         if (r < 0 || answer->exit != 0) {
                 r = delegate_error(op->request.type, "ADD", r, answer, &error);
-                if (answer && answer->exit == TICKET_EXIT_NOT_STARTED)
+                if (!delegate_was_run(answer))
                         attachment_drop_delegate(a); /* its row goes with the others */
         } else
                 r = take_result(op, answer->text, &error);

@@ -27,6 +27,7 @@
 #include "base/parse.h"
 #include "core/delegate.h"
 #include "core/dhcp-call.h"
+#include "core/exec-call.h"
 #include "core/host-local.h"
 #include "core/netns-look.h"
 #include "core/op-networks.h"
@@ -139,14 +140,15 @@ static void gc_keep(GcOp *op, const Attachment *a, const NetnsView *v) {
                         a->sandbox->id, netns_view_reason(v));
 }
 
-/* What waits for a runtime that tells its delegates: here is one. */
+/* What waits for somebody who tells its delegates: here is one. */
 static void gc_release_pending(GcOp *op) {
         Attachment *a;
 
+        if (!task_can_be_asked(op->manager, op->request.talk))
+                return;
         MAP_FOREACH (a, op->manager->attachments) {
                 if (!a->delegate_pending || a->busy ||
-                    !attachment_is_of(attachment_root(a), op->conf->name) ||
-                    !conversation_is_open(op->request.talk))
+                    !attachment_is_of(attachment_root(a), op->conf->name))
                         continue;
                 op->waiting++;
                 attachment_release_for(a, -EBADF, op->request.talk, "gc",
@@ -257,6 +259,8 @@ void operation_gc(Manager *m, Request *q, RequestDone done, void *userdata) {
         };
         *q = (Request) { .netns_fd = -EBADF, .host_netns_fd = -EBADF };
         m->n_operations++;
+        if (op->request.talk)
+                op->request.talk->max_tickets = TICKETS_PER_GC_MAX;
 
         op->r = request_check_host(m, &op->request, &op->first);
         if (op->r >= 0)
@@ -366,8 +370,8 @@ static int status_check(Manager *m, const Request *q, char **ret_delegate, Error
         if (!conf->network)
                 return conf->ipam == NET_IPAM_DHCP ? dhcp_call_probe(m, e)
                                                    : check_room(m, conf->name, conf, e);
-        const Network *n = network_find(m, conf->network);
-        if (!n || n->gone || n->source == NETWORK_CONFIG)
+        Network *n;
+        if (network_resolve(m, conf->network, &n, NULL) < 0)
                 return error_setf(e, ERROR_NOT_READY, "network: there is no network \"%s\"",
                                   conf->network);
         return n->conf->ipam == NET_IPAM_DHCP ? dhcp_call_probe(m, e)

@@ -253,7 +253,8 @@ bool networks_wanted(const Manager *m, const Request *q, const NetConf *conf) {
 
         if (q->place || conf->plugin != NET_PLUGIN_NETMGR)
                 return false;
-        return net_selections_are_there(conf->annotations) || (n && (n->list || n->alias));
+        return conf->n_any_of > 0 || net_selections_are_there(conf->annotations) ||
+               (n && (n->list || n->alias || n->conf->n_any_of > 0));
 }
 
 static int op_parse(NetworksOp *op, Error *e) {

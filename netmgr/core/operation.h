@@ -54,9 +54,11 @@ int operation_begin(Manager *m, Error *e);
 void operation_end(Manager *m);
 
 /* Releases an attachment that is not busy: cut, delete, forget. `done` hears of it once the interface
- * is gone from both namespaces: r is 0, or RELEASE_UNRECORDED when the ledger could not be told of it.
+ * is gone from both namespaces: r is 0, or RELEASE_UNRECORDED when the ledger could not be told of it, or
+ * RELEASE_PENDING when nothing is left but what a plugin of others holds, who could not be told; *e says why.
  * op (a static string) and reason (copied; NULL: none) go to the audit trail. */
 #define RELEASE_UNRECORDED 1
+#define RELEASE_PENDING    2
 typedef void (*ReleaseDone)(int r, const Error *e, void *userdata);
 void attachment_release(Attachment *a, const char *op, const char *reason, ReleaseDone done,
                         void *userdata);
@@ -64,8 +66,8 @@ void attachment_release(Attachment *a, const char *op, const char *reason, Relea
  * is deleted by that descriptor. Otherwise the recorded path has to lead there. */
 void attachment_release_in(Attachment *a, int netns_fd, const char *op, const char *reason,
                            ReleaseDone done, void *userdata);
-/* The same on behalf of a caller who also runs the DEL of its delegates, the last of which fails it; talk
- * NULL: nobody does, and the attachment stays for one who will (Attachment.delegate_pending), which is no
+/* The same on behalf of a caller who also runs the DEL of its delegates, and hears of one that fails; talk
+ * NULL: netmgr-exec does, or the attachment stays for one who will (Attachment.delegate_pending), which is no
  * failure. */
 void attachment_release_for(Attachment *a, int netns_fd, struct Conversation *talk, const char *op,
                             const char *reason, ReleaseDone done, void *userdata);

@@ -119,6 +119,7 @@ static void failed(StatusFiles *f, int r, const char *name) {
 
         manager_set_health(f->manager, HEALTH_STATUS, text ? text : "no memory for status files");
         f->failing = true;
+        f->strays = true; /* what should have gone meanwhile may be where we could not look */
         (void) sd_event_source_set_time_relative(f->retry, STATUS_RETRY_SEC * 1000000ULL);
         (void) sd_event_source_set_enabled(f->retry, SD_EVENT_ONESHOT);
 }
@@ -203,10 +204,8 @@ void network_status_gone(Sandbox *s) {
                 return;
         _cleanup_close_ int dir = open_dir(s->manager);
         int r = dir < 0 ? dir : remove_file(dir, s->id);
-        if (r < 0) {
-                f->strays = true;
+        if (r < 0)
                 failed(f, r, s->id);
-        }
 }
 
 void network_status_flush(Manager *m) {

@@ -32,6 +32,7 @@ void trail_take(Trail *t, const Attachment *a) {
                 .pod_uid = copy(s->pod_uid),
                 .addresses = attachment_addresses_text(a),
                 .ports = ports_text(a),
+                .choice = copy(a->spec.choice),
         };
 }
 
@@ -45,6 +46,7 @@ void trail_clear(Trail *t) {
         free(t->pod_uid);
         free(t->addresses);
         free(t->ports);
+        free(t->choice);
         *t = (Trail) { 0 };
 }
 
@@ -61,6 +63,13 @@ EventRow trail_event(const Trail *t, const char *op, uint64_t usec) {
                             .pod_uid = t->pod_uid,
                             .addresses = t->addresses,
                             .ports = t->ports };
+}
+
+EventRow trail_add(const Trail *t, uint64_t usec) {
+        EventRow row = trail_event(t, "add", usec);
+
+        row.reason = t->choice;
+        return row;
 }
 
 EventRow trail_end(const Trail *t, const char *op, const char *reason, uint64_t usec) {

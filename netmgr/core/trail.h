@@ -14,6 +14,7 @@ typedef struct Trail {
         char *network, *sandbox, *ifname, *host_ifname; /* owned, all of them */
         char *pod_namespace, *pod_name, *pod_uid;
         char *addresses, *ports;
+        char *choice; /* why this network of a group; NULL: it was named */
 } Trail;
 
 /* In place of what was in it. Where memory is short a text is missing (NULL): the row is written all
@@ -24,4 +25,5 @@ void trail_clear(Trail *t);
 /* Events that borrow the trail's texts: it holds them; it no longer holds anything, and why. op and
  * reason as in attachment_release(). */
 EventRow trail_event(const Trail *t, const char *op, uint64_t usec);
+EventRow trail_add(const Trail *t, uint64_t usec);
 EventRow trail_end(const Trail *t, const char *op, const char *reason, uint64_t usec);

@@ -244,7 +244,7 @@ static int print_attachment(Ctl *ctl, sd_bus_message *reply, sd_bus_error *e) {
         if (!root || !list || json_append(list, TAKE_PTR(o)) < 0)
                 return -ENOMEM;
         if (ctl->output.mode == OUTPUT_TEXT)
-                return table_print(&ctl->output, attachment_columns, "attachments", list);
+                return attachments_table(&ctl->output, list);
         return json_add(root, "attachments", TAKE_PTR(list)) < 0
                                ? -ENOMEM
                                : output_json(&ctl->output, stdout, root);

@@ -6,6 +6,7 @@
  */
 
 #include "base/json.h"
+#include "base/parse.h"
 #include "ctl/client.h"
 #include "ctl/verb.h"
 
@@ -55,7 +56,7 @@ static const Column sandbox_columns[] = {
         { 0 },
 };
 
-const Column attachment_columns[] = {
+static const Column attachment_columns[] = {
         { "SANDBOX", "Sandbox", CELL_TRUNC, NULL },
         { "INTERFACE", "Interface", 0, NULL },
         { "NETWORK", "Network", 0, NULL },
@@ -69,6 +70,36 @@ const Column attachment_columns[] = {
         { 0 },
 };
 
+/* "NETWORK*"; returns whether any was. */
+static int mark_drifted(json_object *rows) {
+        size_t n = json_object_is_type(rows, json_type_array) ? json_object_array_length(rows) : 0;
+        bool any = false;
+
+        for (size_t i = 0; i < n; i++) {
+                json_object *row = json_object_array_get_idx(rows, i);
+                _cleanup_free_ char *marked = NULL;
+
+                if (!json_object_get_boolean(json_get(row, "Drifted")))
+                        continue;
+                marked = strf("%s*", strempty(json_object_get_string(json_get(row, "Network"))));
+                if (!marked || json_add_string(row, "Network", marked) < 0)
+                        return -ENOMEM;
+                any = true;
+        }
+        return any;
+}
+
+int attachments_table(const Output *output, json_object *rows) {
+        int drifted = output->legend ? mark_drifted(rows) : 0;
+        int r = drifted < 0 ? drifted
+                            : table_print(output, attachment_columns, "attachments", rows);
+
+        if (r >= 0 && drifted > 0)
+                printf("\n* attached before its network's configuration was changed; a new "
+                       "attachment would differ\n");
+        return r;
+}
+
 static const Column network_columns[] = {
         { "NETWORK", "Name", 0, NULL },
         { "KIND", "Kind", 0, NULL },
@@ -80,13 +111,10 @@ static const Column network_columns[] = {
 };
 
 static const Column address_columns[] = {
-        { "ADDRESS", "Address", 0, NULL },
-        { "NETWORK", "Network", 0, NULL },
-        { "SANDBOX", "Sandbox", CELL_TRUNC, NULL },
-        { "INTERFACE", "Interface", 0, NULL },
-        { "STATE", "State", CELL_STATE, NULL },
-        { "RELEASED", "ReleasedAt", 0, NULL },
-        { 0 },
+        { "ADDRESS", "Address", 0, NULL },          { "NETWORK", "Network", 0, NULL },
+        { "SANDBOX", "Sandbox", CELL_TRUNC, NULL }, { "INTERFACE", "Interface", 0, NULL },
+        { "STATE", "State", CELL_STATE, NULL },     { "OWNER", "Owner", 0, NULL },
+        { "RELEASED", "ReleasedAt", 0, NULL },      { 0 },
 };
 
 static const struct {
@@ -120,6 +148,8 @@ int verb_list(Ctl *ctl, char **args, sd_bus_error *e) {
         if (ctl->output.mode != OUTPUT_TEXT)
                 return output_json(&ctl->output, stdout, root);
 
+        if (streq(what, "attachments"))
+                return attachments_table(&ctl->output, json_get(root, what));
         for (size_t i = 0; i < ELEMENTSOF(lists); i++)
                 if (streq(lists[i].what, what))
                         return table_print(&ctl->output, lists[i].columns, what,

@@ -3,8 +3,8 @@
 /*
  * netmgrctl show OBJECT. Which object is meant is found by name among the daemon's lists; an exact
  * name beats the beginning of an id, so that `show blue` means the network blue for ever, whatever
- * ids sandboxes get. Ids and names hold neither ':' nor '/', so the written forms
- * network:NAME, sandbox:ID and SANDBOX/IFNAME cannot be mistaken.
+ * ids sandboxes get. Ids and names hold no ':', so the written forms network:NAME and sandbox:ID cannot be
+ * mistaken; of NAMESPACE/NAME and SANDBOX/IFNAME the exact name of a network goes first, too.
  */
 
 #include "base/json.h"
@@ -84,19 +84,29 @@ static int find_any(sd_bus *bus, const char *wanted, Found *ret, sd_bus_error *e
         return 0;
 }
 
+/* A network's name with its namespace, or an interface of a sandbox. */
+static int find_with_slash(sd_bus *bus, const char *wanted, Found *ret, sd_bus_error *e) {
+        const char *slash = strchr(wanted, '/');
+        _cleanup_free_ char *sandbox = strndup(wanted, (size_t) (slash - wanted)), *network = NULL;
+
+        if (!sandbox)
+                return sd_bus_error_set_errno(e, -ENOMEM);
+        int r = find_network(bus, wanted, &network, e);
+        if (r < 0)
+                return r;
+        if (network) {
+                found_set(ret, "networks", NETMGR_BUS_NAME ".Network", TAKE_PTR(network));
+                return 0;
+        }
+        found_set(ret, "attachments", NETMGR_BUS_NAME ".Attachment", NULL);
+        return find_attachment(bus, sandbox, slash + 1, &ret->path, e);
+}
+
 static int find_object(sd_bus *bus, const char *wanted, Found *ret, sd_bus_error *e) {
         int r;
 
-        const char *slash = strchr(wanted, '/');
-        if (slash) {
-                _cleanup_free_ char *sandbox = strndup(wanted, (size_t) (slash - wanted));
-
-                if (!sandbox)
-                        return sd_bus_error_set_errno(e, -ENOMEM);
-                found_set(ret, "attachments", NETMGR_BUS_NAME ".Attachment", NULL);
-                return find_attachment(bus, sandbox, slash + 1, &ret->path, e);
-        }
-
+        if (strchr(wanted, '/') && strncmp(wanted, "network:", 8) != 0)
+                return find_with_slash(bus, wanted, ret, e);
         if (strncmp(wanted, "sandbox:", 8) == 0) {
                 _cleanup_(sandbox_match_done) SandboxMatch sandbox = { 0 };
 
@@ -146,10 +156,16 @@ static char *format_burst(json_object *value) {
                                                   : bits_format(json_object_get_uint64(value));
 }
 
+static char *format_drift(json_object *value) {
+        return strdup("the network's configuration was changed since this was attached; a new "
+                      "attachment would differ");
+}
+
 static const Column attachment_fields[] = {
         { "Sandbox", "Sandbox", 0, NULL },
         { "Interface", "Interface", 0, NULL },
         { "Network", "Network", 0, NULL },
+        { "Drifted", "Drifted", 0, format_drift },
         { "Known as", "Reference", 0, NULL },
         { "Chosen because", "ChoiceReason", 0, NULL },
         { "Position", "Position", 0, NULL },
@@ -172,13 +188,11 @@ static const Column attachment_fields[] = {
 };
 
 static const Column network_fields[] = {
-        { "Network", "Name", 0, NULL },
-        { "Kind", "Kind", 0, NULL },
-        { "Source", "Source", 0, NULL },
-        { "Subnets", "Subnets", 0, NULL },
-        { "Used", "Used", 0, NULL },
-        { "Free", "Free", 0, NULL },
-        { 0 },
+        { "Network", "Name", 0, NULL },     { "Kind", "Kind", 0, NULL },
+        { "Stands for", "Alias", 0, NULL }, { "Chosen from", "Members", 0, NULL },
+        { "Plugins", "Plugins", 0, NULL },  { "Source", "Source", 0, NULL },
+        { "Subnets", "Subnets", 0, NULL },  { "Used", "Used", 0, NULL },
+        { "Free", "Free", 0, NULL },        { 0 },
 };
 
 /* The configuration as its author wrote it, line by line below a heading. */
@@ -229,7 +243,7 @@ static int attachments_print(Ctl *ctl, const char *key, json_object *value, sd_b
                         return -ENOMEM;
         }
         printf("\n");
-        return table_print(&ctl->output, attachment_columns, "attachments", chosen);
+        return attachments_table(&ctl->output, chosen);
 }
 
 static const char *string_at(json_object *object, const char *key) {
@@ -271,6 +285,22 @@ static void hide_unset(json_object *attachment) {
                         json_object_object_del(attachment, texts[i]);
         if (!json_object_get_boolean(json_get(attachment, "HotPlugged")))
                 json_object_object_del(attachment, "HotPlugged");
+        if (!json_object_get_boolean(json_get(attachment, "Drifted")))
+                json_object_object_del(attachment, "Drifted");
+}
+
+/* Of a network: what only groups, aliases and those with plugins have. */
+static void hide_empty(json_object *network) {
+        static const char *const lists[] = { "Members", "Plugins" };
+
+        if (!string_at(network, "Alias")[0])
+                json_object_object_del(network, "Alias");
+        for (size_t i = 0; i < ELEMENTSOF(lists); i++) {
+                json_object *list = json_get(network, lists[i]);
+                if (json_object_is_type(list, json_type_array) &&
+                    json_object_array_length(list) == 0)
+                        json_object_object_del(network, lists[i]);
+        }
 }
 
 static int attachment_print(const Output *output, json_object *attachment) {
@@ -380,6 +410,7 @@ int verb_show(Ctl *ctl, char **args, sd_bus_error *e) {
                 r = fields_print(&ctl->output, sandbox_fields, object);
                 return r < 0 ? r : attachments_print(ctl, "Sandbox", json_get(object, "Id"), e);
         }
+        hide_empty(object);
         r = fields_print(&ctl->output, network_fields, object);
         if (r >= 0)
                 r = config_print(json_get(object, "Config"));

@@ -50,8 +50,8 @@ int verb_status(Ctl *ctl, char **args, sd_bus_error *e);
 int verb_list_check(Ctl *ctl, char **args, sd_bus_error *e);
 int verb_list(Ctl *ctl, char **args, sd_bus_error *e);
 
-/* Columns of `list attachments`, which `show` uses for the attachments of an object. */
-extern const Column attachment_columns[];
+/* The table of `list attachments`, also for those of an object. Marks in the rows what has drifted. */
+int attachments_table(const Output *output, json_object *rows);
 
 int verb_show_check(Ctl *ctl, char **args, sd_bus_error *e);
 int verb_show(Ctl *ctl, char **args, sd_bus_error *e);
@@ -62,6 +62,7 @@ int verb_history(Ctl *ctl, char **args, sd_bus_error *e);
 int verb_monitor(Ctl *ctl, char **args, sd_bus_error *e);
 
 int verb_reconcile(Ctl *ctl, char **args, sd_bus_error *e);
+int verb_release(Ctl *ctl, char **args, sd_bus_error *e);
 int verb_gc(Ctl *ctl, char **args, sd_bus_error *e);
 
 int verb_import_check(Ctl *ctl, char **args, sd_bus_error *e);

@@ -192,12 +192,15 @@ int nl_encode_dump(int type, int family, struct nl_msg **ret) {
         struct rtgenmsg gen = { .rtgen_family = (uint8_t) family };
         struct ifinfomsg ifi = { .ifi_family = (uint8_t) family };
         struct rtmsg rtm = { .rtm_family = (uint8_t) family };
+        struct if_stats_msg stats = { .filter_mask = IFLA_STATS_FILTER_BIT(IFLA_STATS_LINK_64) };
         _cleanup_nl_msg_ struct nl_msg *m = NULL;
         int r;
 
         /* Strict kernels want the whole fixed header of the kind that is asked for. */
         if (type == RTM_GETLINK)
                 r = nl_message_begin(type, NLM_F_DUMP, &ifi, sizeof(ifi), &m);
+        else if (type == RTM_GETSTATS)
+                r = nl_message_begin(type, NLM_F_DUMP, &stats, sizeof(stats), &m);
         else if (type == RTM_GETROUTE || type == RTM_GETRULE)
                 r = nl_message_begin(type, NLM_F_DUMP, &rtm, sizeof(rtm), &m);
         else

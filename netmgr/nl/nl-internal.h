@@ -48,7 +48,7 @@ int nl_encode_redirect_del(const NlOp *op, struct nl_msg **ret);
         if (!var)                                                                                  \
         return -ENOBUFS
 
-/* A dump request for links, addresses, routes, rules or neighbours; AF_BRIDGE: the VLANs of bridges. */
+/* A dump request for links, addresses, routes, rules, neighbours or counters; AF_BRIDGE: the VLANs of bridges. */
 int nl_encode_dump(int type, int family, struct nl_msg **ret);
 /* By name, or by index when name is NULL; in another netns when its id is not negative. */
 int nl_encode_get_link(const char *name, uint32_t ifindex, int32_t netnsid, struct nl_msg **ret);
@@ -70,6 +70,7 @@ int nl_parse_addr(struct nlmsghdr *h, NlAddr *ret);
 int nl_parse_route(struct nlmsghdr *h, NlRoute *ret);
 int nl_parse_neigh(struct nlmsghdr *h, NlNeigh *ret);
 int nl_parse_rule(struct nlmsghdr *h, NlRule *ret);
+int nl_parse_stat(struct nlmsghdr *h, NlStat *ret);
 int nl_parse_nsid(struct nlmsghdr *h, int32_t *ret);
 
 /* Replies that tell of several things at once: each goes to `add`, whose error ends it. */

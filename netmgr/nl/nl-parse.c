@@ -4,6 +4,7 @@
  * attribute's size is looked at before it is read. */
 
 #include <linux/fib_rules.h>
+#include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/net_namespace.h>
 #include <linux/rtnetlink.h>
@@ -116,6 +117,26 @@ int nl_parse_routes(struct nlmsghdr *h, int (*add)(const NlRoute *route, void *u
                 return r < 0 ? r : 0;
         struct nlattr *hops = nlmsg_find_attr(h, sizeof(struct rtmsg), RTA_MULTIPATH);
         return hops ? each_hop(hops, &route, add, userdata) : add(&route, userdata);
+}
+
+int nl_parse_stat(struct nlmsghdr *h, NlStat *ret) {
+        struct nlattr *tb[IFLA_STATS_MAX + 1];
+        const struct if_stats_msg *head = nlmsg_data(h);
+        struct rtnl_link_stats64 all = { 0 };
+
+        if (h->nlmsg_type != RTM_NEWSTATS)
+                return 1;
+        if (nlmsg_parse(h, sizeof(*head), tb, IFLA_STATS_MAX, NULL) < 0)
+                return -EBADMSG;
+        struct nlattr *a = tb[IFLA_STATS_LINK_64];
+        if (!a)
+                return 1;
+        /* Counters at its end come with newer kernels, and go with older ones. */
+        memcpy(&all, nla_data(a), MIN_OF((size_t) nla_len(a), sizeof(all)));
+        *ret = (NlStat) { .ifindex = head->ifindex,
+                          .rx_bytes = all.rx_bytes,
+                          .tx_bytes = all.tx_bytes };
+        return 0;
 }
 
 int nl_parse_rule(struct nlmsghdr *h, NlRule *ret) {

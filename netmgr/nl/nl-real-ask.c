@@ -71,6 +71,7 @@ DEFINE_ADD(add_route, NlRoute, routes, n_routes)
 DEFINE_ADD(add_neigh, NlNeigh, neighs, n_neighs)
 DEFINE_ADD(add_rule, NlRule, rules, n_rules)
 DEFINE_ADD(add_bridge_vlan, NlBridgeVlan, bridge_vlans, n_bridge_vlans)
+DEFINE_ADD(add_stat, NlStat, stats, n_stats)
 
 /* Replies that tell of one thing each. */
 #define DEFINE_COLLECT(func, Type, parse, add)                                                     \
@@ -84,6 +85,7 @@ DEFINE_ADD(add_bridge_vlan, NlBridgeVlan, bridge_vlans, n_bridge_vlans)
 DEFINE_COLLECT(collect_addr, NlAddr, nl_parse_addr, add_addr)
 DEFINE_COLLECT(collect_neigh, NlNeigh, nl_parse_neigh, add_neigh)
 DEFINE_COLLECT(collect_rule, NlRule, nl_parse_rule, add_rule)
+DEFINE_COLLECT(collect_stat, NlStat, nl_parse_stat, add_stat)
 
 static int collect_link(struct nlmsghdr *h, void *userdata) {
         _cleanup_free_ char *alias = NULL;
@@ -130,6 +132,7 @@ static int dump_once(RealSocket *s, NlDumpMask mask, NlDump *ret) {
                 { NL_DUMP_NEIGHS, RTM_GETNEIGH, AF_UNSPEC, collect_neigh },
                 { NL_DUMP_RULES, RTM_GETRULE, AF_UNSPEC, collect_rule },
                 { NL_DUMP_BRIDGE_VLANS, RTM_GETLINK, AF_BRIDGE, collect_bridge_vlans },
+                { NL_DUMP_COUNTERS, RTM_GETSTATS, AF_UNSPEC, collect_stat },
         };
         NlDump d = { 0 };
         int interrupted = 0;

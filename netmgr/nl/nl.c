@@ -128,6 +128,7 @@ void kernel_dump_clear(NlDump *d) {
         free(d->neighs);
         free(d->rules);
         free(d->bridge_vlans);
+        free(d->stats);
         *d = (NlDump) { 0 };
 }
 

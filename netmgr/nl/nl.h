@@ -263,6 +263,12 @@ typedef struct NlBridgeVlan {
         bool pvid, untagged;
 } NlBridgeVlan;
 
+/* Counters of a link since it was made. */
+typedef struct NlStat {
+        uint32_t ifindex;
+        uint64_t rx_bytes, tx_bytes;
+} NlStat;
+
 typedef enum NlDumpMask {
         NL_DUMP_LINKS = 1 << 0,
         NL_DUMP_ADDRS = 1 << 1,
@@ -271,6 +277,7 @@ typedef enum NlDumpMask {
         NL_DUMP_ALL_TABLES = 1 << 4,
         NL_DUMP_RULES = 1 << 5,
         NL_DUMP_BRIDGE_VLANS = 1 << 6, /* nothing where the kernel has no vlan_filtering */
+        NL_DUMP_COUNTERS = 1 << 7,
 } NlDumpMask;
 typedef struct NlDump {
         NlLink *links;
@@ -285,6 +292,8 @@ typedef struct NlDump {
         size_t n_rules;
         NlBridgeVlan *bridge_vlans;
         size_t n_bridge_vlans;
+        NlStat *stats;
+        size_t n_stats;
 } NlDump;
 void kernel_dump_clear(NlDump *d);
 

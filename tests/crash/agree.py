@@ -140,6 +140,22 @@ def with_namespaces(host, attachments):
                 yield f"{pod.name} has {name}, of which the ledger knows nothing"
 
 
+def with_status_files(host, attachments):
+    """Each sandbox with an interface that is up has its file, with these and their addresses; nobody else has one."""
+    wanted = {}
+    for a in attachments.values():
+        if a["state"] == "up" and a["kind"] != "loopback":
+            wanted.setdefault(a["sandbox"], {})[a["ifname"]] = a["addresses"]
+    files = host.status_files()
+    for name in files ^ set(wanted):
+        yield f"status/{name} {'belongs to nobody' if name in files else 'is missing'}"
+    for name in files & set(wanted):
+        with open(f"{host.status_dir}/{name}") as f:
+            told = {e["interface"]: set(e.get("ips", [])) for e in json.load(f)}
+        if set(told) != set(wanted[name]) or any(not wanted[name][i] <= told[i] for i in told):
+            yield f"status/{name} tells of {told}, wanted {wanted[name]}"
+
+
 def with_trail(host, attachments):
     """What was given and is there no more has one end in the audit trail; what is there has none."""
     ended = [r["attachment"] for r in host.sql("SELECT attachment FROM event WHERE since_usec IS NOT NULL")]
@@ -159,7 +175,7 @@ def disagreements(host):
     attachments, addresses = rows(host)
     there = {i: a for i, a in attachments.items() if not a["pending"]}
     return [*with_trail(host, attachments), *ledger_alone(host, attachments, addresses), *with_links(host, there),
-            *with_rules(host, there), *with_namespaces(host, there)]
+            *with_rules(host, there), *with_namespaces(host, there), *with_status_files(host, there)]
 
 
 def await_agreement(host, when):

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import time
 
-from netmgr_host import LIMIT, MANAGER, ROOT, RUNTIME, bridge, routed
+from netmgr_host import LIMIT, MANAGER, ROOT, RUNTIME, bridge, routed, settle
 
 PORTS = {"runtimeConfig": {"portMappings": [{"hostPort": 8000, "containerPort": 80, "protocol": "tcp"},
                                             {"hostPort": 8053, "containerPort": 53, "protocol": "udp"}]}}
@@ -184,6 +184,34 @@ class DelDelegate(AddDelegate):
 
     def finish(self, outcome):
         self.delete()
+        self.remove_pod()
+
+
+class DelByExec(AddDelegate):
+    """By a caller who runs nothing: netmgr-exec tells the plugin, and what a fault left ends without a runtime."""
+    name = "del-by-exec"
+    is_cni = False
+
+    def prepare(self):
+        super().prepare()
+        self.call("ADD", self.conf).expect_ok()
+        if not self.host.exec.running:
+            self.host.exec.options = [f"--plugin-path={self.data}"]
+            self.host.exec.start()
+
+    def argv(self):
+        words = ["Type", "s", "netmgr", "ContainerId", "s", self.pod.name, "IfName", "s", "eth0", "Config", "s",
+                 json.dumps(self.conf)]
+        return ["busctl", "--address=unix:path=/run/dbus/system_bus_socket", "call", "org.netmgr1", ROOT, RUNTIME, "Del", "a{sv}", "4", *words], None, ""
+
+    def finish(self, outcome):
+        def ended():
+            self.host.manager("CollectGarbage", "a{sv}", 0)
+            return not self.host.sql("SELECT * FROM attachment WHERE sandbox = ?", self.pod.name)
+        if self.host.sql("SELECT * FROM attachment WHERE sandbox = ? AND state = 'up'", self.pod.name):
+            self.retry()  # its call was lost with netmgrd
+        settle(ended, "netmgrd ends it by itself")
+        assert self.reserved() == []
         self.remove_pod()
 
 
@@ -586,7 +614,7 @@ class Lose(Claim):
         self.remove_pod()
 
 
-OPERATIONS = [AddRouted, AddBridge, AddLoopback, AddDelegate, DelDelegate, AddHostLocal, DelRouted, DelBridge, DelDead, DelSpooled,
+OPERATIONS = [AddRouted, AddBridge, AddLoopback, AddDelegate, DelDelegate, DelByExec, AddHostLocal, DelRouted, DelBridge, DelDead, DelSpooled,
               GarbageCollection, CollectGarbage, ChainPortmap, ChainBandwidth, ChainFirewall,
               ForeignPortmap, ForeignDel, EndWithoutDel, AddPort,
               RemovePort, Bandwidth, BandwidthShape, NetworkAdd, NetworkRemove, Reload, Claim,

@@ -5,6 +5,7 @@ import os
 import shutil
 
 import pytest
+from netmgr_host import settle
 from pod_networks import CAPABILITY, NETWORKS, write_list, write_nad, write_network
 
 pytestmark = pytest.mark.xdist_group("containerd")
@@ -31,13 +32,17 @@ def node():
     with containerd_host(PODS, plugin_directory) as (host, containerd):
         host.run(["ip", "link", "add", "up0", "type", "veth", "peer", "name", "up1"])
         for link in ("up0", "up1"):
-            host.run(["ip", "link", "set", link, "up"])
+            host.run(["ip", "link", "set", link, "addrgenmode", "none", "up"])
         write_network(host, "storage", "bridge", "10.98.1.0/24")
         write_nad(host, "tests", "lan", {"cniVersion": "1.0.0", "type": "macvlan", "master": "up0",
                                          "ipam": {"type": "host-local", "subnet": "10.98.2.0/24"}})
         write_list(host, "vendor", {"type": "vendor-ptp", "ipam": {"type": "static", "addresses": [
             {"address": "10.98.3.5/24", "gateway": "10.98.3.1"}]}})
         host.manager("Reload")
+        first = containerd.pod("first", {NETWORKS: json.dumps(ASKED)})  # the bridge stays with its network
+        first.stop()
+        first.remove()
+        settle(lambda: not [x for x in host.links() if x.startswith("nmg")] and not host.held(), "the first pod is gone")
         host.baseline = host.snapshot()
         yield host, containerd
 

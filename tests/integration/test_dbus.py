@@ -16,7 +16,8 @@ MEMBERS = {
                     "ListNetworks": ("", "a(sso)"), "GetSandbox": ("s", "o"), "GetNetwork": ("s", "o"),
                     "AddNetwork": ("ssa{sv}", "o"), "RemoveNetwork": ("sa{sv}", ""), "Reload": ("", ""),
                     "Describe": ("", "s"), "DescribeAll": ("s", "s"), "CollectGarbage": ("a{sv}", "s"),
-                    "Import": ("ssa{sv}", "s"), "Reconcile": ("a{sv}", "s"), "History": ("sa{sv}", "s")},
+                    "Import": ("ssa{sv}", "s"), "Attach": ("ssa{sv}", "os"), "Detach": ("ssa{sv}", ""), "Reconcile": ("a{sv}", "s"),
+                    "History": ("sa{sv}", "s"), "ReleaseAddresses": ("s", "u")},
         "properties": {"Version": "s", "Features": "as", "FeaturesMissing": "as", "Health": "s",
                        "HealthReasons": "as", "Repairs": "t", "Reaps": "t"},
         "signals": {"SandboxAdded": "so", "SandboxRemoved": "so", "AttachmentChanged": "osss"}},
@@ -27,12 +28,14 @@ MEMBERS = {
     SANDBOX: {
         "methods": {"Describe": ("", "s")},
         "properties": {"Id": "s", "Runtime": "s", "PodName": "s", "PodNamespace": "s", "PodUID": "s",
-                       "Labels": "a{ss}", "NetnsPath": "s", "State": "s", "Attachments": "ao"}, "signals": {}},
+                       "Labels": "a{ss}", "NetnsPath": "s", "State": "s", "Attachments": "ao",
+                       "NetworkStatus": "s", "MultiIPPreferences": "s"}, "signals": {}},
     ATTACHMENT: {
         "methods": {"Describe": ("", "s"), "AddPort": ("sqqa{sv}", ""), "RemovePort": ("sqa{sv}", ""),
                     "SetBandwidth": ("a{sv}", "")},
         "properties": {"Sandbox": "s", "Network": "s", "Kind": "s", "Interface": "s", "HostInterface": "s",
                        "Mac": "s", "Mtu": "u", "Addresses": "as", "Gateways": "as", "State": "s",
+                       "Drifted": "b", "Parent": "s", "Position": "u", "Reference": "s", "ChoiceReason": "s", "HotPlugged": "b",
                        "Ports": "a(sqqs)", "ShapingMode": "s", "IngressRate": "t", "IngressBurst": "t",
                        "EgressRate": "t", "EgressBurst": "t"}, "signals": {}},
     NETWORK: {
@@ -100,6 +103,7 @@ def test_properties_tell_what_the_kernel_has(host):
     assert have == {"Sandbox": "box", "Network": "net2", "Kind": "bridge", "Interface": "eth0",
                     "HostInterface": a.host_ifname, "Mac": inner["address"], "Mtu": 1400,
                     "Addresses": a.cidrs, "Gateways": ["10.97.1.1", "fd97:1::1"], "State": "up",
+                    "Drifted": False, "Parent": "", "Position": 0, "Reference": "", "ChoiceReason": "", "HotPlugged": False,
                     "Ports": [], "ShapingMode": "police", "IngressRate": 0, "IngressBurst": 0, "EgressRate": 0,
                     "EgressBurst": 0}
     box = host.properties(ROOT + "/sandbox/box", SANDBOX)
@@ -251,7 +255,8 @@ def calls(host):
     return {"Reload": [], "AddNetwork": ["ssa{sv}", "green", json.dumps(conf), "0"],
             "RemoveNetwork": ["sa{sv}", "green", "0"], "CollectGarbage": ["a{sv}", "0"],
             "Import": ["ssa{sv}", "whereabouts-files", '{"kind": "List", "items": []}', "0"],
-            "Reconcile": ["a{sv}", "0"]}
+            "Reconcile": ["a{sv}", "0"], "Attach": ["ssa{sv}", "box", "green", "0"],
+            "Detach": ["ssa{sv}", "box", "net1", "0"], "ReleaseAddresses": ["s", "claim/default/disk"]}
 
 
 # What everybody may call: it changes nothing.

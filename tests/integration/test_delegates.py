@@ -390,9 +390,23 @@ def test_callers_without_tickets(host, others):
     assert others.commands() == ["DEL"]
 
 
-def test_named_networks_have_no_foreign_plugin(host, others):
-    with pytest.raises(AssertionError, match=f"{NAME}.*is a plugin of others"):
-        host.manager("AddNetwork", "ssa{sv}", "n1", json.dumps(others.conf("n1")), 0)
+def test_a_named_network_with_a_foreign_plugin(host, others):
+    """The runtime's configuration names the network, the plugin gets the network's."""
+    conf = {k: v for k, v in others.conf("named").items() if k not in ("name", "cniVersion")}
+    host.manager("AddNetwork", "ss", "named", json.dumps(conf))
+    by_name = {"cniVersion": "1.0.0", "name": "pods", "type": "netmgr", "network": "named", "args": {"cni": {"a": 1}}}
+    a = add(host, others, by_name)
+    assert a.ips == ["10.97.0.2"]
+    given = json.loads(others.calls()[0]["stdin"])
+    assert (given["name"], given["ipam"]["type"], given["args"]) == ("named", NAME, {"cni": {"a": 1}})
+    assert "network" not in given
+    others.forget()
+    a.check(env=others.env).expect_ok()
+    assert others.commands() == ["CHECK"]
+    delete(a).expect_ok()
+    assert others.reserved("named") == {}
+    await_states(host, {})
+    host.manager("RemoveNetwork", "s", "named")
 
 
 def test_status_asks_the_plugin(host, others):

@@ -87,7 +87,7 @@ BROKEN = {
     "no plugin": json.dumps({"cniVersion": "1.0.0", "name": "broken", "plugins": []}),
     "two plugins of ours": json.dumps({"cniVersion": "1.0.0", "name": "broken", "plugins": [
         {"type": "netmgr", "ipam": {"type": "local", "subnet": "10.97.22.0/24"}}] * 2}),
-    "foreign plugin": json.dumps({"cniVersion": "1.0.0", "name": "broken", "plugins": [{"type": "weave"}]}),
+    "no plugin's name": json.dumps({"cniVersion": "1.0.0", "name": "broken", "plugins": [{"type": "../weave"}]}),
     "unknown key": json.dumps(conflist("broken", "10.97.22.0/24", colour="blue")),
     "impossible range": json.dumps(conflist("broken", "10.97.22.1/24")),
     "unknown version": json.dumps({**conflist("broken", "10.97.22.0/24"), "cniVersion": "7.0.0"}),

@@ -8,7 +8,7 @@ import pytest
 
 from host_daemon import settle
 from netmgr_host import Host, bridge, ipam, netconf, routed
-from pod_networks import (CAPABILITY, DEFAULT_NETWORK, NETWORKS, annotated, finish, interfaces, pod_args, reload, write_list,
+from pod_networks import (CAPABILITY, DANM, DEFAULT_NETWORK, GENIE, NETWORKS, annotated, finish, interfaces, pod_args, reload, write_list,
                           write_nad, write_network)
 from runtime_client import Call, call
 
@@ -165,6 +165,54 @@ def test_a_default_network_of_the_pods_own(host):
     finish(host)
 
 
+def test_another_default_network_has_what_the_runtime_wishes(host):
+    """Host ports and limits of the pod belong to whatever network is its default one."""
+    ready(host)
+    wishes = dict(bandwidth={"ingressRate": 9000000},
+                  portMappings=[{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}])
+    for annotations, interface in (({DEFAULT_NETWORK: "blue", NETWORKS: "red"}, "net1"),
+                                   ({GENIE: "blue,red"}, "eth1"),
+                                   ({DANM: [{"network": "blue"}, {"clusterNetwork": "red"}]}, "eth1")):
+        a = host.add(annotated(routed(), annotations, **wishes), args=pod_args())
+        found = rows(host)
+        assert set(found) == {"eth0", interface} and found["eth0"]["Network"] == "blue"
+        assert found["eth0"]["IngressRate"] == 9000000 and found["eth0"]["Ports"]
+        assert found[interface]["IngressRate"] == 0 and not found[interface]["Ports"]
+        a.delete().expect_ok()
+    # over the runtime's, key by key
+    a = host.add(annotated(routed(), {DEFAULT_NETWORK: [{"name": "blue", "bandwidth": {"ingressRate": 8000000}}]},
+                           **wishes), args=pod_args())
+    assert rows(host)["eth0"]["IngressRate"] == 8000000 and rows(host)["eth0"]["Ports"]
+    finish(host)
+
+
+def test_the_namespace_of_default_networks_is_open_for_them_alone(host):
+    """With or without being said; it is not shared for anything else."""
+    write_nad(host, "kube-system", "special", {"type": "netmgr", "kind": "routed", "ipam": ipam("10.98.6.0/24")})
+    write_nad(host, "blue", "special", {"type": "netmgr", "kind": "routed", "ipam": ipam("10.98.7.0/24")})
+    reload(host)
+    a = host.add(annotated(routed(), {DEFAULT_NETWORK: "kube-system/special"}, ), args=pod_args("tenant"))
+    assert a.ips == ["10.98.6.2"]
+    for annotations in ({NETWORKS: "kube-system/special"}, {DEFAULT_NETWORK: "blue/special"}):
+        reply, _ = host.try_add(annotated(routed(), annotations), args=pod_args("tenant"))
+        reply.expect_error((7, 999), *annotations, "tenant")
+    finish(host)
+
+
+def test_names_of_genie_come_in_turn(host):
+    """Who gets eth0 is the default network, wherever it stands."""
+    ready(host)
+    a = host.add(annotated(routed(), {GENIE: "red@eth1,blue"}), args=pod_args())
+    assert a.ips == ["10.98.1.2"] and a.pod.addresses("eth0") == {"10.98.1.2/24"}
+    assert a.pod.addresses("eth1") == {"10.98.2.2/32"}
+    assert {i: r["Network"] for i, r in rows(host).items()} == {"eth0": "blue", "eth1": "red"}
+    a.check().expect_ok()
+    # the node's choice: what the runtime is configured with
+    b = host.add(annotated(routed(), {GENIE: ""}), args=pod_args(name="b"))
+    assert b.ips == ["10.97.0.2"] and set(interfaces(b.pod)) == {"eth0"}
+    finish(host)
+
+
 def test_check_looks_at_all_of_them(host):
     ready(host)
     a = host.add(annotated(routed(), {NETWORKS: "blue,red"}), args=pod_args())
@@ -248,4 +296,5 @@ def test_a_chain_of_ours_as_a_network(host):
                             args=pod_args(name="b"))
     reply.expect_error(7, f"{NETWORKS}[0]", "mac", "lan")
     a.delete().expect_ok()
+    host.run(["ip", "link", "del", "lan0"])  # that of a drop-in stays
     finish(host)

@@ -25,6 +25,7 @@ stdin=${{stdin%x}}
 n=$(mktemp {log}/$(date +%s%N).XXXXXX.part)
 {{
     env | grep ^CNI_
+    echo PROGRAM=${{0##*/}}
     echo
     printf %s "$stdin"
 }} > "$n"

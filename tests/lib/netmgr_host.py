@@ -443,6 +443,16 @@ class Host:
             return {r["address"] for r in self.sql("SELECT address FROM address WHERE released_usec = 0")}
         return set()
 
+    @property
+    def status_dir(self):
+        """Of the network-status files, as the test sees it"""
+        return f"/proc/{self.holder.pid}/root{self.runtime_dir}/status"
+
+    def status_files(self):
+        with contextlib.suppress(FileNotFoundError):
+            return set(os.listdir(self.status_dir))
+        return set()
+
     # --- nothing left ---
 
     def snapshot(self):
@@ -475,6 +485,7 @@ class Host:
                                 not re.fullmatch(r"src=(198\.51\.|192\.0\.2\.|172\.30\.|127\.|172\.30\.|2001:db8|::1|fe80)\S* "
                                                  r"dst=(198\.51\.|192\.0\.2\.|172\.30\.|127\.|172\.30\.|2001:db8|::1|fe80)\S*", x) and not set(re.findall(r"=(\S+)", x)) & self.held_addresses()),
         }
+        snap["status files"] = sorted(self.status_files())
         for daemon in (self.netmgrd, self.exec, self.nsd):
             if daemon.running:
                 snap[f"descriptors of {daemon.name}"] = dict(sorted(daemon.fds().items()))

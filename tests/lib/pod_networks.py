@@ -45,7 +45,7 @@ def plugin(kind, subnet=None, **keys):
 
 
 def write_list(host, name, *plugins, **keys):
-    write_file(host, f"{name}.conflist", {"cniVersion": "1.1.0", "name": name, "plugins": list(plugins), **keys})
+    write_file(host, f"{name}.conflist", {"cniVersion": "1.0.0", "name": name, "plugins": list(plugins), **keys})
 
 
 def write_network(host, name, kind="bridge", subnet=None, **keys):
