@@ -323,6 +323,7 @@ static int make_one(ImportOp *op, Taken *t, Error *e) {
         }
         Attachment *a = t->attachment;
         a->busy = true;
+        a->config_hash[0] = '\0'; /* no network of ours says what it should be */
         if (fill_spec(op, from, &a->spec) < 0 || copy_text(&a->request, from->config) < 0 ||
             copy_text(&a->result, from->result) < 0)
                 return error_oom(e);
