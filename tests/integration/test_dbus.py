@@ -17,7 +17,7 @@ MEMBERS = {
                     "AddNetwork": ("ssa{sv}", "o"), "RemoveNetwork": ("sa{sv}", ""), "Reload": ("", ""),
                     "Describe": ("", "s"), "DescribeAll": ("s", "s"), "CollectGarbage": ("a{sv}", "s"),
                     "Attach": ("ssa{sv}", "os"), "Detach": ("ssa{sv}", ""), "Reconcile": ("a{sv}", "s"),
-                    "History": ("sa{sv}", "s"), "ReleaseAddresses": ("s", "u")},
+                    "Import": ("ssa{sv}", "s"), "History": ("sa{sv}", "s"), "ReleaseAddresses": ("s", "u")},
         "properties": {"Version": "s", "Features": "as", "FeaturesMissing": "as", "Health": "s",
                        "HealthReasons": "as", "Repairs": "t", "Reaps": "t"},
         "signals": {"SandboxAdded": "so", "SandboxRemoved": "so", "AttachmentChanged": "osss"}},
@@ -35,12 +35,12 @@ MEMBERS = {
                     "SetBandwidth": ("a{sv}", "")},
         "properties": {"Sandbox": "s", "Network": "s", "Kind": "s", "Interface": "s", "HostInterface": "s",
                        "Mac": "s", "Mtu": "u", "Addresses": "as", "Gateways": "as", "State": "s",
-                       "Parent": "s", "Position": "u", "Reference": "s", "ChoiceReason": "s", "HotPlugged": "b",
+                       "Drifted": "b", "Parent": "s", "Position": "u", "Reference": "s", "ChoiceReason": "s", "HotPlugged": "b",
                        "Ports": "a(sqqs)", "ShapingMode": "s", "IngressRate": "t", "IngressBurst": "t",
                        "EgressRate": "t", "EgressBurst": "t"}, "signals": {}},
     NETWORK: {
         "methods": {"Describe": ("", "s")},
-        "properties": {"Name": "s", "Kind": "s", "Source": "s", "Config": "s", "Subnets": "as", "Used": "t",
+        "properties": {"Name": "s", "Kind": "s", "Source": "s", "Config": "s", "Namespace": "s", "Plugins": "as", "Members": "as", "Alias": "s", "Subnets": "as", "Used": "t",
                        "Free": "t", "Attachments": "ao"}, "signals": {}},
 }
 
@@ -103,7 +103,7 @@ def test_properties_tell_what_the_kernel_has(host):
     assert have == {"Sandbox": "box", "Network": "net2", "Kind": "bridge", "Interface": "eth0",
                     "HostInterface": a.host_ifname, "Mac": inner["address"], "Mtu": 1400,
                     "Addresses": a.cidrs, "Gateways": ["10.97.1.1", "fd97:1::1"], "State": "up",
-                    "Parent": "", "Position": 0, "Reference": "", "ChoiceReason": "", "HotPlugged": False,
+                    "Drifted": False, "Parent": "", "Position": 0, "Reference": "", "ChoiceReason": "", "HotPlugged": False,
                     "Ports": [], "ShapingMode": "police", "IngressRate": 0, "IngressBurst": 0, "EgressRate": 0,
                     "EgressBurst": 0}
     box = host.properties(ROOT + "/sandbox/box", SANDBOX)
@@ -255,7 +255,8 @@ def calls(host):
     return {"Reload": [], "AddNetwork": ["ssa{sv}", "green", json.dumps(conf), "0"],
             "RemoveNetwork": ["sa{sv}", "green", "0"], "CollectGarbage": ["a{sv}", "0"],
             "Reconcile": ["a{sv}", "0"], "Attach": ["ssa{sv}", "box", "green", "0"],
-            "Detach": ["ssa{sv}", "box", "net1", "0"], "ReleaseAddresses": ["s", "claim/default/disk"]}
+            "Detach": ["ssa{sv}", "box", "net1", "0"], "ReleaseAddresses": ["s", "claim/default/disk"],
+            "Import": ["ssa{sv}", "whereabouts-files", '{"kind": "List", "items": []}', "0"]}
 
 
 # What everybody may call: it changes nothing.
