@@ -148,6 +148,7 @@ static int append_interface(json_object *all, const Attachment *a, const CniOwne
                                    *gateways = default_gateways(r->routes, r->n_routes);
         const CniInterface *itf = &r->interfaces[index];
         const AttachmentSpec *s = &a->spec;
+        const char *own_mac = MAC_STR(&s->mac); /* lasts as long as `e` */
 
         if (!ips || !gateways)
                 return -ENOMEM;
@@ -169,7 +170,7 @@ static int append_interface(json_object *all, const Attachment *a, const CniOwne
         /* What a plugin behind that one has made of it. */
         if (streq(itf->name, s->ifname)) {
                 if (!mac_is_zero(&s->mac))
-                        e.mac = MAC_STR(&s->mac);
+                        e.mac = own_mac;
                 if (spec_sandbox_mtu(s) > 0)
                         e.mtu = spec_sandbox_mtu(s);
         }

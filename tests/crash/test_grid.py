@@ -28,12 +28,13 @@ from agree import await_agreement, disagreements  # noqa: E402
 from failpoints import Failpoints, Point  # noqa: E402
 import operations  # noqa: E402
 import operations_dhcp  # noqa: E402
+import operations_import  # noqa: E402
 import operations_inside  # noqa: E402
 import operations_links  # noqa: E402
 import operations_networks  # noqa: E402
 
 OPERATIONS = (operations.OPERATIONS + operations_inside.OPERATIONS + operations_links.OPERATIONS +
-              operations_dhcp.OPERATIONS + operations_networks.OPERATIONS)
+              operations_dhcp.OPERATIONS + operations_networks.OPERATIONS + operations_import.OPERATIONS)
 
 pytestmark = pytest.mark.failpoints
 
