@@ -193,7 +193,7 @@ def points_of_the_source():
             with open(name) as f:
                 names |= set(re.findall(r'(?:failpoint(?:_past)?\(|step\(|\] = )"([a-z]+(?:-[a-z]+)+)"', f.read()))
     return {n for n in names if n.split("-")[0] in ("nl", "nft", "nsd", "ledger", "bus", "plugin", "spool", "sysctl",
-                                                    "adjust", "announce", "chain", "conntrack", "dhcp", "exec")}
+                                                    "adjust", "announce", "chain", "conntrack", "dhcp", "exec", "import")}
 
 
 def test_every_failpoint_belongs_to_an_operation(world):
