@@ -388,7 +388,7 @@ static void import_written(Task *task) {
                 error_clear(&error);
                 return;
         }
-        failpoint_past("imported");
+        failpoint_past("import-written");
         for (size_t i = 0; i < op->n_taken; i++) {
                 Attachment *a = op->taken[i].attachment;
 
