@@ -64,8 +64,8 @@ def ledger_alone(host, attachments, addresses):
         yield f"sandbox {s} has no attachment"
     imported = {r["network"] for r in host.sql("SELECT network FROM import")}
     for r in addresses:
-        # what the reference plugin host-local has given out is held by no attachment
-        if r["attachment"] is None and r["network"] in imported:
+        # what others have given out is held by no attachment
+        if r["attachment"] is None and (r["network"] in imported or r["pool"].startswith("@")):
             continue
         if r["attachment"] not in attachments:
             yield f"address {r['address']} is held by nobody"
@@ -165,11 +165,12 @@ def with_trail(host, attachments):
         yield f"attachment {number} has ended twice"
     for number in set(ended) & set(attachments):
         yield f"attachment {number} has ended, but has a row"
-    begun = {r["attachment"] for r in host.sql("SELECT attachment FROM event WHERE op = 'add'")}
+    begun = {r["attachment"] for r in host.sql("SELECT attachment FROM event WHERE op IN ('add', 'import')")}
     for number in begun - set(ended) - set(attachments):
         yield f"attachment {number} has gone without an end in the audit trail"
     for r in host.sql("SELECT address FROM address WHERE attachment IS NULL AND address NOT IN "
-                      "(SELECT address FROM event_address) AND network NOT IN (SELECT network FROM import)"):
+                      "(SELECT address FROM event_address) AND network NOT IN (SELECT network FROM import) AND "
+                      "pool NOT LIKE '@%'"):
         yield f"address {r['address']} was released without an end in the audit trail"
 
 
