@@ -82,6 +82,8 @@ int ticket_format(const Ticket *t, char **ret) {
             json_add_string(o, "netns", t->netns) < 0 || json_add_string(o, "args", t->args) < 0 ||
             json_add_string(o, "path", t->path) < 0 || json_add_string(o, "config", t->config) < 0)
                 return -ENOMEM;
+        if (t->originals && json_add(o, "originals", json_object_new_boolean(true)) < 0)
+                return -ENOMEM;
         if ((t->task == TICKET_WRITE_HOST_LOCAL && add_addresses(o, t) < 0) ||
             (t->task == TICKET_RELEASE_HOST_LOCAL && add_owners(o, t) < 0))
                 return -ENOMEM;
@@ -170,6 +172,7 @@ static const JsonField fields[] = {
         { "args", json_read_string, offsetof(Ticket, args), 0 },
         { "path", json_read_string, offsetof(Ticket, path), 0 },
         { "config", json_read_string, offsetof(Ticket, config), 0 },
+        { "originals", json_read_bool, offsetof(Ticket, originals), 0 },
         { "addresses", addresses_read, 0, 0 },
         { "owners", owners_read, 0, 0 },
         {},

@@ -11,7 +11,8 @@
  *   {"netmgr.ticket": ID, "do": "exec", "timeoutMs": …, "command": "ADD", "plugin": "whereabouts"}
  *       with the caller's own verb; for a plugin of a network that netmgrd knows, and for the DEL of another
  *       call's attachment, also "containerId", "ifName", "netns", "args" and "config", the exact bytes. What
- *       is absent is the caller's own.
+ *       is absent is the caller's own. With "originals": true none of netmgr's own names is meant, but the
+ *       program of others by that name, also for what that executes.
  *   {…, "do": "read-host-local"}                          lists host-local's directory
  *   {…, "do": "write-host-local", "addresses": [{"address": …, "set": N}]}   takes them there
  *   {…, "do": "release-host-local", "owners": [{"containerID": …, "ifname": …}]}   gives theirs back
@@ -59,6 +60,7 @@ typedef struct Ticket {
         uint32_t timeout_ms;
         char *command, *plugin;                              /* TICKET_EXEC */
         char *container_id, *ifname, *netns, *args, *config; /* NULL: the caller's own */
+        bool originals;                                      /* TICKET_EXEC */
         char *path;                                          /* TICKET_READ_RESOLV_CONF */
         TicketAddress *addresses;                            /* TICKET_WRITE_HOST_LOCAL */
         size_t n_addresses;

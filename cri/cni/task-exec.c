@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/parse.h"
+#include "cri/cni/originals.h"
 #include "cri/cni/task.h"
 #include "cri/netconf.h"
 
@@ -58,11 +59,11 @@ static void environment_freep(char ***list) {
         environment_free(*list);
 }
 
-static char **make_environment(const Ticket *t) {
+static char **make_environment(const Ticket *t, const char *cni_path) {
         const Variable list[] = {
                 { "CNI_COMMAND", t->command }, { "CNI_CONTAINERID", t->container_id },
                 { "CNI_IFNAME", t->ifname },   { "CNI_NETNS", t->netns },
-                { "CNI_ARGS", t->args },
+                { "CNI_ARGS", t->args },       { "CNI_PATH", cni_path },
         };
         _cleanup_(environment_freep) char **env = NULL;
         size_t n = 0;
@@ -100,13 +101,14 @@ static bool is_for_our_sandbox(const Ticket *t, const Environment *env) {
 /*
  * netmgrd has fewer rights than we have, and gets no more of them than its tasks need: our own verb for the
  * plugin that our own configuration names, with what the runtime gave us and nothing else; our own verb for
- * our own sandbox and a plugin of a network that netmgrd knows; and the DEL of what an ADD has left. With a
- * configuration of netmgrd's, that has to name the plugin.
+ * our own sandbox and a plugin of a network that netmgrd knows; and the DEL of what an ADD has left, also by the
+ * originals of our names. With a configuration of netmgrd's, that has to name the plugin.
  */
 static bool is_allowed(const Ticket *t, const Environment *env, const OwnConfig *own) {
         _cleanup_own_config_ OwnConfig theirs = { 0 };
 
-        if (!delegate_name_is_valid(t->plugin))
+        if (t->originals ? !t->config || !cni_id_is_valid(t->plugin, NETWORK_NAME_MAX)
+                         : !delegate_name_is_valid(t->plugin))
                 return false;
         if (!t->config)
                 return streq_ptr(own->ipam_type, t->plugin) &&
@@ -115,35 +117,38 @@ static bool is_allowed(const Ticket *t, const Environment *env, const OwnConfig 
         own_config_read("netmgr", t->config, &theirs);
         if (!is_named(&theirs, t->plugin))
                 return false;
-        return is_for_our_sandbox(t, env) ||
+        return (is_for_our_sandbox(t, env) && !t->originals) ||
                (streq(t->command, "DEL") &&
                 (env->verb == VERB_DEL || env->verb == VERB_GC || env->verb == VERB_ADD));
 }
 
 /* What the runtime's own configuration names is run as libcni would run it. */
-static int find(const Ticket *t, const Environment *env, char **ret, TaskResult *ret_failure) {
+static int find(const Ticket *t, const char *path, char **ret, TaskResult *ret_failure) {
         _cleanup_error_ Error error = ERROR_NULL;
 
         if (t->config) {
-                int r = program_find_trusted(t->plugin, env->path, ret, &error);
+                int r = program_find_trusted(t->plugin, path, ret, &error);
                 if (r < 0)
                         task_failf(ret_failure, TICKET_EXIT_NOT_STARTED,
-                                   r == -ENOENT ? 0 : error_cni_code(error.kind), "%s",
-                                   error_message(&error));
+                                   r == -ENOENT ? 0 : error_cni_code(error.kind), "%s%s",
+                                   error_message(&error),
+                                   r == -ENOENT && t->originals
+                                                   ? "; PluginPath= of netmgr.conf names more"
+                                                   : "");
                 return r;
         }
-        *ret = find_program(t->plugin, env->path);
+        *ret = find_program(t->plugin, path);
         if (*ret)
                 return 0;
         task_failf(ret_failure, TICKET_EXIT_NOT_STARTED, 0,
-                   "failed to find plugin \"%s\" in path [%s]", t->plugin, strempty(env->path));
+                   "failed to find plugin \"%s\" in path [%s]", t->plugin, strempty(path));
         return -ENOENT;
 }
 
 void task_exec(const Ticket *t, const Environment *env, const OwnConfig *own, const char *config,
                TaskResult *ret) {
         _cleanup_(environment_freep) char **environment = NULL;
-        _cleanup_free_ char *path = NULL;
+        _cleanup_free_ char *path = NULL, *originals = NULL;
 
         if (!is_allowed(t, env, own)) {
                 task_failf(ret, TICKET_EXIT_NOT_STARTED, error_cni_code(ERROR_ACCESS_DENIED),
@@ -152,9 +157,15 @@ void task_exec(const Ticket *t, const Environment *env, const OwnConfig *own, co
                            t->command, t->plugin, t->config ? "verb" : "configuration");
                 return;
         }
-        if (find(t, env, &path, ret) < 0)
+        originals = t->originals ? originals_path(env->path) : NULL;
+        if (t->originals && !originals) {
+                task_failf(ret, TICKET_EXIT_NOT_STARTED, error_cni_code(ERROR_NO_MEMORY),
+                           "out of memory");
                 return;
-        environment = make_environment(t);
+        }
+        if (find(t, originals ? originals : env->path, &path, ret) < 0)
+                return;
+        environment = make_environment(t, originals);
         if (!environment) {
                 task_failf(ret, TICKET_EXIT_NOT_STARTED, error_cni_code(ERROR_NO_MEMORY),
                            "out of memory");

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/strv.h"
+#include "cri/cni/originals.h"
 #include "cri/cni/plugin-run.h"
 #include "cri/cni/wait.h"
 #include "cri/exec-answer.h"
@@ -140,7 +141,9 @@ int serve_check(const Ticket *t, Error *e) {
                 return error_setf(e, ERROR_ACCESS_DENIED,
                                   "command: wanted ADD, DEL, CHECK, GC or STATUS, found \"%.64s\"",
                                   t->command);
-        if (!delegate_name_is_valid(t->plugin))
+        if (t->originals ? !cni_id_is_valid(t->plugin, NETWORK_NAME_MAX) ||
+                                            !streq(t->command, "DEL")
+                         : !delegate_name_is_valid(t->plugin))
                 return error_setf(e, ERROR_ACCESS_DENIED,
                                   "plugin: wanted the name of a plugin of others, found \"%.64s\"",
                                   t->plugin);
@@ -195,10 +198,14 @@ static void refuse(const Error *e, TaskResult *ret) {
 
 static void run_task(int fd, const Ticket *t, const char *path, TaskResult *ret) {
         _cleanup_error_ Error error = ERROR_NULL;
-        _cleanup_free_ char *program = NULL;
+        _cleanup_free_ char *program = NULL, *originals = NULL;
         char **environment = NULL;
 
         int r = serve_check(t, &error);
+        if (r >= 0 && t->originals) {
+                path = originals = originals_path(path);
+                r = path ? 0 : error_oom(&error);
+        }
         if (r >= 0)
                 r = program_find_trusted(t->plugin, path, &program, &error);
         if (r >= 0 && make_environment(t, path, &environment) < 0)

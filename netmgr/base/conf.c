@@ -46,6 +46,7 @@ void conf_clear(Conf *c) {
         strv_free(c->protected_interfaces);
         strv_free(c->shared_namespaces);
         free(c->default_namespace);
+        free(c->plugin_path);
         *c = (Conf) { 0 };
 }
 
@@ -113,6 +114,25 @@ static int read_node_address(const char *value, Conf *c, Error *e) {
         }
         c->node_address4 = a4;
         c->node_address6 = a6;
+        return 0;
+}
+
+static int read_plugin_path(const char *value, Conf *c, Error *e) {
+        for (const char *p = value; *p;) {
+                size_t n = strcspn(p, ":");
+
+                if (*p != '/')
+                        return error_setf(
+                                        e, ERROR_INVALID_ARGUMENT,
+                                        "PluginPath=: wanted directories as /DIR:/DIR, found \"%.64s\"",
+                                        value);
+                p += n + (p[n] == ':');
+        }
+        char *copy = strdup(value);
+        if (!copy)
+                return error_oom(e);
+        free(c->plugin_path);
+        c->plugin_path = copy;
         return 0;
 }
 
@@ -189,6 +209,8 @@ static int read_key(Conf *c, const char *section, const char *key, const char *v
         if (streq(section, "Host") && streq(key, "ProtectedInterfaces"))
                 return read_words(value, PROTECTED_INTERFACES_MAX, &c->protected_interfaces, key,
                                   e);
+        if (streq(section, "Delegates") && streq(key, "PluginPath"))
+                return read_plugin_path(value, c, e);
         if (streq(section, "Networks"))
                 return read_networks_key(c, key, value, e);
         return error_setf(e, ERROR_UNKNOWN_OPTION,

@@ -10,7 +10,10 @@
 #include "base/error.h"
 #include "base/inaddr.h"
 
+#define CONF_DIR_DEFAULT         "/etc/netmgr"
 #define CONF_ALLOW_USERS_DEFAULT "netmgr-cri"
+/* Where distributions and Kubernetes put the plugins of others. */
+#define CONF_PLUGIN_PATH_DEFAULT "/opt/cni/bin:/usr/lib/cni:/usr/libexec/cni"
 
 typedef struct Conf {
         uint32_t workers;   /* [Manager] Workers= 1..WORKERS_MAX */
@@ -31,6 +34,8 @@ typedef struct Conf {
         char **shared_namespaces; /* SharedNamespaces= owned; NULL: "default" */
         char *default_namespace; /* DefaultNetworkNamespace= where v1.multus-cni.io/default-network looks
                                    * for names without one; owned; NULL: "kube-system" */
+        char *plugin_path; /* [Delegates] PluginPath= directories of plugins of others, divided by ':', each
+                            * absolute; owned; NULL: the default */
         char **protected_interfaces; /* [Host] ProtectedInterfaces= patterns as of fnmatch(3): never lent
                                         to a sandbox; owned; NULL: none */
 } Conf;

@@ -81,13 +81,14 @@ static int parse_pieces(struct json_tokener *tok, const char *text, size_t size,
         return 1;
 }
 
-int json_parse(const char *text, size_t size, const char *what, json_object **ret, Error *e) {
+int json_parse_max(const char *text, size_t size, size_t max, const char *what, json_object **ret,
+                   Error *e) {
         _cleanup_(tokener_freep) struct json_tokener *tok = NULL;
         _cleanup_json_ json_object *o = NULL;
 
-        if (size > CONFIG_SIZE_MAX)
-                return error_setf(e, ERROR_DECODE, "%s: %zu bytes, at most %u are read", what, size,
-                                  CONFIG_SIZE_MAX);
+        if (size > max)
+                return error_setf(e, ERROR_DECODE, "%s: %zu bytes, at most %zu are read", what,
+                                  size, max);
         if (memchr(text, '\0', size))
                 return error_setf(e, ERROR_DECODE, "%s: holds a NUL byte", what);
         tok = json_tokener_new_ex(JSON_DEPTH_MAX);
@@ -109,6 +110,10 @@ int json_parse(const char *text, size_t size, const char *what, json_object **re
                 return r;
         *ret = TAKE_PTR(o);
         return 0;
+}
+
+int json_parse(const char *text, size_t size, const char *what, json_object **ret, Error *e) {
+        return json_parse_max(text, size, CONFIG_SIZE_MAX, what, ret, e);
 }
 
 bool json_has(json_object *object, const char *key, json_object **ret) {

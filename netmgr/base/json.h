@@ -25,6 +25,9 @@ static inline void json_putp(json_object **o) {
  * sentence ("network configuration on stdin"). -EBADMSG with ERROR_DECODE on failure.
  */
 int json_parse(const char *text, size_t size, const char *what, json_object **ret, Error *e);
+/* The same with another limit of its size. */
+int json_parse_max(const char *text, size_t size, size_t max, const char *what, json_object **ret,
+                   Error *e);
 
 /* Value of the key, ignoring ASCII case; NULL when absent or null. Borrowed. */
 json_object *json_get(json_object *object, const char *key);

@@ -286,3 +286,11 @@
 
 /* Options that a network provides to DHCP servers or asks them for. */
 #define DHCP_CONF_OPTIONS_MAX 64U
+
+/* What an import reads of others' state. One file of a sandbox: a result cache entry holds a configuration in
+ * base64 and a result. One dump of address pools: every allocation of a cluster may be in it. */
+#define IMPORT_FILE_MAX (256U * 1024U)
+#define IMPORT_SIZE_MAX (16U * 1024U * 1024U)
+/* Files of one directory; addresses of one pool. */
+#define IMPORT_FILES_MAX     65536U
+#define IMPORT_ADDRESSES_MAX 65536U

@@ -66,6 +66,10 @@ bool attachment_has_drifted(const Attachment *a) {
         return !streq(a->config_hash, hash_format(network_hash(n), hash));
 }
 
+bool attachment_is_meant(const Attachment *a, const char *cni_name) {
+        return a->spec.imported || attachment_is_of(a, cni_name);
+}
+
 /* The one place that links an attachment to its sandbox, network and the Manager's maps. */
 static int attachment_link(Attachment *a, Network *n, Sandbox *s) {
         Manager *m = a->manager;

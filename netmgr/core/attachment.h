@@ -74,6 +74,9 @@ typedef struct AttachmentWaiter {
 Attachment *attachment_find(const Manager *m, const char *sandbox, const char *ifname);
 /* True when CNI knows it by this network name. */
 bool attachment_is_of(const Attachment *a, const char *cni_name);
+/* True when a runtime's DEL or CHECK by that name means it: one that was taken over came by a name that the
+ * runtime may use no longer. */
+bool attachment_is_meant(const Attachment *a, const char *cni_name);
 
 /* Its network is described otherwise now than when it was made: a new one would be another. */
 bool attachment_has_drifted(const Attachment *a);

@@ -175,7 +175,11 @@ static void ask(const Attachment *a, const Delegate *d, const char *command, uin
                 .netns = (char *) strempty(netns),
                 .args = d->args,
                 .config = config ? (char *) config : d->config,
+                .originals = a->spec.imported,
         };
+        /* Nothing told where it is: who calls for that sandbox knows. */
+        if (a->spec.imported && isempty(a->sandbox->netns_path))
+                ret->ticket.netns = NULL;
 }
 
 void delegate_ask_add(const Attachment *a, const Delegate *d, const char *netns,
@@ -270,11 +274,10 @@ int answer_error(const char *what, ErrorKind kind, int r, const TaskAnswer *answ
         _cleanup_(cni_error_clear) CniError words = { 0 };
 
         if (r == -ETIMEDOUT)
-                return error_setf(e, ERROR_TRY_AGAIN, "%s was not answered in time by the caller",
-                                  what);
+                return error_setf(e, ERROR_TRY_AGAIN, "%s was not answered in time", what);
         if (r < 0)
                 return error_setf(e, ERROR_TRY_AGAIN,
-                                  "%s: no caller is there any more to do it; try again", what);
+                                  "%s: who was to do it is not there any more; try again", what);
         /* Without words the exit status has to do. */
         read_words(answer, &words);
         if (isempty(words.msg))

@@ -391,6 +391,19 @@ static void take_cursors(HostLocalOp *op, const Network *n, const HostLocalList 
         }
 }
 
+static void take_list(HostLocalOp *op, const Network *n, const HostLocalList *l) {
+        for (size_t i = 0; i < l->n_entries; i++)
+                take_entry(op, n, &l->entries[i]);
+        sweep(op, l);
+        take_cursors(op, n, l);
+        if (op->failed >= 0)
+                set_import(op, path_of(n), l->stamp);
+        log_ctx(LOG_INFO, &(LogContext) { .network = n->name },
+                "network %s: host-local's directory in %s has %zu addresses", n->name, path_of(n),
+                l->n_entries);
+        op_commit(op);
+}
+
 static void import_answered(Question *q, int r, const TaskAnswer *answer) {
         HostLocalOp *op = list_entry(q, HostLocalOp, question);
         Network *n = network_find(op->manager, op->network);
@@ -398,20 +411,17 @@ static void import_answered(Question *q, int r, const TaskAnswer *answer) {
         _cleanup_error_ Error error = ERROR_NULL;
 
         r = read_answer(r, answer, &l, &error);
-        if (r < 0 || !n) {
+        if (r < 0 || !n)
                 op_end(op, r, &error);
-                return;
-        }
-        for (size_t i = 0; i < l.n_entries; i++)
-                take_entry(op, n, &l.entries[i]);
-        sweep(op, &l);
-        take_cursors(op, n, &l);
-        if (op->failed >= 0)
-                set_import(op, path_of(n), l.stamp);
-        log_ctx(LOG_INFO, &(LogContext) { .network = n->name },
-                "network %s: host-local's directory in %s has %zu addresses", n->name, path_of(n),
-                l.n_entries);
-        op_commit(op);
+        else
+                take_list(op, n, &l);
+}
+
+void host_local_take(Network *n, const HostLocalList *l, HostLocalDone done, void *userdata) {
+        HostLocalOp *op = op_new(n->manager, n->name, done, userdata);
+
+        if (op)
+                take_list(op, n, l);
 }
 
 void host_local_import(Network *n, Conversation *talk, HostLocalDone done, void *userdata) {

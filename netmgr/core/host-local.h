@@ -11,6 +11,7 @@
 
 #include "core/conversation.h"
 #include "core/network.h"
+#include "cri/host-local.h"
 #include "store/store.h"
 
 typedef void (*HostLocalDone)(int r, const Error *e, void *userdata);
@@ -30,6 +31,8 @@ bool host_local_is_new(const Network *n, uint64_t stamp);
 /* Takes over what is in the directory, and lets go of what is not there any more. `done` is called once, possibly
  * before the return, as with the following two. */
 void host_local_import(Network *n, Conversation *talk, HostLocalDone done, void *userdata);
+/* The same with a list that is here already. */
+void host_local_take(Network *n, const HostLocalList *l, HostLocalDone done, void *userdata);
 /* Puts the addresses into the directory, as the caller's. */
 void host_local_write(Network *n, Conversation *talk, const TicketAddress *addresses,
                       size_t n_addresses, HostLocalDone done, void *userdata);

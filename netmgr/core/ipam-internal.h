@@ -28,6 +28,7 @@ struct Ipam {
         Map *leases;  /* pool NUL family address -> Lease */
         Map *cursors; /* network NUL set index -> Cursor */
         Map *owners;  /* LeaseOwner.key -> LeaseOwner */
+        Map *others;  /* family, address -> Lease that is held in a pool of others, one of them */
         List queues;  /* RestQueue; as many as there are different terms */
         uint64_t cooldown_usec;
 };
@@ -51,3 +52,9 @@ Lease *ipam_longest_released(const Ipam *ipam, const char *pool, const NetRangeS
                              uint64_t now_usec);
 /* ipam.c: it may be given out from the set. */
 bool set_has(const NetRangeSet *set, const InAddr *a);
+
+/* ipam-others.c: the lease that holds the address in a pool of others; NULL: none does. */
+Lease *ipam_others_find(const Ipam *ipam, const InAddr *a);
+/* It is held from now on, or no longer; nothing for those in other pools. -ENOMEM */
+int ipam_others_add(Ipam *ipam, Lease *l);
+void ipam_others_remove(Ipam *ipam, const Lease *l);

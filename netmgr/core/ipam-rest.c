@@ -180,11 +180,13 @@ Lease *ipam_pop_rested(Ipam *ipam, uint64_t now_usec) {
         return NULL;
 }
 
-static Lease *queue_offer(const RestQueue *q, const char *pool, const NetRangeSet *set) {
+static Lease *queue_offer(const Ipam *ipam, const RestQueue *q, const char *pool,
+                          const NetRangeSet *set) {
         Lease *l;
 
         LIST_FOREACH (l, &q->released, Lease, resting)
-                if (streq(l->pool, pool) && set_has(set, &l->address))
+                if (streq(l->pool, pool) && set_has(set, &l->address) &&
+                    !ipam_others_find(ipam, &l->address))
                         return l;
         return NULL;
 }
@@ -195,7 +197,8 @@ Lease *ipam_longest_released(const Ipam *ipam, const char *pool, const NetRangeS
         RestQueue *q;
 
         LIST_FOREACH (q, &ipam->queues, RestQueue, list) {
-                Lease *l = q->terms.sticky_sec == STICKY_KEPT ? NULL : queue_offer(q, pool, set);
+                Lease *l = q->terms.sticky_sec == STICKY_KEPT ? NULL
+                                                              : queue_offer(ipam, q, pool, set);
                 if (!l)
                         continue;
                 bool sticky = lease_is_sticky(l, now_usec);

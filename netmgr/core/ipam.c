@@ -65,7 +65,8 @@ int ipam_new(uint64_t cooldown_usec, Ipam **ret) {
         ipam->leases = map_new();
         ipam->cursors = map_new();
         ipam->owners = map_new();
-        if (!ipam->leases || !ipam->cursors || !ipam->owners)
+        ipam->others = map_new();
+        if (!ipam->leases || !ipam->cursors || !ipam->owners || !ipam->others)
                 return -ENOMEM;
         *ret = TAKE_PTR(ipam);
         return 0;
@@ -88,6 +89,7 @@ Ipam *ipam_free(Ipam *ipam) {
                         free(c);
                 }
         map_free(ipam->leases);
+        map_free(ipam->others);
         map_free(ipam->cursors);
         map_free(ipam->owners);
         free(ipam);
@@ -136,13 +138,16 @@ static int lease_add(Ipam *ipam, const char *pool, const InAddr *a, const LeaseH
 void ipam_take_out(Ipam *ipam, Lease *l) {
         char key[KEY_MAX];
 
+        ipam_others_remove(ipam, l);
         lease_drop_terms(ipam, l);
         map_remove(ipam->leases, key, lease_key(l->pool, &l->address, key));
 }
 
-void ipam_release(Ipam *ipam _unused_, Lease *l, uint64_t now_usec) {
-        if (!l->released_usec)
-                lease_rest(l, now_usec);
+void ipam_release(Ipam *ipam, Lease *l, uint64_t now_usec) {
+        if (l->released_usec)
+                return;
+        ipam_others_remove(ipam, l);
+        lease_rest(l, now_usec);
 }
 
 void ipam_forget(Ipam *ipam, Lease *l) {
@@ -164,6 +169,8 @@ int ipam_load_lease(Ipam *ipam, const char *pool, const InPrefix *address, unsig
         l->set_index = set_index;
         if (released_usec)
                 ipam_release(ipam, l, released_usec);
+        else if (ipam_others_add(ipam, l) < 0)
+                return -ENOMEM;
         if (ret)
                 *ret = l;
         return 0;
@@ -367,7 +374,8 @@ static bool find_fresh(const Ipam *ipam, const char *pool, const NetRangeSet *se
         InAddr first = set_next(set, &cursor), a = first;
 
         do {
-                if (set_offers(set, &a) && !lease_find(ipam, pool, &a)) {
+                if (set_offers(set, &a) && !lease_find(ipam, pool, &a) &&
+                    !ipam_others_find(ipam, &a)) {
                         *ret = a;
                         return true;
                 }
@@ -392,11 +400,12 @@ static int check_requested(const Ipam *ipam, const char *pool, const NetRangeSet
                                   strempty(words));
         }
         const Lease *l = lease_find(ipam, pool, a);
-        if (l && !l->released_usec)
+        const Lease *held = l && !l->released_usec ? l : ipam_others_find(ipam, a);
+        if (held)
                 return error_setf(e, ERROR_ADDRESS_IN_USE,
                                   "requested address %s is held by interface %s of sandbox %s on "
                                   "network %s",
-                                  IN_ADDR_STR(a), l->ifname, l->sandbox, l->network);
+                                  IN_ADDR_STR(a), held->ifname, held->sandbox, held->network);
         if (l && lease_is_kept(l) && !streq_ptr(l->owner, h->owner))
                 return error_setf(
                                 e, ERROR_ADDRESS_IN_USE,
@@ -420,7 +429,7 @@ static int choose(const Ipam *ipam, const char *pool, unsigned set_index, const 
                 return r;
         }
         l = ipam_find_sticky(ipam, pool, set, h, &held);
-        if (l) {
+        if (l && !ipam_others_find(ipam, &l->address)) {
                 *ret = l->address;
                 return 0;
         }
@@ -481,7 +490,15 @@ int ipam_hold(Ipam *ipam, const char *pool, unsigned set_index, const InAddr *ad
                 return error_setf(e, ERROR_ADDRESS_IN_USE,
                                   "address %s is held by interface %s of sandbox %s on network %s",
                                   IN_ADDR_STR(address), l->ifname, l->sandbox, l->network);
-        return hold(ipam, pool, set_index, address, holder, ret, e);
+        int r = hold(ipam, pool, set_index, address, holder, &l, e);
+        if (r < 0)
+                return r;
+        if (ipam_others_add(ipam, l) < 0) {
+                ipam_forget(ipam, l);
+                return error_oom(e);
+        }
+        *ret = l;
+        return 0;
 }
 
 Lease *ipam_find(const Ipam *ipam, const char *pool, const InAddr *address) {

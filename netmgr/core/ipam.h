@@ -23,6 +23,15 @@
 
 #define IPAM_POOL_HOST "host"
 
+/*
+ * Pools whose names begin so hold what others have given out on this node and what no network of ours gave: no
+ * pool gives an address out that is held in one of them. No network has such a name.
+ */
+#define IPAM_POOL_OTHERS '@'
+static inline bool ipam_pool_is_others(const char *pool) {
+        return pool[0] == IPAM_POOL_OTHERS;
+}
+
 typedef struct Ipam Ipam;
 
 /* What becomes of an address once it is released. */
@@ -84,6 +93,9 @@ int ipam_hold(Ipam *ipam, const char *pool, unsigned set_index, const InAddr *ad
 
 /* The lease of the address, held or resting; NULL: nobody has it. */
 Lease *ipam_find(const Ipam *ipam, const char *pool, const InAddr *address);
+
+/* Whether anything is held in a pool of others. */
+bool ipam_has_others(const Ipam *ipam);
 
 /* Starts the rest period. */
 void ipam_release(Ipam *ipam, Lease *lease, uint64_t now_usec);

@@ -306,6 +306,8 @@ static int place_to_json(const AttachmentSpec *s, json_object *o) {
             (s->called && json_add_string(o, "called", s->called) < 0) ||
             (s->reference && json_add_string(o, "reference", s->reference) < 0) ||
             (s->choice && json_add_string(o, "choice", s->choice) < 0) ||
+            (s->hot && json_add(o, "hot", json_object_new_boolean(true)) < 0) ||
+            (s->imported && json_add(o, "imported", json_object_new_boolean(true)) < 0) ||
             (s->metric > 0 && json_add(o, "metric", json_object_new_int64(s->metric)) < 0))
                 return -ENOMEM;
         return 0;
@@ -467,6 +469,7 @@ int spec_from_json(const char *text, AttachmentSpec *s, Error *e) {
                 { "reference", json_read_string, offsetof(AttachmentSpec, reference), 0 },
                 { "choice", json_read_string, offsetof(AttachmentSpec, choice), 0 },
                 { "hot", json_read_bool, offsetof(AttachmentSpec, hot), 0 },
+                { "imported", json_read_bool, offsetof(AttachmentSpec, imported), 0 },
                 { "metric", json_read_u32, offsetof(AttachmentSpec, metric), 0 },
                 { "noDefault4", json_read_bool, offsetof(AttachmentSpec, no_default4), 0 },
                 { "noDefault6", json_read_bool, offsetof(AttachmentSpec, no_default6), 0 },

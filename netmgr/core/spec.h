@@ -91,6 +91,7 @@ typedef struct AttachmentSpec {
         char *reference; /* as network-status names the network; NULL: by cni_name; owned */
         char *choice;    /* why this network of a group; NULL: it was named; owned */
         bool hot;        /* attached while the sandbox ran */
+        bool imported;   /* taken over (import.h): all of it is what its delegates have made */
         /* Of its routes (add-routes.c): added where none is said, 0: none; which defaults it must not have, and
          * which are those of the sandbox. */
         uint32_t metric;

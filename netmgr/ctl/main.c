@@ -41,6 +41,7 @@ typedef struct Verb {
 
 /* Beside the options: one more argument may follow. */
 #define ONE_MORE (1U << _OPTION_MAX)
+#define IMPORT   (1U << OPTION_DIR | 1U << OPTION_RESULTS_DIR | 1U << OPTION_DRY_RUN)
 #define HISTORY  (ONE_MORE | 1U << OPTION_SINCE | 1U << OPTION_LINES)
 
 static const Verb verbs[] = {
@@ -60,6 +61,8 @@ static const Verb verbs[] = {
           "Release what belongs to dead sandboxes" },
         { "release", NULL, "OWNER", 1, 0, NULL, verb_release,
           "Give up the addresses that wait for it (a claim, a pod)" },
+        { "import", NULL, "multus|host-local|whereabouts-files", 1, IMPORT, verb_import_check,
+          verb_import, "Take over what another one has set up here" },
         { "network", "add", "FILE", 1, 0, NULL, verb_network_add,
           "Add the network of a conflist or manifest (\"-\": stdin)" },
         { "network", "remove", "NAME", 1, 0, verb_network_remove_check, verb_network_remove,
@@ -98,6 +101,8 @@ static void usage(FILE *f) {
                 "  --ingress=RATE, --egress=RATE, --ingress-burst=BITS, --egress-burst=BITS\n"
                 "                            such as 10M or 1.5G bit/s; 0 or none: no limit\n"
                 "  --since=TIME, -n LINES    such as \"2026-11-21 10:00\", yesterday, -2h; only the last lines\n"
+                "  --dir=DIR, --results-dir=DIR\n"
+                "                            where import reads, instead of the usual directories\n"
                 "  --dry-run                 only say what would be done\n"
                 "  --json=short|pretty|off   JSON instead of tables\n"
                 "  --no-legend               no headings; tab-separated when stdout is no terminal\n"
@@ -120,6 +125,8 @@ static const struct option options[] = {
         { "egress-burst", required_argument, NULL, VERB_OPTION + OPTION_EGRESS_BURST },
         { "since", required_argument, NULL, VERB_OPTION + OPTION_SINCE },
         { "lines", required_argument, NULL, VERB_OPTION + OPTION_LINES },
+        { "dir", required_argument, NULL, VERB_OPTION + OPTION_DIR },
+        { "results-dir", required_argument, NULL, VERB_OPTION + OPTION_RESULTS_DIR },
         { "dry-run", no_argument, NULL, VERB_OPTION + OPTION_DRY_RUN },
         { "ip", required_argument, NULL, VERB_OPTION + OPTION_IP },
         { "mac", required_argument, NULL, VERB_OPTION + OPTION_MAC },

@@ -23,6 +23,8 @@ typedef enum VerbOption {
         OPTION_EGRESS_BURST,
         OPTION_SINCE,
         OPTION_LINES,
+        OPTION_DIR,
+        OPTION_RESULTS_DIR,
         OPTION_DRY_RUN, /* a flag: its value is "" */
         OPTION_IP,
         OPTION_MAC,
@@ -62,6 +64,9 @@ int verb_monitor(Ctl *ctl, char **args, sd_bus_error *e);
 int verb_reconcile(Ctl *ctl, char **args, sd_bus_error *e);
 int verb_release(Ctl *ctl, char **args, sd_bus_error *e);
 int verb_gc(Ctl *ctl, char **args, sd_bus_error *e);
+
+int verb_import_check(Ctl *ctl, char **args, sd_bus_error *e);
+int verb_import(Ctl *ctl, char **args, sd_bus_error *e);
 
 int verb_reload(Ctl *ctl, char **args, sd_bus_error *e);
 

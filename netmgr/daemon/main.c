@@ -210,7 +210,7 @@ int main(int argc, char **argv) {
         Options o = {
                 .state_dir = "/var/lib/netmgr",
                 .runtime_dir = "/run/netmgr",
-                .config_dir = "/etc/netmgr",
+                .config_dir = CONF_DIR_DEFAULT,
                 .spool_dir = "/var/lib/netmgr-spool",
                 .nsd_socket = "/run/netmgr-nsd/nsd.sock",
                 .dhcp_socket = "/run/netmgr-dhcp/dhcp.sock",

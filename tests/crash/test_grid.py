@@ -31,10 +31,12 @@ import operations_addresses  # noqa: E402
 import operations_dhcp  # noqa: E402
 import operations_inside  # noqa: E402
 import operations_links  # noqa: E402
+import operations_lists  # noqa: E402
 import operations_networks  # noqa: E402
 
 OPERATIONS = (operations.OPERATIONS + operations_inside.OPERATIONS + operations_links.OPERATIONS +
-              operations_dhcp.OPERATIONS + operations_networks.OPERATIONS + operations_addresses.OPERATIONS)
+              operations_dhcp.OPERATIONS + operations_networks.OPERATIONS + operations_lists.OPERATIONS +
+              operations_addresses.OPERATIONS)
 
 pytestmark = pytest.mark.failpoints
 
@@ -193,7 +195,7 @@ def points_of_the_source():
             with open(name) as f:
                 names |= set(re.findall(r'(?:failpoint(?:_past)?\(|step\(|\] = )"([a-z]+(?:-[a-z]+)+)"', f.read()))
     return {n for n in names if n.split("-")[0] in ("nl", "nft", "nsd", "ledger", "bus", "plugin", "spool", "sysctl",
-                                                    "adjust", "announce", "chain", "conntrack", "dhcp", "exec", "give")}
+                                                    "adjust", "announce", "chain", "conntrack", "dhcp", "exec", "foreign", "give")}
 
 
 def test_every_failpoint_belongs_to_an_operation(world):

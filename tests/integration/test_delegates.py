@@ -392,8 +392,7 @@ def test_callers_without_tickets(host, others):
 
 def test_a_named_network_with_a_foreign_plugin(host, others):
     """The runtime's configuration names the network, the plugin gets the network's."""
-    conf = {k: v for k, v in others.conf("named").items() if k not in ("name", "cniVersion")}
-    host.manager("AddNetwork", "ss", "named", json.dumps(conf))
+    host.manager("AddNetwork", "ssa{sv}", "named", json.dumps(others.conf("named")), 0)
     by_name = {"cniVersion": "1.0.0", "name": "pods", "type": "netmgr", "network": "named", "args": {"cni": {"a": 1}}}
     a = add(host, others, by_name)
     assert a.ips == ["10.97.0.2"]
@@ -406,7 +405,8 @@ def test_a_named_network_with_a_foreign_plugin(host, others):
     delete(a).expect_ok()
     assert others.reserved("named") == {}
     await_states(host, {})
-    host.manager("RemoveNetwork", "s", "named")
+    host.manager("RemoveNetwork", "sa{sv}", "named", 0)
+
 
 
 def test_status_asks_the_plugin(host, others):
