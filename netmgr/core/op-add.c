@@ -348,7 +348,6 @@ static void network_ready(NetworkWaiter *w, int r, const Error *e) {
 
 static int inspect_run(Job *job, WorkerContext *w, Error *e) {
         AddOp *op = (AddOp *) job;
-        NlLink link;
         dev_t dev;
         ino_t ino;
 
@@ -379,16 +378,7 @@ static int inspect_run(Job *job, WorkerContext *w, Error *e) {
         /* Of an IPAM plugin's caller the interface may be there already: it is not ours to make. */
         if (r < 0 || op->loopback || op->kind == NET_KIND_FOREIGN)
                 return r;
-        r = kernel_get_link(op->pod, op->request.ifname, &link);
-        if (r == -ENODEV)
-                return 0;
-        if (r < 0)
-                return error_set_errnof(e, ERROR_KERNEL, r, "looking for %s in the sandbox's netns",
-                                        op->request.ifname);
-        return error_setf(e, ERROR_EXISTS,
-                          "interface %s exists already in netns \"%.256s\"; DEL it, or choose "
-                          "another name",
-                          op->request.ifname, op->request.netns_path);
+        return wire_check_name_is_free(op->pod, op->request.ifname, op->request.netns_path, e);
 }
 
 static void inspected(Task *task);
