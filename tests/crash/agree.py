@@ -160,7 +160,7 @@ def with_status_files(host, attachments):
 
 def with_trail(host, attachments):
     """What was given and is there no more has one end in the audit trail; what is there has none."""
-    ended = [r["attachment"] for r in host.sql("SELECT attachment FROM event WHERE since_usec IS NOT NULL")]
+    ended = [r["attachment"] for r in host.sql("SELECT attachment FROM event WHERE since_usec IS NOT NULL AND op <> 'give-up'")]
     for number in sorted({n for n in ended if ended.count(n) > 1} if len(set(ended)) < len(ended) else ()):
         yield f"attachment {number} has ended twice"
     for number in set(ended) & set(attachments):
