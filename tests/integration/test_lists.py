@@ -220,6 +220,41 @@ def test_the_default_route_is_anothers(host, vendor):
     finish(host)
 
 
+def test_several_default_routes(host, vendor):
+    """By several gateways of both families, in the order of preference, in place of the plugin's own."""
+    subnets = f"{BLUE} fd98:1::/64"
+    network(host, "blue", vendor.bridge(subnets, routes=[{"dst": "0.0.0.0/0"}, {"dst": "::/0"}, {"dst": "10.55.0.0/16", "gw": "10.98.1.1"}]),
+            vendor.plugin("vendor-tuning", mtu=1400))
+    reload(host)
+    gateways = ["10.98.1.1", "10.98.1.9", "fd98:1::1", "fd98:1::9"]
+    a = add(host, vendor, [{"name": "blue", "default-route": gateways}])
+    for family in (4, 6):
+        wanted = [g for g in gateways if (":" in g) == (family == 6)]
+        found = [r for r in a.pod.ip(f"-{family}", "route", "show", "default") if r["dev"] == "net1"]
+        assert [r["gateway"] for r in sorted(found, key=lambda r: r.get("metric", 0))] == wanted
+        assert not [r for r in a.pod.ip(f"-{family}", "route", "show", "default") if r["dev"] != "net1"]
+    assert [r for r in a.pod.ip("-4", "route", "show", "10.55.0.0/16")]
+    told = [(r["dst"], r.get("gw")) for r in json.loads(rows(host)["net1"]["result"])["routes"]]
+    assert sorted(t for t in told if t[0] in ("0.0.0.0/0", "::/0")) == sorted(
+        ("::/0" if ":" in g else "0.0.0.0/0", g) for g in gateways)
+    assert ("10.55.0.0/16", "10.98.1.1") in told
+    a.check(env=vendor.env).expect_ok()
+    delete(a)
+    host.run(["ip", "link", "delete", "vendor0"])
+    finish(host)
+
+
+def test_a_gateway_that_cannot_be_reached(host, vendor):
+    network(host, "blue", vendor.bridge(BLUE))
+    reload(host)
+    reply = try_add(host, vendor, [{"name": "blue", "default-route": ["10.77.0.1"]}], pod := host.pod())
+    reply.expect_error(105, "10.77.0.1", "net1")
+    assert not interfaces(pod)
+    nothing_held(host, vendor)
+    host.run(["ip", "link", "delete", "vendor0"])
+    finish(host)
+
+
 def test_the_runtimes_interface_keeps_the_default_route(host, vendor):
     """Nobody asked for it: both networks bring one, the sandbox keeps the first."""
     network(host, "blue", vendor.bridge(BLUE))
@@ -435,5 +470,34 @@ def test_a_del_while_a_plugin_runs(host, vendor):
     deleting.answer().expect_ok()
     assert not interfaces(pod)
     nothing_held(host, vendor)
+    host.run(["ip", "link", "delete", "vendor0"])
+    finish(host)
+
+
+# --- while the sandbox runs ----------------------------------------------------------------------
+
+@pytest.mark.host(exec_plugins="others")
+def test_attached_and_detached_while_it_runs(host, vendor):
+    """No runtime is there: netmgr-exec runs the plugins, and netmgr's host-local below them."""
+    vendor.serve_ipam("host-local")
+    network(host, "blue", vendor.plugin("vendor-bridge", bridge="vendor0", isGateway=True,
+                                        ipam={"type": "host-local", "subnet": BLUE}), vendor.plugin("vendor-tuning", mtu=1400))
+    reload(host)
+    a = host.add(routed(), env=vendor.env)
+    host.manager("Attach", "ssa{sv}", a.cid, "blue", 0)
+    assert a.pod.addresses("net1") == {"10.98.1.2/24"} and a.pod.link("net1")["mtu"] == 1400
+    assert host.held()["10.98.1.2/24"] == f"{a.cid}/net1"
+    a.pod.wait_ping("10.98.1.1")
+    a.check(env=vendor.env).expect_ok()
+    vendor.forget()
+    host.manager("Detach", "ssa{sv}", a.cid, "net1", 0)
+    assert vendor.order() == [("DEL", "vendor-tuning", "net1"), ("DEL", "vendor-bridge", "net1")]
+    assert set(interfaces(a.pod)) == {"eth0"}
+    # and once more, with the end of the sandbox by nobody
+    host.manager("Attach", "ssa{sv}", a.cid, "blue", 0)
+    a.pod.delete()
+    a.live = False
+    nothing_held(host, vendor)
+    settle(lambda: not host.held(), "the addresses are free")
     host.run(["ip", "link", "delete", "vendor0"])
     finish(host)
