@@ -11,14 +11,16 @@ NETMGR_TEST_FULL=1 tries every n. Otherwise a random sample of them is tried, fo
 operation; the seed is printed and NETMGR_TEST_SEED repeats it."""
 import contextlib
 import errno
+import json
 import os
 import random
 import subprocess
 import time
 
 import pytest
+from delegates import Delegates
 from faults import NEVER, Faults
-from netmgr_host import BUS, LIMIT, MANAGER, ROOT, Host, bridge, routed, settle
+from netmgr_host import BUS, LIMIT, MANAGER, ROOT, RUNTIME, Host, bridge, routed, settle
 
 FULL = os.environ.get("NETMGR_TEST_FULL") == "1"
 SEED = int(os.environ.get("NETMGR_TEST_SEED") or random.SystemRandom().randrange(1 << 32))
@@ -136,6 +138,34 @@ class Del(Add):
 
 class DelBridge(Del):
     conf = BRIDGE
+
+
+class DelByExec(Operation):
+    """A caller who runs nothing: netmgr-exec tells the IPAM plugin of others."""
+
+    def __init__(self, host, pod):
+        super().__init__(host, pod)
+        self.others = Delegates(host)
+        self.conf = self.others.conf()
+        host.exec.start()
+
+    def prepare(self):
+        must(self.host.cni("ADD", self.conf, "box", "eth0", self.pod.path, env=self.others.env, timeout=LIMIT))
+
+    def run(self):
+        import dbus
+        self.call(ROOT, RUNTIME, "Del", "a{sv}", dbus.Dictionary(
+            {"Type": "netmgr", "ContainerId": "box", "IfName": "eth0", "Config": json.dumps(self.conf)}, signature="sv"))
+
+    def restore(self):
+        """What could not be told is told now, without waiting for netmgrd's own time for it."""
+        import dbus
+
+        def ended():
+            self.call(ROOT, MANAGER, "CollectGarbage", "a{sv}", dbus.Dictionary({}, signature="sv"))
+            return self.host.ledger()["attachment"] == []
+        settle(ended, lambda: f"the plugin has been told\n{self.host.logs()[-4000:]}")
+        assert self.others.reserved() == {}
 
 
 class Check(Operation):
@@ -263,7 +293,7 @@ class Reload(Operation):
         self.call(ROOT, MANAGER, "Reload")
 
 
-OPERATIONS = [Add, AddBridge, Del, DelBridge, Check, Gc, AddPort, RemovePort, SetBandwidth, SetShape,
+OPERATIONS = [Add, AddBridge, Del, DelBridge, DelByExec, Check, Gc, AddPort, RemovePort, SetBandwidth, SetShape,
               AddNetwork, RemoveNetwork, Reload]
 
 
@@ -427,6 +457,28 @@ def test_nth_failure_of_nsd():
         else:
             loop.sample(rng, SECONDS, NSD_FAILURES)
         assert host.nsd.running and host.nsd.pid == pid, loop.last
+        loop.compare()
+        assert loop.tries
+
+
+EXEC_FAILURES = [f for f in FAILURES if f[0] in ("malloc", "unix-send", "unix-recv", "open", "socket", "accept")]
+EXEC_FAILURES += [("read", errno.EIO), ("read", errno.EINTR)]
+
+
+def test_nth_failure_of_exec():
+    """netmgr-exec lives; what it could not do is done when it is asked again."""
+    with faulty_host(["exec"]) as (host, faults):
+        loop = Loop(host, faults, DelByExec, "netmgr-exec")
+        pid = host.exec.pid
+        loop.quiet()
+        rng = random.Random(SEED)
+        print(f"NETMGR_TEST_SEED={SEED}")
+        if FULL:
+            for what, error in EXEC_FAILURES:
+                loop.every(what, error)
+        else:
+            loop.sample(rng, SECONDS, EXEC_FAILURES)
+        assert host.exec.running and host.exec.pid == pid, loop.last
         loop.compare()
         assert loop.tries
 
