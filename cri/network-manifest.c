@@ -143,11 +143,18 @@ static int spec_read(json_object *value, const char *path, void *target, Error *
 }
 
 static const JsonField manifest_fields[] = {
-        { "apiVersion", api_version_check, 0, JSON_REQUIRED },
-        { "kind", kind_check, 0, JSON_REQUIRED },
+        { "apiVersion", NULL, 0, 0 },
+        { "kind", NULL, 0, 0 },
         { "metadata", metadata_read, 0, JSON_REQUIRED },
         { "spec", spec_read, 0, 0 },
         { "status", NULL, 0, 0 },
+        {},
+};
+
+/* Of something else altogether this is what to say, and not which of its keys is unknown. */
+static const JsonField head_fields[] = {
+        { "apiVersion", api_version_check, 0, JSON_REQUIRED },
+        { "kind", kind_check, 0, JSON_REQUIRED },
         {},
 };
 
@@ -167,7 +174,9 @@ static int check_length(const NadManifest *m, Error *e) {
 int nad_manifest_read(json_object *o, NadManifest *ret, Error *e) {
         _cleanup_(nad_manifest_clear) NadManifest m = { 0 };
 
-        int r = json_read_object(o, "", manifest_fields, JSON_UNKNOWN_REFUSE, &m, e);
+        int r = json_read_object(o, "", head_fields, JSON_UNKNOWN_IGNORE, &m, e);
+        if (r >= 0)
+                r = json_read_object(o, "", manifest_fields, JSON_UNKNOWN_REFUSE, &m, e);
         if (r < 0)
                 return r;
         if (!m.namespace && !(m.namespace = strdup("default")))

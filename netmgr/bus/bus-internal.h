@@ -56,8 +56,8 @@ int method_history(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_reconcile(sd_bus_message *m, void *userdata, sd_bus_error *error);
 /* The only option of these. */
 int bus_read_dry_run(sd_bus_message *m, bool *ret_dry_run, sd_bus_error *error);
-int method_import(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_release_addresses(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_import(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_collect_garbage(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
 /* The a{sv} of a Runtime method. q starts empty and is to be cleared, whatever comes of it. */

@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "core/add-internal.h"
 #include "core/delegate.h"
+#include "core/exec-call.h"
 #include "cri/ipam-result.h"
 
 static AddOp *add_of_question(Question *q) {
@@ -24,6 +25,11 @@ static void fail(AddOp *op, int r, Error *e, bool was_run) {
         if (!was_run)
                 attachment_drop_delegates(op->attachment);
         add_fail(op, r, e);
+}
+
+/* Where the configuration is not the caller's own, the ticket brings it, and netmgr-exec can do it as well. */
+static bool brings_all(const AddOp *op) {
+        return op->request.place || op->conf->network;
 }
 
 static void answered(Question *q, int r, const TaskAnswer *answer) {
@@ -59,16 +65,16 @@ static void ask(AddOp *op) {
         uint32_t sec = (uint32_t) MIN_OF(left / 1000000U, (uint64_t) DELEGATE_TIMEOUT_SEC);
 
         const Delegate *d = &a->delegates[a->n_delegates - 1];
-        /* Where the configuration is not the caller's own, the ticket brings it. */
-        if (op->request.place || op->conf->network)
+        if (brings_all(op))
                 delegate_ask_add(a, d, op->request.netns_path, MAX_OF(sec, 1U), &op->question);
         else
                 delegate_ask_own(d->plugin, "ADD", MAX_OF(sec, 1U), &op->question);
         op->question.answered = answered;
-        if (conversation_ask(op->request.talk, &op->question))
+        if (brings_all(op) ? task_ask(op->manager, op->request.talk, &op->question)
+                           : conversation_ask(op->request.talk, &op->question))
                 return;
         int r = error_setf(&error, ERROR_TRY_AGAIN,
-                           "the caller went away before plugin %s was run for it; undone",
+                           "nobody is there any more to run plugin %s; undone, try again",
                            a->delegates[a->n_delegates - 1].plugin);
         fail(op, r, &error, false);
 }
@@ -123,7 +129,8 @@ static int prepare(AddOp *op, Error *e) {
         const char *plugin = a->network->conf->ipam_type;
         _cleanup_free_ char *named = NULL;
 
-        if (!conversation_is_open(op->request.talk))
+        if (!(brings_all(op) ? task_can_be_asked(op->manager, op->request.talk)
+                             : conversation_is_open(op->request.talk)))
                 return error_setf(
                                 e, ERROR_NOT_SUPPORTED,
                                 "\"ipam.type\": \"%s\" is a plugin of others, which has to be run by the "

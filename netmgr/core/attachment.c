@@ -55,10 +55,6 @@ bool attachment_is_of(const Attachment *a, const char *cni_name) {
                streq(a->network->name, cni_name);
 }
 
-bool attachment_is_meant(const Attachment *a, const char *cni_name) {
-        return a->spec.imported || attachment_is_of(a, cni_name);
-}
-
 bool attachment_has_drifted(const Attachment *a) {
         const Network *n = a->network;
         char hash[HASH_STR_SIZE];
@@ -68,6 +64,10 @@ bool attachment_has_drifted(const Attachment *a) {
         if (!a->config_hash[0] || (a->spec.kind == NET_KIND_FOREIGN && !n->list))
                 return false;
         return !streq(a->config_hash, hash_format(network_hash(n), hash));
+}
+
+bool attachment_is_meant(const Attachment *a, const char *cni_name) {
+        return a->spec.imported || attachment_is_of(a, cni_name);
 }
 
 /* The one place that links an attachment to its sandbox, network and the Manager's maps. */
@@ -168,7 +168,8 @@ void attachment_set_idle(Attachment *a) {
         /* It vanished while the operation went on, and then nobody looked. */
         if (a->lost && a->state == ATTACHMENT_UP)
                 netns_watch_suspect(a->manager->netns_watch, a->sandbox);
-        network_status_changed(a->sandbox);
+        if (a->state == ATTACHMENT_UP)
+                network_status_changed(a->sandbox);
         wake_waiters(a);
 }
 
@@ -191,7 +192,8 @@ Attachment *attachment_free(Attachment *a) {
                 list_unlink(&a->by_sandbox);
                 a->sandbox->n_attachments--;
                 a->network->n_attachments--;
-                network_status_changed(a->sandbox);
+                if (a->state == ATTACHMENT_UP)
+                        network_status_changed(a->sandbox);
         }
         Sandbox *s = a->sandbox;
         Network *n = a->network;
@@ -246,12 +248,14 @@ void attachment_set_state(Attachment *a, AttachmentState state) {
 
         if (a->state == state && a->announced)
                 return;
+        bool told = a->state == ATTACHMENT_UP || state == ATTACHMENT_UP;
         a->state = state;
         if (state == ATTACHMENT_UP)
                 attachment_announce(a);
         if (a->announced && o->attachment_changed)
                 o->attachment_changed(a, o->userdata);
-        network_status_changed(a->sandbox);
+        if (told)
+                network_status_changed(a->sandbox);
 }
 
 void attachment_to_row(const Attachment *a, char *plan, AttachmentRow *ret) {

@@ -67,6 +67,11 @@ static uint64_t room_of(const Candidate *c) {
 static int find_candidates(Manager *m, const NetConf *group, Candidates *ret, Error *e) {
         size_t there = 0;
 
+        if (group->n_any_of == 0)
+                return error_setf(
+                                e, ERROR_NO_SUCH_NETWORK,
+                                "there is no network to choose from; put a conflist into networks.d, or "
+                                "use AddNetwork");
         ret->items = new0(Candidate, group->n_any_of);
         if (!ret->items)
                 return error_oom(e);

@@ -275,11 +275,10 @@ int answer_error(const char *what, ErrorKind kind, int r, const TaskAnswer *answ
         _cleanup_(cni_error_clear) CniError words = { 0 };
 
         if (r == -ETIMEDOUT)
-                return error_setf(e, ERROR_TRY_AGAIN, "%s was not answered in time by the caller",
-                                  what);
+                return error_setf(e, ERROR_TRY_AGAIN, "%s was not answered in time", what);
         if (r < 0)
                 return error_setf(e, ERROR_TRY_AGAIN,
-                                  "%s: no caller is there any more to do it; try again", what);
+                                  "%s: who was to do it is not there any more; try again", what);
         /* Without words the exit status has to do. */
         read_words(answer, &words);
         if (isempty(words.msg))

@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/limits.h"
 #include "core/netns-look.h"
+#include "core/place.h"
 #include "cri/result.h"
 
 /* ---- results ---------------------------------------------------------------------------------- */
@@ -83,6 +84,8 @@ int foreign_attachment_new(Manager *m, Network *n, const Request *q, Attachment 
                 return r;
         (void) cni_args_parse(q->args, &args, &ignored);
         if (sandbox_note(s, q->netns_path, &args) < 0 ||
+            (q->place && q->place->annotations &&
+             sandbox_note_annotations(s, q->place->annotations) < 0) ||
             attachment_new_foreign(m, n, s, q->ifname, ret) < 0) {
                 sandbox_release_if_unused(s);
                 r = error_oom(e);

@@ -148,7 +148,6 @@ static int append_interface(json_object *all, const Attachment *a, const CniOwne
                                    *gateways = default_gateways(r->routes, r->n_routes);
         const CniInterface *itf = &r->interfaces[index];
         const AttachmentSpec *s = &a->spec;
-        const char *own_mac = MAC_STR(&s->mac); /* lasts as long as `e` */
 
         if (!ips || !gateways)
                 return -ENOMEM;
@@ -168,12 +167,9 @@ static int append_interface(json_object *all, const Attachment *a, const CniOwne
                     .dns = &r->dns,
                     .pci_address = itf->pci_id };
         /* What a plugin behind that one has made of it. */
-        if (streq(itf->name, s->ifname)) {
-                if (!mac_is_zero(&s->mac))
-                        e.mac = own_mac;
-                if (spec_sandbox_mtu(s) > 0)
-                        e.mtu = spec_sandbox_mtu(s);
-        }
+        bool own = streq(itf->name, s->ifname);
+        e.mac = own && !mac_is_zero(&s->mac) ? MAC_STR(&s->mac) : e.mac;
+        e.mtu = own && spec_sandbox_mtu(s) > 0 ? spec_sandbox_mtu(s) : e.mtu;
         return json_append(all, entry_to_json(&e, is_default));
 }
 

@@ -30,59 +30,23 @@ static Network *find_named(const Manager *m, const char *namespace, const char *
         return n && !n->gone && n->source != NETWORK_CONFIG ? n : NULL;
 }
 
-/* A manifest without a configuration means the node's network of that name. */
-static int follow(const Manager *m, const char *where, Network **n, Error *e) {
-        const Network *from = *n;
+/* The network that a member really gets: what a manifest stands for, and out of a group what is chosen. */
+static int settle_on(NetworksOp *op, Member *m, const char *name, const NetConf *group, Error *e) {
+        Network *n = NULL;
 
-        if (!from->alias)
-                return 0;
-        *n = find_named(m, NULL, from->alias);
-        if (*n)
-                return 0;
-        return error_setf(
-                        e, ERROR_NO_SUCH_NETWORK,
-                        "%s: network %s has no configuration of its own and stands for network %s of "
-                        "this node, which is not there; put %s.conflist into networks.d",
-                        where, from->name, from->alias, from->alias);
-}
-
-/* Genie's "choose one for me": of the node's networks the one with the least traffic. */
-static int choose_any(Manager *m, Network **ret, char **ret_reason, Error *e) {
-        NetConf all = { .choose = NET_CHOOSE_LEAST_TRAFFIC };
-        Network *n;
-        int r;
-
-        all.any_of = new0(char *, map_size(m->networks) + 1);
-        if (!all.any_of)
-                return error_oom(e);
-        MAP_FOREACH (n, m->networks)
-                if (n->source != NETWORK_CONFIG && !n->gone && !n->alias && !strchr(n->name, '/') &&
-                    n->conf->n_any_of == 0)
-                        all.any_of[all.n_any_of++] = n->name;
-        r = network_choose(m, &all, ret, ret_reason, e);
-        free(all.any_of);
-        return r;
-}
-
-/* The network that a member really gets. conf: of a group that nobody has named; NULL: *n it is. */
-static int settle_on(NetworksOp *op, Member *m, const NetConf *group, Network *n, Error *e) {
-        const char *where = m->selection ? m->selection->where : "network";
-        Network *chosen = n;
-
-        int r = n ? follow(op->manager, where, &chosen, e) : 0;
-        if (r < 0)
+        int r = name ? network_resolve(op->manager, name, &n, e) : 0;
+        if (n && n->conf->any_of)
+                group = n->conf;
+        if (r >= 0 && group)
+                r = network_choose(op->manager, group, &n, &m->choice, e);
+        if (r < 0) {
+                if (m->selection)
+                        error_prefixf(e, "%s", m->selection->where);
                 return r;
-        if (chosen && chosen->conf->n_any_of > 0)
-                group = chosen->conf;
-        if (group) {
-                r = network_choose(op->manager, group, &chosen, &m->choice, e);
-                error_prefixf(e, "%s", where);
-                if (r >= 0)
-                        r = follow(op->manager, where, &chosen, e);
         }
-        if (r < 0 || !chosen)
-                return r;
-        m->network = strdup(chosen->name);
+        if (!n)
+                return 0; /* the runtime's own, inline */
+        m->network = strdup(n->name);
         return m->network ? 0 : error_oom(e);
 }
 
@@ -173,17 +137,10 @@ static int find_network(NetworksOp *op, Member *m, Error *e) {
         const NetSelection *s = m->selection;
         Network *n = NULL;
 
-        if (!s) {
-                /* The runtime's own: inline, by name, or out of a group. */
-                n = op->conf->network ? find_named(op->manager, NULL, op->conf->network) : NULL;
-                if (op->conf->network && !n)
-                        return error_setf(e, ERROR_NO_SUCH_NETWORK,
-                                          "network: there is no network \"%s\"", op->conf->network);
-                return settle_on(op, m, op->conf->n_any_of > 0 ? op->conf : NULL, n, e);
-        }
-        int r = s->name[0] ? networks_find(op, s, &n, &m->reference, e)
-                           : choose_any(op->manager, &n, &m->choice, e);
-        return r < 0 ? r : settle_on(op, m, NULL, n, e);
+        if (!s)
+                return settle_on(op, m, op->conf->network, op->conf->any_of ? op->conf : NULL, e);
+        int r = networks_find(op, s, &n, &m->reference, e);
+        return r < 0 ? r : settle_on(op, m, n->name, NULL, e);
 }
 
 static int fill_member(NetworksOp *op, size_t i, const NetSelection *s, Error *e) {

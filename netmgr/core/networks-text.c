@@ -129,6 +129,10 @@ static int plain_text(const NetworksOp *op, const Member *m, const Network *n, j
             json_add_string(o, "network", n->name) < 0 ||
             json_add(o, RUNTIME_CONFIG, json_object_get(runtime)) < 0)
                 return -ENOMEM;
+        /* Of the runtime's own network, which stands for this one or was chosen as it. */
+        json_object *mine = m->selection ? NULL : json_get(op->config, "args");
+        if (mine && json_add(o, "args", json_object_get(mine)) < 0)
+                return -ENOMEM;
         if (m->selection && m->selection->cni_args) {
                 json_object *args = json_object_new_object();
                 if (json_add(o, "args", args) < 0 ||
@@ -137,6 +141,22 @@ static int plain_text(const NetworksOp *op, const Member *m, const Network *n, j
         }
         *ret = json_to_text(o);
         return *ret ? 0 : -ENOMEM;
+}
+
+/* A network of type netmgr declares nothing, and has all that it reads: these it reads of some kinds, or of none. */
+static int check_plain(const Member *m, const Network *n, Error *e) {
+        const NetSelection *s = m->selection;
+        const char *key = !s                   ? NULL
+                          : s->infiniband_guid ? "infiniband-guid"
+                          : s->device_id && n->conf->kind != NET_KIND_HOST_DEVICE ? "deviceID"
+                                                                                  : NULL;
+        if (!key)
+                return 0;
+        return error_setf(
+                        e, ERROR_INVALID_ARGUMENT,
+                        "%s: \"%s\" was asked for, which network %s of kind %s does not have; leave it "
+                        "out",
+                        s->where, key, m->network, net_kind_to_string(n->conf->kind));
 }
 
 /* What the runtime says is left out where nobody has declared it, as libcni does. */
@@ -189,6 +209,9 @@ static int member_text(NetworksOp *op, const Member *m, char **ret_type, char **
                         return r;
                 *ret_type = strdup(m->list->plugins[m->next].type);
         } else {
+                int r = n ? check_plain(m, n, e) : 0;
+                if (r < 0)
+                        return r;
                 if (!m->selection && (!n || streq_ptr(op->conf->network, n->name)))
                         *ret = strdup(op->request.config); /* as it came */
                 else if (plain_text(op, m, n, runtime, ret) < 0)

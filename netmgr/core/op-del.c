@@ -8,10 +8,8 @@
  * instant, the interface in the sandbox), not for the RCU wait behind it. The final rows are written
  * after the answer: if they are lost, recovery finds a `releasing` row whose link is gone.
  *
- * What delegates hold is given back, last first, by whoever called, else by netmgr-exec: those that a list has
- * behind the plugin that made the interface before the link goes, that plugin of others and IPAM plugins after
- * it. When nobody is there, or a delegate fails, the row stays `releasing`, and whoever comes next tries again:
- * a runtime, or netmgrd itself (exec-retry.h).
+ * What delegates hold is given back (release-delegates.c): by those that a list has behind the plugin that made
+ * the interface before the link goes, by that plugin of others and IPAM plugins after it.
  */
 
 #include <inttypes.h>
@@ -22,60 +20,19 @@
 #include "base/log.h"
 #include "core/adjust.h"
 #include "core/audit.h"
-#include "core/delegate.h"
 #include "core/dhcp.h"
 #include "core/enforce.h"
-#include "core/exec-call.h"
 #include "core/exec-retry.h"
 #include "core/guest.h"
-#include "core/host-end.h"
 #include "core/host-local.h"
 #include "core/import.h"
-#include "core/inside.h"
-#include "core/netns-look.h"
 #include "core/netns-watch.h"
 #include "core/op-networks.h"
-#include "core/operation.h"
-#include "core/ports.h"
 #include "core/reconcile.h"
-#include "core/trail.h"
+#include "core/release-internal.h"
 #include "cri/netconf.h"
 
-typedef struct Release Release;
-struct Release {
-        Reap reap; /* first member: reap_delivered() casts back */
-        InsideJob inside;
-        Commit commit; /* state `releasing`, then the end of the rows */
-        Job restore;   /* of somebody else's interface: what was set there */
-        HostEnd host;
-        bool limits, localnet;
-        Manager *manager;
-        Attachment *attachment; /* NULL once it is gone */
-        ReleaseDone done;
-        void *userdata;
-        Conversation *talk; /* who runs delegates; borrowed, NULL: netmgr-exec */
-        Question question;
-        bool by_exec;       /* that one has the question */
-        bool behind;        /* it is for a plugin behind the one that made the interface */
-        bool looked, leads; /* whether the recorded path leads to the namespace */
-        bool failed;        /* the DEL of a plugin behind: with this; the link goes all the same */
-        int failed_r;
-        Error error;
-        bool link_gone;        /* from both namespaces: what is left is for delegates */
-        bool reaping, writing; /* who still has a part of us */
-        int netns_fd;          /* owned; the caller's, until a lease has been given back */
-        bool recorded; /* `releasing` is in the ledger: a crash from here on is finished later */
-        /* for the event trail; copies, the last write outlives the attachment */
-        const char *op; /* static */
-        char *reason;   /* owned; NULL: none */
-        Trail trail;
-        uint64_t usec;
-        bool drop_sandbox;
-};
-
-#define RELEASE_OF_COMMIT(t) ((Release *) ((char *) (t) -offsetof(Release, commit)))
-
-static void release_maybe_free(Release *rel) {
+void release_maybe_free(Release *rel) {
         if (rel->reaping || rel->writing || rel->attachment)
                 return;
         trail_clear(&rel->trail);
@@ -130,7 +87,7 @@ static void release_tell(const Release *rel) {
 }
 
 /* Nothing is held any more. */
-static void release_finish(Release *rel) {
+void release_finish(Release *rel) {
         Attachment *a = TAKE_PTR(rel->attachment);
         Manager *m = rel->manager;
 
@@ -152,159 +109,6 @@ static void release_finish(Release *rel) {
         exec_retry_ended(m);
         if (rel->done)
                 rel->done(rel->recorded ? 0 : RELEASE_UNRECORDED, NULL, rel->userdata);
-}
-
-/* ---- delegates -------------------------------------------------------------------------------- */
-
-static int write_pending(Commit *c, Store *store, Error *e) {
-        return store_delete_ports(store, RELEASE_OF_COMMIT(c)->trail.id, e);
-}
-
-static void pending_written(Task *task) {
-        Release *rel = RELEASE_OF_COMMIT(task);
-
-        manager_set_commit_health(rel->manager, &rel->commit);
-        error_clear(&task->error);
-        rel->writing = false;
-        release_maybe_free(rel);
-}
-
-/* Nothing is left but what a delegate holds. Others may have its ports. */
-static void release_leave_pending(Release *rel, int r, const Error *e) {
-        Attachment *a = TAKE_PTR(rel->attachment);
-        ReleaseDone done = rel->done;
-        void *userdata = rel->userdata;
-        bool recorded = rel->recorded;
-
-        log_ctx(a->delegate_pending ? LOG_INFO : LOG_NOTICE,
-                &(LogContext) { .sandbox = a->sandbox->id,
-                                .network = a->network->name,
-                                .interface = a->spec.ifname,
-                                .op = rel->op },
-                "%s: %s of %s is gone, but plugin %s still has to be told (%s); a DEL or GC by the runtime "
-                "does it, or netmgr-exec",
-                rel->op, a->spec.ifname, a->sandbox->id, a->delegates[a->n_delegates - 1].plugin,
-                error_message(e));
-        attachment_give_back_all_ports(a);
-        a->delegate_pending = a->lost = true;
-        attachment_announce(a);
-        rel->writing = true;
-        rel->commit.write = write_pending;
-        rel->commit.task.deliver = pending_written;
-        committer_submit(rel->manager->committer, &rel->commit);
-        if (done)
-                done(r < 0 ? r : recorded ? RELEASE_PENDING : RELEASE_UNRECORDED, e, userdata);
-        exec_retry_add(a);
-        attachment_set_idle(a);
-}
-
-static void release_delegates(Release *rel);
-static void release_rest(void *userdata);
-
-static const char *plugin_to_tell(const Release *rel) {
-        return rel->attachment->delegates[rel->attachment->n_delegates - 1].plugin;
-}
-
-/* r: for whoever called; 0: it is tried again without him. */
-static void delegate_failed(Release *rel, int r, const Error *e) {
-        if (!rel->behind) {
-                release_leave_pending(rel, r, e);
-                return;
-        }
-        rel->failed = true;
-        rel->failed_r = r;
-        (void) error_setf(&rel->error, e->kind, "%s", error_message(e));
-        release_rest(rel);
-}
-
-static void delegate_ended(Question *q, int r, const TaskAnswer *answer) {
-        Release *rel = list_entry(q, Release, question);
-        _cleanup_error_ Error error = ERROR_NULL;
-
-        rel->attachment->delegate_runs = false;
-        if (r < 0 || answer->exit != 0) {
-                r = delegate_error(plugin_to_tell(rel), "DEL", r, answer, &error);
-                /* Whoever ran it himself hears of it as a failure; netmgr-exec is tried again. */
-                delegate_failed(rel, rel->by_exec ? 0 : r, &error);
-                return;
-        }
-        attachment_drop_delegate(rel->attachment);
-        if (rel->behind)
-                release_rest(rel);
-        else
-                release_delegates(rel);
-}
-
-/* A path that leads to the namespace of somebody else by now would have the plugin take his interface. */
-static void ask_exec(Release *rel) {
-        _cleanup_error_ Error error = ERROR_NULL;
-        int r = 0;
-
-        if (!rel->leads)
-                rel->question.ticket.netns = (char *) "";
-        rel->by_exec = true;
-        if (exec_ask(rel->manager, &rel->question))
-                return;
-        rel->attachment->delegate_runs = false;
-        if (rel->talk)
-                r = delegate_error(plugin_to_tell(rel), "DEL", -EBUSY, NULL, &error);
-        else
-                (void) error_setf(&error, ERROR_TRY_AGAIN,
-                                  "no runtime was there to run it, and netmgr-exec is not");
-        delegate_failed(rel, r, &error);
-}
-
-static void netns_looked(NetnsView *views, size_t n, void *userdata) {
-        Release *rel = userdata;
-
-        rel->looked = true;
-        rel->leads = n > 0 && views[0].found == NETNS_PATH_LEADS;
-        ask_exec(rel);
-}
-
-static void look_at_netns(Release *rel) {
-        _cleanup_(netns_look_freep) NetnsLook *look = NULL;
-
-        if (rel->looked || netns_look_new(rel->manager, &look) < 0 ||
-            netns_look_add(look, rel->attachment->sandbox) < 0)
-                ask_exec(rel);
-        else
-                netns_look_start(TAKE_PTR(look), netns_looked, rel);
-}
-
-/* The last one's DEL. */
-static void delegate_ask(Release *rel, bool behind) {
-        Attachment *a = rel->attachment;
-
-        delegate_ask_del(a, &a->delegates[a->n_delegates - 1], &rel->question);
-        rel->question.answered = delegate_ended;
-        rel->behind = behind;
-        rel->by_exec = false;
-        a->delegate_runs = true;
-        if (!conversation_ask(rel->talk, &rel->question))
-                look_at_netns(rel);
-}
-
-/* A row of one that had its DEL goes with the others: after a crash it has it once more, as CNI allows. */
-static void release_delegates(Release *rel) {
-        if (rel->failed)
-                release_leave_pending(rel, rel->failed_r, &rel->error);
-        else if (rel->attachment->n_delegates == 0)
-                release_finish(rel);
-        else
-                delegate_ask(rel, false);
-}
-
-/* A list ends backwards: these find the interface that they had at ADD. True: one of them is at work. */
-static bool release_behind(Release *rel) {
-        const Attachment *a = rel->attachment;
-        size_t maker = a->spec.kind == NET_KIND_FOREIGN ? 1 : 0;
-
-        if (rel->failed || a->delegate_pending || a->n_delegates <= maker ||
-            !a->delegates[a->n_delegates - 1].of_list)
-                return false;
-        delegate_ask(rel, true);
-        return true;
 }
 
 /* The interface is gone from both namespaces. */
@@ -477,7 +281,7 @@ static void release_inside(Release *rel) {
         workers_submit(rel->manager->workers, &rel->inside.job);
 }
 
-static void release_rest(void *userdata) {
+void release_rest(void *userdata) {
         Release *rel = userdata;
         const Attachment *a = rel->attachment;
 

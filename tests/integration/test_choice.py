@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A network out of a group: by free addresses, by traffic, or the first that fits."""
 import pytest
-from netmgr_host import netconf, routed
+from netmgr_host import routed
 from pod_networks import GENIE, NETWORKS, annotated, finish, pod_args, reload, write_file, write_network
 
 
@@ -84,10 +84,13 @@ def test_the_runtimes_own_network_out_of_a_group(host):
 
 
 def test_genies_choose_for_me(host):
+    """An empty "cni" leaves the choice to the runtime's configuration, which is the administrator's."""
     networks(host)
     reload(host)
-    a = host.add(annotated(netconf("pods", "10.97.0.0/24"), {GENIE: ""}), args=pod_args())
-    assert attached(host, a.cid)["eth0"]["Network"] in ("small", "large")
+    group_conf = {"cniVersion": "1.0.0", "name": "pods", "type": "netmgr", "anyOf": ["small", "large"],
+                  "choose": "free-addresses"}
+    a = host.add(annotated(group_conf, {GENIE: ""}), args=pod_args())
+    assert attached(host, a.cid)["eth0"]["Network"] == "large"
     assert attached(host, a.cid)["eth0"]["ChoiceReason"]
     a.delete().expect_ok()
     finish(host)

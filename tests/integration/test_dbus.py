@@ -16,8 +16,8 @@ MEMBERS = {
                     "ListNetworks": ("", "a(sso)"), "GetSandbox": ("s", "o"), "GetNetwork": ("s", "o"),
                     "AddNetwork": ("ssa{sv}", "o"), "RemoveNetwork": ("sa{sv}", ""), "Reload": ("", ""),
                     "Describe": ("", "s"), "DescribeAll": ("s", "s"), "CollectGarbage": ("a{sv}", "s"),
-                    "Import": ("ssa{sv}", "s"), "Attach": ("ssa{sv}", "os"), "Detach": ("ssa{sv}", ""), "Reconcile": ("a{sv}", "s"),
-                    "History": ("sa{sv}", "s"), "ReleaseAddresses": ("s", "u")},
+                    "Attach": ("ssa{sv}", "os"), "Detach": ("ssa{sv}", ""), "Reconcile": ("a{sv}", "s"),
+                    "Import": ("ssa{sv}", "s"), "History": ("sa{sv}", "s"), "ReleaseAddresses": ("s", "u")},
         "properties": {"Version": "s", "Features": "as", "FeaturesMissing": "as", "Health": "s",
                        "HealthReasons": "as", "Repairs": "t", "Reaps": "t"},
         "signals": {"SandboxAdded": "so", "SandboxRemoved": "so", "AttachmentChanged": "osss"}},
@@ -40,7 +40,7 @@ MEMBERS = {
                        "EgressRate": "t", "EgressBurst": "t"}, "signals": {}},
     NETWORK: {
         "methods": {"Describe": ("", "s")},
-        "properties": {"Name": "s", "Kind": "s", "Source": "s", "Config": "s", "Subnets": "as", "Used": "t",
+        "properties": {"Name": "s", "Kind": "s", "Source": "s", "Config": "s", "Namespace": "s", "Plugins": "as", "Members": "as", "Alias": "s", "Subnets": "as", "Used": "t",
                        "Free": "t", "Attachments": "ao"}, "signals": {}},
 }
 
@@ -254,9 +254,9 @@ def calls(host):
         {"type": "netmgr", "ipam": {"type": "local", "subnet": "10.97.30.0/24"}}]}
     return {"Reload": [], "AddNetwork": ["ssa{sv}", "green", json.dumps(conf), "0"],
             "RemoveNetwork": ["sa{sv}", "green", "0"], "CollectGarbage": ["a{sv}", "0"],
-            "Import": ["ssa{sv}", "whereabouts-files", '{"kind": "List", "items": []}', "0"],
             "Reconcile": ["a{sv}", "0"], "Attach": ["ssa{sv}", "box", "green", "0"],
-            "Detach": ["ssa{sv}", "box", "net1", "0"], "ReleaseAddresses": ["s", "claim/default/disk"]}
+            "Detach": ["ssa{sv}", "box", "net1", "0"], "ReleaseAddresses": ["s", "claim/default/disk"],
+            "Import": ["ssa{sv}", "whereabouts-files", '{"kind": "List", "items": []}', "0"]}
 
 
 # What everybody may call: it changes nothing.

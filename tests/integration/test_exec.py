@@ -80,7 +80,8 @@ def test_a_dead_sandbox(host, others):
     await_states(host, {f"{b.cid}/eth0": "up"})
     assert others.reserved() == {b.ips[0]: f"{b.cid}/eth0"}
     [call] = others.calls()
-    assert call == {"CNI_COMMAND": "DEL", "CNI_CONTAINERID": a.cid, "CNI_IFNAME": "eth0", "CNI_NETNS": "",
+    assert {k: v for k, v in call.items() if k != "PROGRAM"} == {
+                    "CNI_COMMAND": "DEL", "CNI_CONTAINERID": a.cid, "CNI_IFNAME": "eth0", "CNI_NETNS": "",
                     "CNI_ARGS": "IgnoreUnknown=1;K8S_POD_NAME=p", "CNI_PATH": others.dir, "stdin": text}
     gone(a)
     b.delete(env=b.env).expect_ok()
@@ -178,6 +179,19 @@ def test_a_plugin_that_failed_is_tried_again(host, others, way):
         b.delete(env=b.env).expect_ok()
     await_states(host, {})
     assert others.commands()[0] == "DEL" and others.reserved() == {}
+    gone(a)
+
+
+def test_netmgrd_tries_again_by_itself(host, others):
+    """A plugin that failed is asked again after a while (EXEC_RETRY_FIRST_SEC), without anybody's doing."""
+    others.put(NAME, f"if [ $CNI_COMMAND = DEL ] && [ ! -e {others.data}/well ]; then {error(42, 'no database')}; fi; {REAL}")
+    a = add(host, others, others.conf())
+    a.pod.delete()
+    await_pending(host, a)
+    open(f"{others.data}/well", "w").close()
+    others.forget()
+    settle(lambda: states(host) == {}, "it was told", limit=3 * LIMIT)
+    assert others.commands() == ["DEL"] and others.reserved() == {}
     gone(a)
 
 

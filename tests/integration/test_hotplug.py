@@ -150,15 +150,15 @@ def test_default_route(host, box):
     assert defaults(box.pod) == before  # nobody asked for it: there, but behind
     assert status(host)[1]["gateway"] == ["10.98.4.1", "fd98:4::1"]
 
-    inner = host.add(bridge("inner", "10.97.9.0/24", "fd97:9::/64"), cid="inner-box")
+    inner = host.add(bridge("inner", "10.97.9.0/24", "fd97:9::/64"), cid="innerbox")
     assert defaults(inner.pod) == {}
-    attach(host, "gold", "--default-route", cid="inner-box")
+    attach(host, "gold", "--default-route", cid="innerbox")
     assert defaults(inner.pod) == {"10.98.4.1": "net1", "fd98:4::1": "net1"}
-    assert status(host, "inner-box")[1]["gateway"] == ["10.98.4.1", "fd98:4::1"]
+    assert status(host, "innerbox")[1]["gateway"] == ["10.98.4.1", "fd98:4::1"]
     inner.check().expect_ok()
-    detach(host, "net1", cid="inner-box")
-    assert defaults(inner.pod) == {} and "gateway" not in status(host, "inner-box")[0]
-    attach(host, "blue", "--default-route=10.98.1.9", "--default-route=fd98:1::9", cid="inner-box")
+    detach(host, "net1", cid="innerbox")
+    assert defaults(inner.pod) == {} and "gateway" not in status(host, "innerbox")[0]
+    attach(host, "blue", "--default-route=10.98.1.9", "--default-route=fd98:1::9", cid="innerbox")
     assert defaults(inner.pod) == {"10.98.1.9": "net1", "fd98:1::9": "net1"}
     inner.delete().expect_ok()
 

@@ -122,6 +122,16 @@ def test_a_bad_annotation_attaches_nothing(host, annotation, words):
     finish(host)
 
 
+@pytest.mark.parametrize("key,value", [("infiniband-guid", "c2:11:22:33:44:55:66:77"), ("deviceID", "0000:3b:00.1")])
+def test_a_wish_that_a_network_of_ours_cannot_grant(host, key, value):
+    ready(host)
+    reply, _ = host.try_add(annotated(routed(), {NETWORKS: [{"name": "red"}, {"name": "blue", key: value}]}),
+                            pod := host.pod(), args=pod_args())
+    reply.expect_error(7, f"{NETWORKS}[1]", key, "blue", "bridge")
+    assert not interfaces(pod) and not host.describe("attachments")
+    finish(host)
+
+
 def test_namespaces_are_isolated(host):
     conf = {"type": "netmgr", "kind": "bridge", "isGateway": True, "ipam": ipam(BLUE)}
     write_nad(host, "one", "lan", conf)
