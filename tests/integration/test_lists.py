@@ -501,3 +501,29 @@ def test_attached_and_detached_while_it_runs(host, vendor):
     settle(lambda: not host.held(), "the addresses are free")
     host.run(["ip", "link", "delete", "vendor0"])
     finish(host)
+
+
+# Notes how many of it run; sh -c of the recorder, which passes stdin on.
+COUNTING = """touch {count}/run.$$; ls {count} | grep -c '^run' >> {count}/seen
+sleep 0.2; /usr/lib/cni/ptp; status=$?; rm {count}/run.$$; exit $status"""
+
+
+@pytest.mark.host(conf="[Delegates]\nParallelMax=2\n[Host]\nNodeAddress=192.0.2.1\n")
+def test_so_many_plugins_of_others_run_at_a_time(host, vendor):
+    """Each takes memory of its own; who waits is served all the same."""
+    count = f"{host.dir}/count"
+    os.mkdir(count)
+    vendor.put("vendor-counting", COUNTING.format(count=count))
+    network(host, "blue", vendor.plugin("vendor-counting", ipam={"type": "vendor-local", "subnet": BLUE, "dataDir": vendor.data}))
+    reload(host)
+    conf, pods = annotated(routed(), {NETWORKS: "blue"}), host.make_pods(8)
+
+    def life(i):
+        reply, a = host.try_add(conf, pods[i], args=pod_args(name=f"p{i}"), env=vendor.env)
+        reply.expect_ok()
+        a.delete(env=vendor.env).expect_ok()
+    host.parallel(8, life, workers=8)
+    with open(f"{count}/seen") as f:
+        seen = [int(x) for x in f.read().split()]
+    assert len(seen) == 16 and max(seen) == 2, seen
+    finish(host)
