@@ -253,13 +253,14 @@ class SetShape(SetBandwidth):
 
 
 class AddNetwork(Operation):
+    name = "extra"
     text = '{"cniVersion":"1.0.0","name":"extra","type":"netmgr","ipMasq":true,"ipam":{"type":"local","subnet":"10.99.0.0/24"}}'
 
     def is_there(self):
-        return any(n[0] == "extra" for n in self.call(ROOT, MANAGER, "ListNetworks"))
+        return any(n[0] == self.name for n in self.call(ROOT, MANAGER, "ListNetworks"))
 
     def run(self):
-        self.call(ROOT, MANAGER, "AddNetwork", "ssa{sv}", "extra", self.text, {})
+        self.call(ROOT, MANAGER, "AddNetwork", "ssa{sv}", self.name, self.text, {})
 
     def again(self):
         if self.is_there():
@@ -267,7 +268,7 @@ class AddNetwork(Operation):
         self.run()
 
     def restore(self):
-        self.call(ROOT, MANAGER, "RemoveNetwork", "sa{sv}", "extra", {})
+        self.call(ROOT, MANAGER, "RemoveNetwork", "sa{sv}", self.name, {})
 
 
 class RemoveNetwork(AddNetwork):
@@ -285,6 +286,16 @@ class RemoveNetwork(AddNetwork):
         pass
 
 
+class AddManifest(AddNetwork):
+    """With a chain of plugins in it."""
+    name = "space/extra"
+    text = json.dumps({"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition",
+                       "metadata": {"name": "extra", "namespace": "space"},
+                       "spec": {"config": json.dumps({"plugins": [
+                           {"type": "bridge", "ipam": {"type": "host-local", "subnet": "10.99.0.0/24"}},
+                           {"type": "tuning", "mtu": 1400, "capabilities": {"mac": True}}, {"type": "theirs"}]})}})
+
+
 class Reload(Operation):
     # a netmgr.conf that cannot be read is as good as a broken one
     documented = CODES | NAMES | {"org.netmgr1.Error.InvalidArgument"}
@@ -294,7 +305,7 @@ class Reload(Operation):
 
 
 OPERATIONS = [Add, AddBridge, Del, DelBridge, DelByExec, Check, Gc, AddPort, RemovePort, SetBandwidth, SetShape,
-              AddNetwork, RemoveNetwork, Reload]
+              AddNetwork, AddManifest, RemoveNetwork, Reload]
 
 
 class Loop:
