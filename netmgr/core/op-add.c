@@ -512,6 +512,13 @@ static void add_hand_over(AddOp *op) {
         add_free(op);
 }
 
+/* Of an operation that was let in: a member, or what a plugin asks for that was run for one. */
+static bool is_part(const Manager *m, const Request *q) {
+        const Attachment *a = q->place ? NULL : attachment_find(m, q->container_id, q->ifname);
+
+        return q->place || (a && guest_is_of(a, q->type));
+}
+
 void operation_add(Manager *m, Request *q, RequestDone done, void *userdata) {
         Error error = ERROR_NULL;
 
@@ -535,8 +542,9 @@ void operation_add(Manager *m, Request *q, RequestDone done, void *userdata) {
         op->deadline = now_monotonic() + (uint64_t) m->conf.add_timeout_sec * 1000000U;
 
         /* A member counts with the operation that it is of. */
-        m->n_operations += op->request.place != NULL;
-        int r = op->request.place ? 0 : operation_begin(m, &error);
+        bool part = is_part(m, &op->request);
+        m->n_operations += part;
+        int r = part ? 0 : operation_begin(m, &error);
         if (r < 0) {
                 op->done(r, &error, "", op->userdata);
                 error_clear(&error);

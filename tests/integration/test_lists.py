@@ -390,6 +390,61 @@ def test_a_plugin_of_the_list_fails(host, vendor, at):
     finish(host)
 
 
+def test_a_plugin_behind_ours_fails(host, vendor):
+    """What netmgr made is undone as well, behind the plugin's DEL: that finds the interface."""
+    vendor.put("bad", f"case $CNI_COMMAND in ADD) {error(77, 'the moon is full')};; DEL) cat > /dev/null; "
+                      f"ip -n $CNI_CONTAINERID link show net1 > {host.dir}/seen;; esac")
+    network(host, "blue", plugin("bridge", BLUE, isGateway=True), vendor.plugin("bad"))
+    reload(host)
+    try_add(host, vendor, "blue", pod := host.pod()).expect_error(77, "bad", "the moon is full")
+    assert vendor.commands() == ["ADD", "DEL"]
+    with open(f"{host.dir}/seen") as f:
+        assert "net1" in f.read()
+    assert not interfaces(pod)
+    nothing_held(host, vendor)
+    settle(lambda: not host.held(), "the addresses are free")
+    finish(host)
+
+
+def test_a_del_that_fails(host, vendor):
+    """The row waits for who tries again; the interface of others stays, that of netmgr is gone."""
+    vendor.put("stubborn", f"cat > {host.dir}/given; case $CNI_COMMAND in DEL) [ ! -e {host.dir}/refuse ] || "
+                           f"{{ {error(77, 'not now')}; }};; esac; exec /usr/lib/cni/tuning < {host.dir}/given")
+    network(host, "blue", plugin("bridge", BLUE, isGateway=True), vendor.plugin("stubborn", mtu=1400))
+    reload(host)
+    a = add(host, vendor, "blue")
+    open(f"{host.dir}/refuse", "w").close()
+    a.delete(env=vendor.env).expect_error(77, "stubborn", "not now")
+    settle(lambda: {n: r["state"] for n, r in rows(host).items()} == {"net1": "releasing"}, lambda: f"net1 waits: {rows(host)}")
+    assert not interfaces(a.pod)
+    os.unlink(f"{host.dir}/refuse")
+    a.delete(env=vendor.env).expect_ok()
+    nothing_held(host, vendor)
+    finish(host)
+
+
+def test_many_at_once(host, vendor):
+    """Each with two lists, and netmgr's IPAM below them."""
+    vendor.serve_ipam("host-local")
+    for name, subnet, bridge in (("blue", BLUE, "vendor0"), ("red", "10.98.2.0/24", "vendor1")):
+        # with an address of its own: two that make a bridge at once, and its first port, are a race of the reference
+        host.run(["ip", "link", "add", bridge, "address", "02:00:00:00:00:06", "type", "bridge"])
+        network(host, name, vendor.plugin("vendor-bridge", bridge=bridge, isGateway=True,
+                                          ipam={"type": "host-local", "subnet": subnet}), vendor.plugin("vendor-tuning", mtu=1400))
+    reload(host)
+    pods = host.make_pods(12)
+    many = host.parallel(12, lambda i: add(host, vendor, "blue,red", pod=pods[i]))
+    held = {k: v for k, v in host.held().items() if k.startswith("10.98.")}
+    assert sorted(held.values()) == sorted(f"{a.cid}/{i}" for a in many for i in ("net1", "net2"))
+    for a in many:
+        assert {f"{x}" for x in a.pod.addresses("net1")} <= set(held)
+    host.parallel(12, lambda i: delete(many[i]))
+    nothing_held(host, vendor)
+    for bridge in ("vendor0", "vendor1"):
+        host.run(["ip", "link", "delete", bridge])
+    finish(host)
+
+
 BAD_RESULTS = {
     "no JSON": "echo hello",
     "no object": "echo '[]'",
