@@ -128,6 +128,8 @@ def with_namespaces(host, attachments):
         links = {x["ifname"]: x for x in json.loads(host.run(["ip", "-n", pod.name, "-j", "addr"]).stdout)}
         mine = [a for a in attachments.values() if a["sandbox"] == pod.name]
         for a in mine:
+            if a["pending"]:
+                continue  # there or not: the plugin of others that made it still has to be told
             link = links.get(a["ifname"])
             if not link:
                 yield f"{pod.name} lacks {a['ifname']}"
@@ -158,7 +160,7 @@ def with_status_files(host, attachments):
 
 def with_trail(host, attachments):
     """What was given and is there no more has one end in the audit trail; what is there has none."""
-    ended = [r["attachment"] for r in host.sql("SELECT attachment FROM event WHERE since_usec IS NOT NULL")]
+    ended = [r["attachment"] for r in host.sql("SELECT attachment FROM event WHERE since_usec IS NOT NULL AND op <> 'give-up'")]
     for number in sorted({n for n in ended if ended.count(n) > 1} if len(set(ended)) < len(ended) else ()):
         yield f"attachment {number} has ended twice"
     for number in set(ended) & set(attachments):
@@ -176,7 +178,7 @@ def disagreements(host):
     attachments, addresses = rows(host)
     there = {i: a for i, a in attachments.items() if not a["pending"]}
     return [*with_trail(host, attachments), *ledger_alone(host, attachments, addresses), *with_links(host, there),
-            *with_rules(host, there), *with_namespaces(host, there), *with_status_files(host, there)]
+            *with_rules(host, there), *with_namespaces(host, attachments), *with_status_files(host, there)]
 
 
 def await_agreement(host, when):

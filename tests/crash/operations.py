@@ -518,22 +518,35 @@ class BandwidthShape(Bandwidth):
     conf = AddBridge.conf
 
 
+def manifest(name, namespace, conf):
+    return {"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition",
+            "metadata": {"name": name, "namespace": namespace}, "spec": {"config": json.dumps(conf)}}
+
+
 class NetworkAdd(BusOperation):
-    name = "network-add"
+    name, network = "network-add", "crash-n"
 
     def prepare(self):
         self.text = json.dumps(bridge("crash-n", "10.98.2.0/24"))
 
     def argv(self):
-        return self.call(ROOT, MANAGER, "AddNetwork", "ssa{sv}", "crash-n", self.text, 0)
+        return self.call(ROOT, MANAGER, "AddNetwork", "ssa{sv}", self.network, self.text, 0)
 
     def finish(self, outcome):
         names = {n["Name"] for n in self.host.describe("networks")}
         if outcome.ok:
-            assert "crash-n" in names, names
-        if "crash-n" not in names:
+            assert self.network in names, names
+        if self.network not in names:
             self.retry()
-        self.host.manager("RemoveNetwork", "sa{sv}", "crash-n", 0)
+        self.host.manager("RemoveNetwork", "sa{sv}", self.network, 0)
+
+
+class ManifestAdd(NetworkAdd):
+    name, network = "manifest-add", "crash/n"
+
+    def prepare(self):
+        self.text = json.dumps(manifest("n", "crash", {"plugins": [{"type": "bridge", "ipam": {"type": "static"}},
+                                                                   {"type": "tuning"}]}))
 
 
 class NetworkRemove(NetworkAdd):
@@ -558,6 +571,8 @@ class Reload(BusOperation):
     """A changed file of networks.d."""
     name = "reload"
 
+    network = "crash-f"
+
     def prepare(self):
         self.file = f"{self.host.networks_dir}/crash-f.conflist"
         conf = bridge("crash-f", "10.98.3.0/24")
@@ -570,10 +585,20 @@ class Reload(BusOperation):
 
     def finish(self, outcome):
         self.retry()
-        assert "crash-f" in {n["Name"] for n in self.host.describe("networks")}
+        assert self.network in {n["Name"] for n in self.host.describe("networks")}
         import os
         os.unlink(self.file)
         self.retry()
+
+
+class ReloadManifest(Reload):
+    """A NetworkAttachmentDefinition among them."""
+    name, network = "reload-manifest", "crash/f"
+
+    def prepare(self):
+        self.file = f"{self.host.networks_dir}/crash.nad.json"
+        with open(self.file, "w") as f:
+            json.dump(manifest("f", "crash", bridge("crash-f", "10.98.3.0/24")), f)
 
 
 class Claim(BusOperation):
@@ -617,5 +642,5 @@ class Lose(Claim):
 OPERATIONS = [AddRouted, AddBridge, AddLoopback, AddDelegate, DelDelegate, DelByExec, AddHostLocal, DelRouted, DelBridge, DelDead, DelSpooled,
               GarbageCollection, CollectGarbage, ChainPortmap, ChainBandwidth, ChainFirewall,
               ForeignPortmap, ForeignDel, EndWithoutDel, AddPort,
-              RemovePort, Bandwidth, BandwidthShape, NetworkAdd, NetworkRemove, Reload, Claim,
+              RemovePort, Bandwidth, BandwidthShape, NetworkAdd, NetworkRemove, ManifestAdd, Reload, ReloadManifest, Claim,
               Lose]

@@ -492,3 +492,18 @@ def test_more_ends_than_one_call_runs(host, others):
     assert others.reserved() == {}
     for a in many:
         a.live = False
+
+
+def test_a_manifest_with_a_foreign_plugin(host, others):
+    """The plugin gets the configuration that the manifest holds, not the manifest."""
+    conf = {k: v for k, v in others.conf("inner").items() if k != "name"}
+    manifest = {"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition",
+                "metadata": {"name": "blue", "namespace": "prod"}, "spec": {"config": json.dumps(conf)}}
+    host.manager("AddNetwork", "ssa{sv}", "", json.dumps(manifest), 0)
+    a = add(host, others, {"cniVersion": "1.0.0", "name": "pods", "type": "netmgr", "network": "prod/blue"})
+    assert a.ips == ["10.97.0.2"]
+    given = json.loads(others.calls()[0]["stdin"])
+    assert (given["name"], given["type"], given["ipam"]["type"]) == ("blue", "netmgr", NAME)
+    delete(a).expect_ok()
+    assert others.reserved("blue") == {}
+    host.manager("RemoveNetwork", "sa{sv}", "prod/blue", 0)
