@@ -9,6 +9,7 @@ rule tables and the descriptors.
 
 NETMGR_TEST_FULL=1 tries every n. Otherwise a random sample of them is tried, for a few seconds per
 operation; the seed is printed and NETMGR_TEST_SEED repeats it."""
+import base64
 import contextlib
 import errno
 import json
@@ -304,7 +305,30 @@ class Reload(Operation):
         self.call(ROOT, MANAGER, "Reload")
 
 
-OPERATIONS = [Add, AddBridge, Del, DelBridge, DelByExec, Check, Gc, AddPort, RemovePort, SetBandwidth, SetShape,
+class Import(Operation):
+    """A sandbox of others; its end is run by a plugin that holds nothing."""
+    entry = {"kind": "cniCacheV1", "containerId": "box", "ifName": "eth0", "networkName": "theirs",
+             "cniArgs": [["K8S_POD_NAME", "p"]], "config": base64.b64encode(json.dumps(
+                 {"cniVersion": "1.0.0", "name": "theirs", "type": "static"}).encode()).decode()}
+
+    def text(self):
+        result = {"cniVersion": "1.0.0", "interfaces": [{"name": "eth0", "sandbox": self.pod.path}],
+                  "ips": [{"address": "10.99.0.2/24", "interface": 0}], "dns": {}}
+        return json.dumps({"container": "box", "results": [
+            {"file": "/f", "text": json.dumps({**self.entry, "result": result}), "written": 2**60}]})
+
+    def run(self):
+        answer = json.loads(self.call(ROOT, MANAGER, "Import", "ssa{sv}", "multus", self.text(), {}))
+        reasons = {r["reason"] for r in answer["skipped"]}
+        if not answer["imported"] and reasons != {"known already"}:
+            raise Failed(11, str(reasons))  # which of the steps in between it was is told in words only
+
+    def restore(self):
+        must(self.host.cni("DEL", ROUTED, "box", "eth0", self.pod.path, timeout=LIMIT,
+                           env={"CNI_PATH": f"{self.host.dir}/cni:/usr/lib/cni"}))
+
+
+OPERATIONS = [Import, Add, AddBridge, Del, DelBridge, DelByExec, Check, Gc, AddPort, RemovePort, SetBandwidth, SetShape,
               AddNetwork, AddManifest, RemoveNetwork, Reload]
 
 

@@ -179,11 +179,10 @@ static void test_limit(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_defaults),   cmocka_unit_test(test_networks),
-                cmocka_unit_test(test_delegates),
-                cmocka_unit_test(test_later_wins), cmocka_unit_test(test_refused),
-                cmocka_unit_test(test_limit),      cmocka_unit_test(test_indented),
-                cmocka_unit_test(test_long_line),
+                cmocka_unit_test(test_defaults),  cmocka_unit_test(test_networks),
+                cmocka_unit_test(test_delegates), cmocka_unit_test(test_later_wins),
+                cmocka_unit_test(test_refused),   cmocka_unit_test(test_limit),
+                cmocka_unit_test(test_indented),  cmocka_unit_test(test_long_line),
         };
 
         return cmocka_run_group_tests(tests, make_dir, remove_dir);
