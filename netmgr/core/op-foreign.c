@@ -420,7 +420,9 @@ void operation_add_foreign(Manager *m, Request *q, RequestDone done, void *userd
         *q = (Request) { .netns_fd = -EBADF, .host_netns_fd = -EBADF };
         op->deadline = now_monotonic() + (uint64_t) m->conf.add_timeout_sec * 1000000U;
         list_append(&m->foreign_ops, &op->list);
-        int r = operation_begin(m, &error);
+        /* A member counts with the operation that it is of. */
+        m->n_operations += op->request.place != NULL;
+        int r = op->request.place ? 0 : operation_begin(m, &error);
         if (r < 0) {
                 op->done(r, &error, "", op->userdata);
                 error_clear(&error);
