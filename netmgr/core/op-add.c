@@ -460,6 +460,13 @@ static void healed(int r, const Error *e, void *userdata) {
         add_start(op);
 }
 
+/* Before an interface of the runtime's own is replaced goes what came with it: it is of the old namespace, too. */
+static Attachment *first_to_replace(const AddOp *op, Attachment *a) {
+        Attachment *member = attachment_last_member(op->manager, op->request.container_id,
+                                                    a->spec.ifname, UINT32_MAX);
+        return member && !a->spec.parent[0] && !member->busy ? member : a;
+}
+
 void add_start(AddOp *op) {
         Error error = ERROR_NULL;
         Attachment *a = attachment_find(op->manager, op->request.container_id, op->request.ifname);
@@ -479,7 +486,8 @@ void add_start(AddOp *op) {
                 return;
         }
         if (a && !a->busy && (a->state == ATTACHMENT_UP ? a->lost : true)) {
-                attachment_release_for(a, -EBADF, op->request.talk, "replaced",
+                attachment_release_for(first_to_replace(op, a), -EBADF, op->request.talk,
+                                       "replaced",
                                        a->lost ? "its interface was gone when ADD came again"
                                                : "its release had not come to its end",
                                        healed, op);
