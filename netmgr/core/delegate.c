@@ -177,8 +177,9 @@ static void ask(const Attachment *a, const Delegate *d, const char *command, uin
                 .config = config ? (char *) config : d->config,
                 .originals = a->spec.imported,
         };
-        /* Nothing told where it is: who calls for that sandbox knows. */
-        if (a->spec.imported && isempty(a->sandbox->netns_path))
+        /* A file said where it is, and we never saw it there: the name may be another's by now (/proc/PID). Who
+         * calls for that sandbox knows. */
+        if (a->spec.imported && !a->sandbox->netns_witness.seen)
                 ret->ticket.netns = NULL;
 }
 

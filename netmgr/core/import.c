@@ -94,6 +94,11 @@ static json_object *row_of(const ImportAttachment *from) {
         json_object *o = import_report_row(from->container_id, from->ifname, from->network);
         json_object *addresses = json_object_new_array(), *plugins = json_object_new_array();
 
+        if (!o) {
+                json_object_put(addresses);
+                json_object_put(plugins);
+                return NULL;
+        }
         for (size_t i = 0; i < from->n_addresses && addresses; i++)
                 (void) json_append(addresses,
                                    json_object_new_string(IN_PREFIX_STR(&from->addresses[i])));

@@ -300,6 +300,21 @@ def test_a_pod_that_nothing_tells_of(host, node):
     settle(lambda: attachments(host) == {}, "nothing is left")
 
 
+def test_a_path_of_a_process(host, node):
+    """The process may be another one by now: it is not looked at, and the runtime's own path counts."""
+    a = node.add()
+    for interface in a.result["interfaces"]:
+        if interface.get("sandbox"):
+            interface["sandbox"] = f"/proc/{host.holder.pid}/ns/net"
+    node.cache(a)
+    node.imported()
+    assert host.sql("SELECT netns_seen, netns_cookie, netns_start FROM sandbox") == [
+        {"netns_seen": 0, "netns_cookie": 0, "netns_start": 0}]
+    delete(host, a.pod).expect_ok()
+    assert links(a.pod) == {"lo"} and node.files() == []
+    settle(lambda: attachments(host) == {}, "nothing is left")
+
+
 def test_addresses_of_host_local(host, node):
     """Held for everybody, and given back with the container's DEL or with the next import."""
     a, b = node.add(cached=False), node.add(cached=False)
