@@ -240,7 +240,7 @@ def test_nothing_of_a_sandbox_by_halves(host, node):
     report = node.imported()
     assert keys(report["imported"]) == {(good.cid, "eth0")}, report
     row, = report["skipped"]
-    assert row["file"] == bad.name and "base64" in row["reason"], row
+    assert row["container"] == bad.name and "base64" in row["reason"], row
     node.cache(other)
     assert keys(node.imported()["imported"]) == {(bad.name, "eth0"), (bad.name, "net1")}
     for x in (first, other, good):
