@@ -287,6 +287,22 @@ def test_the_end_that_netmgr_exec_tells(host, node):
     assert not any("8080" in x for x in node.snapshot()["rules"])
 
 
+@pytest.mark.host(exec_plugins="others")
+def test_after_a_reboot(host, node, tmp_path):
+    """What their plugins keep in files is given back; whoever has the namespace's name by then is left alone."""
+    a = node.add()
+    node.imported()
+    host.netmgrd.stop()
+    boot_id = tmp_path / "boot_id"
+    boot_id.write_text("11111111-2222-3333-4444-555555555555\n")
+    host.run(["mount", "--bind", str(boot_id), "/proc/sys/kernel/random/boot_id"])
+    host.netmgrd.start()
+    settle(lambda: attachments(host) == {} and node.files() == [], "it has ended")
+    assert links(a.pod) == {"lo", "eth0"}
+    host.run(["umount", "/proc/sys/kernel/random/boot_id"])
+    node.driver.delete(a).expect_ok()
+
+
 def test_a_pod_that_nothing_tells_of(host, node):
     """Without a path in the result (0.2.0) it is never taken for dead: DEL brings its own."""
     a = node.add(node.bridge(version="0.2.0", ports=False))
