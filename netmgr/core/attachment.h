@@ -56,8 +56,9 @@ struct Attachment {
         bool lost;      /* the host end vanished: the sandbox died, or somebody deleted it */
         bool lost_told; /* the journal has it that somebody deleted it */
         bool unsure; /* its inside was left unfinished or differed at last: every look goes there */
-        bool announced;            /* the observer knows it */
-        bool busy;                 /* an operation works on it */
+        bool announced; /* the observer knows it */
+        bool busy;      /* an operation works on it */
+        bool ending;    /* its DEL has begun with what came with it: nothing more may come */
         struct DhcpBinding *dhcp;  /* owned; NULL: its addresses do not come from a DHCP server */
         struct Release *releasing; /* waits for the link to be gone (op-del.c); borrowed */
         List waiters;              /* AttachmentWaiter: DELs that came while it was busy */

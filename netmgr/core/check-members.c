@@ -85,8 +85,9 @@ static void checked(int r, const Error *e, const char *result _unused_, void *us
                 const Attachment *a = attachment_find(op->manager, op->common.container_id, ifname);
                 Request q;
 
-                if (!a)
-                        continue; /* detached meanwhile */
+                /* Detached meanwhile, or not attached yet: whoever does that will tell how it ended. */
+                if (!a || a->state != ATTACHMENT_UP)
+                        continue;
                 r = member_request(op, a, &q);
                 if (r < 0) {
                         check_end(op, error_oom(&error), &error);

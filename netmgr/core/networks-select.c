@@ -232,10 +232,10 @@ int networks_select(NetworksOp *op, Error *e) {
                 return r;
         drop_free_choice(all);
         bool own_first = !op->hot && !(all->n_items > 0 && all->replaces_default);
-        op->n_members = all->n_items + own_first;
-        op->members = new0(Member, op->n_members);
+        op->members = new0(Member, all->n_items + own_first);
         if (!op->members)
                 return error_oom(e);
+        op->n_members = all->n_items + own_first;
         for (size_t i = 0; i < op->n_members && r >= 0; i++)
                 r = fill_member(op, i, i == 0 && own_first ? NULL : &all->items[i - own_first], e);
         if (r >= 0)

@@ -97,8 +97,10 @@ static json_object *runtime_config(const NetworksOp *op, const Member *m) {
                 o = json_object_new_object();
         else if (json_object_deep_copy(mine, &o, NULL) < 0)
                 return NULL;
+        if (!o)
+                return NULL;
         json_object_object_del(o, ANNOTATIONS);
-        if (o && m->selection && put_selection(o, m->selection) < 0)
+        if (m->selection && put_selection(o, m->selection) < 0)
                 return NULL;
         return TAKE_PTR(o);
 }

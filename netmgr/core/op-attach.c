@@ -64,6 +64,15 @@ static int open_netns(const Sandbox *s, int *ret, Error *e) {
                         s->netns_path, s->id);
 }
 
+/* Names, positions and interfaces of an ADD that has not ended are its own. */
+static int check_made(const Manager *m, const char *sandbox, Error *e) {
+        if (networks_are_made(m, sandbox))
+                return error_setf(e, ERROR_TRY_AGAIN,
+                                  "the runtime's ADD of sandbox %s has not ended; try again later",
+                                  sandbox);
+        return 0;
+}
+
 static int prepare_attach(NetworksOp *op, AttachRequest *q, Error *e) {
         const Sandbox *s = sandbox_find(op->manager, q->sandbox);
         const Attachment *parent = s ? find_parent(s) : NULL;
@@ -75,8 +84,15 @@ static int prepare_attach(NetworksOp *op, AttachRequest *q, Error *e) {
         if (!parent)
                 return error_setf(e, ERROR_NO_SUCH_SANDBOX,
                                   "sandbox %s has no interface of its runtime that is up", s->id);
+        if (parent->ending)
+                return error_setf(e, ERROR_NO_SUCH_SANDBOX,
+                                  "a DEL of interface %s of sandbox %s is under way",
+                                  parent->spec.ifname, s->id);
+        int r = check_made(op->manager, s->id, e);
+        if (r < 0)
+                return r;
         common->netns_fd = TAKE_FD(q->netns_fd);
-        int r = common->netns_fd < 0 ? open_netns(s, &common->netns_fd, e) : 0;
+        r = common->netns_fd < 0 ? open_netns(s, &common->netns_fd, e) : 0;
         if (r < 0)
                 return r;
         op->hot = true;
@@ -152,7 +168,7 @@ static int check_detach(const Attachment *a, const char *sandbox, const char *if
                 return error_setf(e, ERROR_TRY_AGAIN,
                                   "interface %s of sandbox %s is being worked on (state %s)",
                                   ifname, sandbox, attachment_state_to_string(a->state));
-        return 0;
+        return check_made(a->manager, sandbox, e);
 }
 
 void operation_detach(Manager *m, const char *sandbox, const char *ifname, int netns_fd,

@@ -497,6 +497,8 @@ static bool del_own_members(DelOp *op) {
         op->members_begun = true;
         op->members_waiting = 1; /* until all have been begun */
         for (size_t i = 0; i < n; i++) {
+                if (found[i]->busy)
+                        continue; /* whoever was woken by the one before took it */
                 op->members_waiting++;
                 attachment_release_for(found[i], fd_dup(op->request.netns_fd), NULL, "del", NULL,
                                        del_one_of_many_released, op);
@@ -509,7 +511,7 @@ static bool del_own_members(DelOp *op) {
 static bool del_members(DelOp *op) {
         const Request *q = &op->request;
 
-        if (networks_abandon(op->manager, q->container_id, q->ifname, &op->waiter) ||
+        if (networks_abandon(op->manager, q->container_id, q->ifname, op->cni_name, &op->waiter) ||
             del_own_members(op))
                 return true;
         Attachment *a = attachment_last_member(op->manager, q->container_id, q->ifname, op->tried);
@@ -533,6 +535,13 @@ static void del_start(DelOp *op) {
                 guest_give_back(a, del_released, op);
                 return;
         }
+        /* What came with another network's interface goes with that one. */
+        if (a && !attachment_is_meant(a, op->cni_name)) {
+                del_reservations(op);
+                return;
+        }
+        if (a)
+                a->ending = true;
         if (del_members(op))
                 return;
         a = attachment_find(op->manager, op->request.container_id, op->request.ifname);

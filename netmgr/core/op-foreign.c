@@ -193,23 +193,13 @@ static void network_ready(NetworkWaiter *w, int r, const Error *e) {
 static int look_run(Job *job, WorkerContext *w, Error *e) {
         ForeignOp *op = (ForeignOp *) job;
         _cleanup_(kernel_socket_freep) NlSocket *pod = NULL;
-        NlLink link;
 
         int r = foreign_identify(&op->request, &op->netns, e);
         if (r >= 0)
                 r = wire_open_netns(w, op->request.netns_fd, &pod, &op->netns.cookie, e);
         if (r < 0 || !op->is_first)
                 return r;
-        r = kernel_get_link(pod, op->request.ifname, &link);
-        if (r == -ENODEV)
-                return 0;
-        if (r < 0)
-                return error_set_errnof(e, ERROR_KERNEL, r, "looking for %s in the sandbox's netns",
-                                        op->request.ifname);
-        return error_setf(e, ERROR_EXISTS,
-                          "interface %s exists already in netns \"%.256s\"; DEL it, or choose "
-                          "another name",
-                          op->request.ifname, op->request.netns_path);
+        return wire_check_name_is_free(pod, op->request.ifname, op->request.netns_path, e);
 }
 
 static void looked(Task *task) {
@@ -420,14 +410,8 @@ void operation_add_foreign(Manager *m, Request *q, RequestDone done, void *userd
         *q = (Request) { .netns_fd = -EBADF, .host_netns_fd = -EBADF };
         op->deadline = now_monotonic() + (uint64_t) m->conf.add_timeout_sec * 1000000U;
         list_append(&m->foreign_ops, &op->list);
-        int r = operation_begin(m, &error);
-        if (r < 0) {
-                op->done(r, &error, "", op->userdata);
-                error_clear(&error);
-                foreign_free(op);
-                return;
-        }
-        r = foreign_parse(op, &error);
+        m->n_operations++; /* part of one that was let in */
+        int r = foreign_parse(op, &error);
         if (r < 0)
                 foreign_fail(op, r, &error);
         else

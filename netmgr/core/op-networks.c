@@ -50,6 +50,7 @@ static void op_end(NetworksOp *op) {
         RequestDone done = op->done;
         List waiters;
 
+        list_unlink(&op->list); /* nobody may begin to wait for it now */
         operation_end(op->manager);
         list_init(&waiters);
         while (!list_is_empty(&op->waiters)) {
@@ -102,6 +103,9 @@ void networks_fail(NetworksOp *op, int r, Error *e) {
         op->r = r;
         op->error = *e;
         *e = ERROR_NULL;
+        /* His call ended with its answer, and the conversation with it: netmgr-exec has to tell plugins of others. */
+        if (!op->done)
+                op->request.talk = NULL;
         log_ctx(LOG_ERR,
                 &(LogContext) { .sandbox = op->request.container_id,
                                 .interface = op->parent,
@@ -146,10 +150,27 @@ static void member_fail(NetworksOp *op, const Member *m, int r, const Error *e) 
         networks_fail(op, r, &error);
 }
 
+/* Nobody works on those that are made while the others are: a DEL of one by its own name may have come. */
+static int check_complete(const NetworksOp *op, Error *e) {
+        for (size_t i = 0; i < op->n_members; i++) {
+                const Member *m = &op->members[i];
+                const Attachment *a = m->made ? map_get_u64(op->manager->attachments, m->attachment)
+                                              : NULL;
+                if (m->made && (!a || a->state != ATTACHMENT_UP))
+                        return error_setf(
+                                        e, ERROR_TRY_AGAIN,
+                                        "interface %s was released before the ADD had ended; undone, try again",
+                                        m->ifname);
+        }
+        return 0;
+}
+
 static void members_added(NetworksOp *op) {
         Error error = ERROR_NULL;
 
         int r = check_awaited(op, &error);
+        if (r >= 0)
+                r = check_complete(op, &error);
         if (r >= 0)
                 r = networks_answer(op, op->members[0].answer, &op->answer, &error);
         if (r < 0) {
@@ -159,6 +180,9 @@ static void members_added(NetworksOp *op) {
         network_status_flush(op->manager); /* who hears of the end may look */
         RequestDone done = TAKE_PTR(op->done);
         done(0, &error, op->answer, op->userdata);
+        op->request.talk =
+                        NULL; /* his call has ended: netmgr-exec, or whoever comes next, runs DELs */
+        op->request.abandoned = NULL;
         if (!op->unwanted) {
                 op_end(op);
                 return;
@@ -298,12 +322,14 @@ const Attachment *attachment_root(const Attachment *a) {
         return root ? root : a;
 }
 
-bool networks_abandon(Manager *m, const char *sandbox, const char *ifname,
+bool networks_abandon(Manager *m, const char *sandbox, const char *ifname, const char *cni_name,
                       AttachmentWaiter *waiter) {
         NetworksOp *op;
 
         LIST_FOREACH (op, &m->networks_ops, NetworksOp, list) {
-                if (!streq_ptr(op->request.container_id, sandbox) || !streq_ptr(op->parent, ifname))
+                if (!streq_ptr(op->request.container_id, sandbox) ||
+                    !streq_ptr(op->parent, ifname) ||
+                    (op->conf && !streq_ptr(op->conf->name, cni_name)))
                         continue;
                 op->unwanted = true;
                 const Attachment *a =
@@ -316,6 +342,15 @@ bool networks_abandon(Manager *m, const char *sandbox, const char *ifname,
                 list_append(&op->waiters, &waiter->list);
                 return true;
         }
+        return false;
+}
+
+bool networks_are_made(const Manager *m, const char *sandbox) {
+        const NetworksOp *op;
+
+        LIST_FOREACH (op, &m->networks_ops, NetworksOp, list)
+                if (!op->hot && streq_ptr(op->request.container_id, sandbox))
+                        return true;
         return false;
 }
 

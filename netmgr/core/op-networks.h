@@ -35,10 +35,12 @@ void operation_attach(Manager *m, AttachRequest *q, RequestDone done, void *user
 void operation_detach(Manager *m, const char *sandbox, const char *ifname, int netns_fd,
                       RequestDone done, void *userdata);
 
-/* For a DEL of the interface: an operation that hangs on it gives up, and wakes the waiter when it has. False: there
- * is none. */
-bool networks_abandon(Manager *m, const char *sandbox, const char *ifname,
+/* For a DEL of the interface, by its network's name: an operation that hangs on it gives up, and wakes the waiter when
+ * it has. False: there is none. */
+bool networks_abandon(Manager *m, const char *sandbox, const char *ifname, const char *cni_name,
                       AttachmentWaiter *waiter);
+/* A runtime's ADD of several is under way in that sandbox. */
+bool networks_are_made(const Manager *m, const char *sandbox);
 /* The answer could not be delivered; userdata is that of the operation. */
 void networks_unheard(Manager *m, const void *userdata);
 /* Of the interfaces that came with that one the last before that position; NULL: there is none. */

@@ -32,6 +32,7 @@
 #include "base/parse.h"
 #include "core/attachment.h"
 #include "core/host-local.h"
+#include "core/op-networks.h"
 #include "core/operation.h"
 #include "cri/netconf.h"
 #include "cri/spool-entry.h"
@@ -55,6 +56,7 @@ typedef struct SpoolItem {
         char name[SPOOL_NAME_SIZE];
         SpoolEntry entry;
         char *cni_name; /* of the network */
+        uint32_t tried; /* members from this position on have been released; 0: none */
         bool busy;
         bool again; /* not busy: to be tried again in this life */
 } SpoolItem;
@@ -206,6 +208,43 @@ static void item_woken(AttachmentWaiter *w) {
         item_work((SpoolItem *) w);
 }
 
+static void item_member_released(int r, const Error *e, void *userdata) {
+        SpoolItem *i = userdata;
+
+        /* One that fails does not keep the others: its row says `releasing`. */
+        if (r < 0)
+                log_warning("spool: %s of %s: what came with it: %s", i->entry.ifname,
+                            i->entry.container_id, error_message(e));
+        item_work(i);
+}
+
+static void item_await(SpoolItem *i, Attachment *a) {
+        i->waiter.idle = item_woken;
+        list_append(&a->waiters, &i->waiter.list);
+}
+
+/* What came with the interface goes before it, as with any other DEL. True: there is some. */
+static bool item_members(SpoolItem *i) {
+        Manager *m = i->spool->manager;
+        const SpoolEntry *entry = &i->entry;
+
+        i->waiter.idle = item_woken;
+        if (networks_abandon(m, entry->container_id, entry->ifname, i->cni_name, &i->waiter))
+                return true;
+        Attachment *a = attachment_last_member(m, entry->container_id, entry->ifname,
+                                               i->tried ? i->tried : UINT32_MAX);
+        if (!a)
+                return false;
+        if (a->busy) {
+                item_await(i, a);
+                return true;
+        }
+        i->tried = a->spec.position;
+        attachment_release(a, "del", "spooled while netmgrd did not answer", item_member_released,
+                           i);
+        return true;
+}
+
 static void item_end_void(SpoolItem *i, const char *why) {
         log_ctx(LOG_INFO,
                 &(LogContext) { .sandbox = i->entry.container_id,
@@ -233,12 +272,14 @@ static void item_work(SpoolItem *i) {
                 item_end_void(i, "there is no such interface");
         } else if (is_newer(a, entry))
                 item_end_void(i, "the interface is newer than the request");
-        else if (a->busy) {
-                i->waiter.idle = item_woken;
-                list_append(&a->waiters, &i->waiter.list);
-        } else
-                attachment_release(a, "del", "spooled while netmgrd did not answer", item_released,
-                                   i);
+        else if (a->busy)
+                item_await(i, a);
+        else {
+                a->ending = true;
+                if (!item_members(i))
+                        attachment_release(a, "del", "spooled while netmgrd did not answer",
+                                           item_released, i);
+        }
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */

@@ -5,7 +5,7 @@ import os
 import shutil
 
 from netmgr_host import routed
-from operations import Add
+from operations import CODES, Add
 from pod_networks import NETWORKS, annotated, reload, write_list
 
 
@@ -14,6 +14,7 @@ class AddList(Add):
     name = "add-list"
     conf = annotated(routed("crash-v", "10.98.0.0/24"), {NETWORKS: "crash-vendor"})
     ipam = {"type": "host-local", "subnet": "10.98.6.0/24"}
+    codes = CODES | {108}  # what killed the plugin that another one had called is that one's to tell
 
     def __init__(self, host):
         super().__init__(host)

@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Several networks of one sandbox, and requests in an order that nobody wished for: DEL, attach, detach and CHECK in
+the middle of each other, and callers that go away."""
+import contextlib
+import json
+import os
+import subprocess
+
+import pytest
+from failpoints import Failpoints, Point, compiled_in
+from host_daemon import settle
+from netmgr_host import MANAGER, ROOT, Host, routed
+from pod_networks import NETWORKS, annotated, finish, interfaces, pod_args, reload, write_list, write_network
+from vendor import Vendor
+
+BLUE, RED = "10.98.1.0/24", "10.98.2.0/24"
+ATTACH = "ssa{sv}"
+
+
+class Gate:
+    """A plugin of others that waits at each of its calls of that kind until it is let through"""
+
+    def __init__(self, vendor, name, program, command="ADD"):
+        self.vendor, self.name, self.command = vendor, name, command
+        self.path = f"{vendor.dir}/{name}.gate"
+        os.mkfifo(self.path)
+        vendor.put(name, f'if [ "$CNI_COMMAND" = {command} ]; then read -r x < {self.path}; fi; exec /usr/lib/cni/{program}')
+
+    def reached(self):
+        settle(lambda: self.command in [c for c, _ in self.vendor.of(self.name)], "the plugin waits")
+
+    def open(self):
+        with open(self.path, "w") as f:
+            f.write("\n")
+
+
+class Plugin:
+    """A call by netmgr's CNI plugin that is not waited for"""
+
+    def __init__(self, host, verb, conf, cid, pod, env=None, ifname="eth0", args=None):
+        self.verb = verb
+        self.process = host.popen([f"{host.dir}/cni/netmgr"],
+                                  env=host.cni_env(verb, cid, ifname, pod.path, args or pod_args(), env),
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.process.stdin.write(json.dumps(conf).encode())
+        self.process.stdin.close()
+
+    def answer(self):
+        out = self.process.stdout.read()
+        self.process.stdout.close()
+        code = self.process.wait()
+        return code, json.loads(out) if out.strip() else None
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def vendor(host):
+    return Vendor(host)
+
+
+def ready(host):
+    write_network(host, "blue", "bridge", BLUE)
+    write_network(host, "red", "routed", RED)
+    reload(host)
+
+
+def rows(host, cid):
+    return {a["Interface"]: a for a in host.describe("attachments") if a["Sandbox"] == cid}
+
+
+def refused(host, method, *args):
+    r = host.run(["busctl", "--address=unix:path=/run/dbus/system_bus_socket", "call", "org.netmgr1", ROOT, MANAGER,
+                  method, ATTACH, *args, "0"], check=False)
+    assert r.returncode != 0, r.stdout
+    return r.stderr
+
+
+def nothing_left(host, cid, pod):
+    settle(lambda: not interfaces(pod) and not rows(host, cid) and
+           not [r for r in host.sql("SELECT sandbox FROM attachment") if r["sandbox"] == cid],
+           lambda: f"nothing is left: {interfaces(pod)} {rows(host, cid)}")
+
+
+# --- in the middle of an ADD of several ------------------------------------------------------------
+
+def test_nothing_is_attached_or_detached_before_the_add_has_ended(host, vendor):
+    """The interface that would be taken away, or the name that would be given, is part of an answer to come."""
+    ready(host)
+    gate = Gate(vendor, "vendor-slow", "tuning")
+    write_list(host, "slow", vendor.bridge("10.98.3.0/24"), vendor.plugin("vendor-slow", mtu=1400))
+    reload(host)
+    pod = host.pod()
+    conf = annotated(routed(), {NETWORKS: "blue,slow,red"})
+    add = Plugin(host, "ADD", conf, pod.name, pod, env=vendor.env)
+    gate.reached()
+    assert {"eth0", "net1", "net2"} == set(rows(host, pod.name))
+    sentence = refused(host, "Attach", pod.name, "blue")
+    assert "try again" in sentence and "ADD" in sentence, sentence
+    sentence = refused(host, "Detach", pod.name, "net1")
+    assert "try again" in sentence and "ADD" in sentence, sentence
+    gate.open()
+    assert add.answer()[0] == 0
+    assert set(interfaces(pod)) == {"eth0", "net1", "net2", "net3"}
+    host.cni("DEL", conf, pod.name, "eth0", pod.path, env=vendor.env).expect_ok()
+    nothing_left(host, pod.name, pod)
+    host.run(["ip", "link", "delete", "vendor0"])
+    finish(host)
+
+
+@pytest.mark.sanitize
+def test_an_interface_that_goes_in_the_middle(host, vendor):
+    """A DEL of one that was made already: all or nothing."""
+    ready(host)
+    gate = Gate(vendor, "vendor-slow", "tuning")
+    write_list(host, "slow", vendor.bridge("10.98.3.0/24"), vendor.plugin("vendor-slow", mtu=1400))
+    reload(host)
+    pod = host.pod()
+    conf = annotated(routed(), {NETWORKS: "blue,slow"})
+    add = Plugin(host, "ADD", conf, pod.name, pod, env=vendor.env)
+    gate.reached()
+    blue = {"cniVersion": "1.0.0", "name": "blue", "type": "netmgr", "network": "blue"}
+    host.cni("DEL", blue, pod.name, "net1", pod.path).expect_ok()
+    gate.open()
+    code, answer = add.answer()
+    assert code != 0 and answer["code"] == 11 and "net1" in answer["msg"], answer
+    nothing_left(host, pod.name, pod)
+    host.run(["ip", "link", "delete", "vendor0"])
+    finish(host)
+
+
+@pytest.mark.skipif(not compiled_in(), reason="this build has no failpoints")
+@pytest.mark.failpoints
+@pytest.mark.sanitize
+def test_a_caller_that_goes_as_he_is_answered():
+    """All that was made for him goes, and plugins of others are told by somebody else: he is not there."""
+    host = Host(exec_plugins="others")
+    points = Failpoints(host)
+    with host:
+        ready(host)
+        vendor = Vendor(host)
+        write_list(host, "list", vendor.bridge("10.98.3.0/24"))
+        reload(host)
+        pod = host.pod()
+        conf = annotated(routed(), {NETWORKS: "blue,list"})
+        points.arm(Point("netmgrd", "bus-reply"), "hold")
+        add = Plugin(host, "ADD", conf, pod.name, pod, env=vendor.env)
+        points.await_fired()
+        add.kill()
+        points.disarm()
+        nothing_left(host, pod.name, pod)
+        assert ("DEL", "vendor-bridge", "net2") in vendor.order()
+        host.run(["ip", "link", "delete", "vendor0"])
+        finish(host)
+
+
+@pytest.mark.host(conf="[Manager]\nQueueMax=1\n[Host]\nNodeAddress=192.0.2.1\n")
+def test_members_count_with_the_operation_that_they_are_of(host, vendor):
+    """A queue of one is enough for one ADD, whatever it is made of, and is free again behind it."""
+    ready(host)
+    write_list(host, "list", vendor.bridge("10.98.3.0/24"), vendor.plugin("vendor-tuning", mtu=1400),
+               {"type": "bandwidth", "ingressRate": 8000000, "ingressBurst": 8000000, "egressRate": 8000000,
+                "egressBurst": 8000000})
+    reload(host)
+    for _ in range(2):
+        a = host.add(annotated(routed(), {NETWORKS: "blue,list,red"}), args=pod_args(), env=vendor.env)
+        a.check(env=vendor.env).expect_ok()
+        a.delete(env=vendor.env).expect_ok()
+        reply, _ = host.try_add(annotated(routed(), {NETWORKS: [{"name": "blue"}, {"name": "red", "ips": ["10.1.1.1"]}]}),
+                                args=pod_args())
+        assert reply.code not in (0, 11), reply
+    host.run(["ip", "link", "delete", "vendor0"])
+    finish(host)
+
+
+# --- DEL -------------------------------------------------------------------------------------------
+
+def test_del_by_another_networks_name(host):
+    """It does not mean this interface, and so nothing that came with it."""
+    ready(host)
+    a = host.add(annotated(routed(), {NETWORKS: "blue,red"}), args=pod_args())
+    host.cni("DEL", routed("elsewhere", "10.99.0.0/24"), a.cid, "eth0", a.pod.path).expect_ok()
+    assert set(interfaces(a.pod)) == {"eth0", "net1", "net2"}
+    a.check().expect_ok()
+    a.delete().expect_ok()
+    nothing_left(host, a.cid, a.pod)
+    finish(host)
+
+
+def test_a_spooled_del_takes_all_along(host):
+    ready(host)
+    a = host.add(annotated(routed(), {NETWORKS: "blue,red"}), args=pod_args())
+    host.netmgrd.stop()
+    a.delete().expect_ok()
+    host.netmgrd.start()
+    nothing_left(host, a.cid, a.pod)
+    assert not host.held()
+    finish(host)
+
+
+@pytest.mark.sanitize
+def test_attach_while_a_del_runs(host, vendor):
+    """Nobody would ever end what comes then."""
+    ready(host)
+    gate = Gate(vendor, "vendor-slow", "tuning", command="DEL")
+    write_list(host, "slow", vendor.bridge("10.98.3.0/24"), vendor.plugin("vendor-slow", mtu=1400))
+    reload(host)
+    conf = annotated(routed(), {NETWORKS: "slow"})
+    a = host.add(conf, args=pod_args(), env=vendor.env)
+    delete = Plugin(host, "DEL", conf, a.cid, a.pod, env=vendor.env)
+    gate.reached()
+    assert rows(host, a.cid)["eth0"]["State"] == "up"
+    sentence = refused(host, "Attach", a.cid, "blue")
+    assert "DEL" in sentence, sentence
+    gate.open()
+    assert delete.answer()[0] == 0
+    a.live = False
+    nothing_left(host, a.cid, a.pod)
+    host.run(["ip", "link", "delete", "vendor0"])
+    finish(host)
+
+
+# --- ADD again -------------------------------------------------------------------------------------
+
+def test_add_again_for_a_new_namespace(host):
+    """The namespace died without DEL and came again by the same path, with the same container ID."""
+    ready(host)
+    conf = annotated(routed(), {NETWORKS: "blue,red"})
+    a = host.add(conf, host.pod("web"), cid="c1", args=pod_args())
+    a.pod.delete()
+    a.live = False
+    settle(lambda: host.link(a.host_ifname) is None, "the kernel has ended the namespace")
+    b = host.add(conf, host.pod("web"), cid="c1", args=pod_args())
+    assert set(interfaces(b.pod)) == {"eth0", "net1", "net2"} and set(rows(host, "c1")) == {"eth0", "net1", "net2"}
+    b.check().expect_ok()
+    finish(host)
+
+
+# --- CHECK -----------------------------------------------------------------------------------------
+
+@pytest.mark.host(exec_plugins="others")
+def test_check_while_an_interface_comes_and_goes(host, vendor):
+    """What is not there yet, or not any more, is nothing to compare."""
+    ready(host)
+    gate = Gate(vendor, "vendor-slow", "tuning")
+    slow_end = Gate(vendor, "vendor-slow-end", "tuning", command="DEL")
+    write_list(host, "slow", vendor.bridge("10.98.3.0/24"), vendor.plugin("vendor-slow", mtu=1400),
+               vendor.plugin("vendor-slow-end", mtu=1400))
+    reload(host)
+    a = host.add(routed(), args=pod_args())
+    attach = host.popen(["netmgrctl", "attach", a.cid, "slow"], stdout=subprocess.DEVNULL)
+    gate.reached()
+    a.check(env=vendor.env).expect_ok()
+    gate.open()
+    assert attach.wait() == 0
+    a.check(env=vendor.env).expect_ok()
+    detach = host.popen(["netmgrctl", "detach", a.cid, "net1"], stdout=subprocess.DEVNULL)
+    slow_end.reached()
+    a.check(env=vendor.env).expect_ok()
+    slow_end.open()
+    assert detach.wait() == 0
+    a.check(env=vendor.env).expect_ok()
+    host.run(["ip", "link", "delete", "vendor0"])
+    finish(host)
