@@ -204,6 +204,20 @@ static void release_written(Task *task) {
         free(g);
 }
 
+/* The audit trail will say at the attachment's end what it had held. Without memory it does not. */
+static void keep_addresses(Attachment *host) {
+        AttachmentSpec *s = &host->spec;
+
+        if (s->n_addresses > 0)
+                return;
+        free(s->addresses);
+        s->addresses = new0(SpecAddress, host->n_leases + 1);
+        for (size_t i = 0; s->addresses && i < host->n_leases; i++)
+                s->addresses[s->n_addresses++].address =
+                                (InPrefix) { .address = host->leases[i]->address,
+                                             .length = host->leases[i]->prefix_length };
+}
+
 void guest_give_back(Attachment *host, ReleaseDone done, void *userdata) {
         _cleanup_error_ Error error = ERROR_NULL;
         GiveBack *g = new0(GiveBack, 1);
@@ -217,6 +231,7 @@ void guest_give_back(Attachment *host, ReleaseDone done, void *userdata) {
                           .usec = now_realtime(),
                           .done = done,
                           .userdata = userdata };
+        keep_addresses(host);
         attachment_release_leases(host, g->usec);
         g->commit.write = write_release;
         g->commit.task.deliver = release_written;

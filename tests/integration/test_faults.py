@@ -11,6 +11,7 @@ NETMGR_TEST_FULL=1 tries every n. Otherwise a random sample of them is tried, fo
 operation; the seed is printed and NETMGR_TEST_SEED repeats it."""
 import contextlib
 import errno
+import json
 import os
 import random
 import subprocess
@@ -18,7 +19,8 @@ import time
 
 import pytest
 from faults import NEVER, Faults
-from netmgr_host import BUS, LIMIT, MANAGER, ROOT, Host, bridge, routed, settle
+from netmgr_host import BUS, LIMIT, MANAGER, ROOT, Host, bridge, netconf, routed, settle
+from pod_networks import NETWORKS, annotated
 
 FULL = os.environ.get("NETMGR_TEST_FULL") == "1"
 SEED = int(os.environ.get("NETMGR_TEST_SEED") or random.SystemRandom().randrange(1 << 32))
@@ -263,8 +265,61 @@ class Reload(Operation):
         self.call(ROOT, MANAGER, "Reload")
 
 
+class AddNetworks(Add):
+    """Three interfaces by one ADD"""
+    conf = annotated(BOX, {NETWORKS: [{"name": "blue", "default-route": ["10.99.1.1"],
+                                       "portMappings": [{"hostPort": 8090, "containerPort": 80}],
+                                       "bandwidth": {"ingressRate": 8000000, "ingressBurst": 8000000}},
+                                      {"name": "red", "interface": "lan0", "ips": ["10.99.2.7"]}]})
+
+    def __init__(self, host, pod):
+        super().__init__(host, pod)
+        for name, kind, subnet in (("blue", "bridge", "10.99.1.0/24"), ("red", "routed", "10.99.2.0/24")):
+            text = json.dumps(netconf(name, kind=kind, **({"isGateway": True} if kind == "bridge" else {}),
+                                      ipam={"type": "local", "ranges": [[{"subnet": subnet}]]}))
+            self.call(ROOT, MANAGER, "AddNetwork", "ssa{sv}", name, text, {})
+
+
+class DelNetworks(AddNetworks):
+    def prepare(self):
+        self.cni("ADD", self.conf)
+
+    def run(self):
+        self.cni("DEL", self.conf)
+
+    again = run
+
+
+class Attach(AddNetworks):
+    def prepare(self):
+        self.cni("ADD", BOX)
+
+    def run(self):
+        self.call(ROOT, MANAGER, "Attach", "ssa{sv}", "box", "blue", {})
+
+    def is_there(self):
+        return any(a["ifname"] == "net1" for a in self.host.sql("SELECT ifname FROM attachment"))
+
+    def again(self):
+        if not self.is_there():
+            self.run()
+
+
+class Detach(Attach):
+    def prepare(self):
+        super().prepare()
+        super().run()
+
+    def run(self):
+        self.call(ROOT, MANAGER, "Detach", "ssa{sv}", "box", "net1", {})
+
+    def again(self):
+        if self.is_there():
+            self.run()
+
+
 OPERATIONS = [Add, AddBridge, Del, DelBridge, Check, Gc, AddPort, RemovePort, SetBandwidth, SetShape,
-              AddNetwork, RemoveNetwork, Reload]
+              AddNetwork, RemoveNetwork, Reload, AddNetworks, DelNetworks, Attach, Detach]
 
 
 class Loop:
