@@ -94,7 +94,7 @@ class World:
             self.points.go()
             return self.revive(case) or not disagreements(self.host)
         disturbed = [True] if self.points.fired else []
-        settle(settled, lambda: f"the four lists agree, or the fault has come: {disagreements(self.host)}")
+        settle(settled, lambda: f"the four lists agree, or the fault has come: {disagreements(self.host)[:10]}")
         self.points.disarm()
         self.revive(case)
         await_agreement(self.host, "after the fault")

@@ -21,7 +21,8 @@ import time
 import pytest
 from delegates import Delegates
 from faults import NEVER, Faults
-from netmgr_host import BUS, LIMIT, MANAGER, ROOT, RUNTIME, Host, bridge, routed, settle
+from netmgr_host import BUS, LIMIT, MANAGER, ROOT, RUNTIME, Host, bridge, netconf, routed, settle
+from pod_networks import NETWORKS, annotated
 
 FULL = os.environ.get("NETMGR_TEST_FULL") == "1"
 SEED = int(os.environ.get("NETMGR_TEST_SEED") or random.SystemRandom().randrange(1 << 32))
@@ -328,8 +329,61 @@ class Import(Operation):
                            env={"CNI_PATH": f"{self.host.dir}/cni:/usr/lib/cni"}))
 
 
+class AddNetworks(Add):
+    """Three interfaces by one ADD"""
+    conf = annotated(BOX, {NETWORKS: [{"name": "blue", "default-route": ["10.99.1.1"],
+                                       "portMappings": [{"hostPort": 8090, "containerPort": 80}],
+                                       "bandwidth": {"ingressRate": 8000000, "ingressBurst": 8000000}},
+                                      {"name": "red", "interface": "lan0", "ips": ["10.99.2.7"]}]})
+
+    def __init__(self, host, pod):
+        super().__init__(host, pod)
+        for name, kind, subnet in (("blue", "bridge", "10.99.1.0/24"), ("red", "routed", "10.99.2.0/24")):
+            text = json.dumps(netconf(name, kind=kind, **({"isGateway": True} if kind == "bridge" else {}),
+                                      ipam={"type": "local", "ranges": [[{"subnet": subnet}]]}))
+            self.call(ROOT, MANAGER, "AddNetwork", "ssa{sv}", name, text, {})
+
+
+class DelNetworks(AddNetworks):
+    def prepare(self):
+        self.cni("ADD", self.conf)
+
+    def run(self):
+        self.cni("DEL", self.conf)
+
+    again = run
+
+
+class Attach(AddNetworks):
+    def prepare(self):
+        self.cni("ADD", BOX)
+
+    def run(self):
+        self.call(ROOT, MANAGER, "Attach", "ssa{sv}", "box", "blue", {})
+
+    def is_there(self):
+        return any(a["ifname"] == "net1" for a in self.host.sql("SELECT ifname FROM attachment"))
+
+    def again(self):
+        if not self.is_there():
+            self.run()
+
+
+class Detach(Attach):
+    def prepare(self):
+        super().prepare()
+        super().run()
+
+    def run(self):
+        self.call(ROOT, MANAGER, "Detach", "ssa{sv}", "box", "net1", {})
+
+    def again(self):
+        if self.is_there():
+            self.run()
+
+
 OPERATIONS = [Import, Add, AddBridge, Del, DelBridge, DelByExec, Check, Gc, AddPort, RemovePort, SetBandwidth, SetShape,
-              AddNetwork, AddManifest, RemoveNetwork, Reload]
+              AddNetwork, AddManifest, RemoveNetwork, Reload, AddNetworks, DelNetworks, Attach, Detach]
 
 
 class Loop:

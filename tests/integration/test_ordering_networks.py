@@ -4,6 +4,7 @@ the middle of each other, and callers that go away."""
 import contextlib
 import json
 import os
+import select
 import subprocess
 
 import pytest
@@ -11,6 +12,8 @@ from failpoints import Failpoints, Point, compiled_in
 from host_daemon import settle
 from netmgr_host import MANAGER, ROOT, Host, routed
 from pod_networks import NETWORKS, annotated, finish, interfaces, pod_args, reload, write_list, write_network
+from runtime_client import TRY_AGAIN, Call, call
+from test_ordering import read_by_now
 from vendor import Vendor
 
 BLUE, RED = "10.98.1.0/24", "10.98.2.0/24"
@@ -265,3 +268,104 @@ def test_check_while_an_interface_comes_and_goes(host, vendor):
     a.check(env=vendor.env).expect_ok()
     host.run(["ip", "link", "delete", "vendor0"])
     finish(host)
+
+
+# --- held at every step ----------------------------------------------------------------------------
+
+EVENTS = {"DEL": ["del"], "gone": ["close"], "gone, DEL": ["close", "del"], "DEL, gone": ["del", "close"],
+          "DEL, DEL": ["del", "del"], "DEL of one": ["del net1"], "the networks go": ["remove"], "they become others": ["change"]}
+# The loop itself is held there: nothing can happen meanwhile but that the caller goes.
+ON_THE_LOOP = {"bus-reply", "status-write", "status-rename", "status-renamed", "status-remove", "status-removed"}
+TOLD = {"bus-replied"}
+ASKED = annotated(routed(), {NETWORKS: [{"name": "blue", "portMappings": [{"hostPort": 8080, "containerPort": 80}]},
+                                        {"name": "red"}]})
+
+
+def written(host, state):
+    for name, kind, subnet in (("blue", "bridge", BLUE), ("red", "routed", RED)):
+        path = f"{host.networks_dir}/{name}.conflist"
+        if state == "remove":
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+        elif state == "change":
+            write_list(host, name, {"type": "netmgr", "anyOf": ["third"], "choose": "first-fit"})
+        else:
+            write_network(host, name, kind, subnet)
+    reload(host)
+
+
+def step_of_an_add(host, points, pod, cid, step, nth, events):
+    points.arm(step, "hold", nth=nth)
+    add = Call(host, "ADD", ASKED, cid, "eth0", pod)
+    # how often a step is passed depends on what is committed together
+    if not points.await_fired(lambda: select.select([add.socket], [], [], 0)[0]):
+        points.disarm()
+        add.answer()
+        call(host, "DEL", ASKED, cid, "eth0", pod).expect_ok()
+        return False
+    deletes, told = [], None
+    for event in events:
+        if event == "close":
+            told = add.abandon()
+        elif event == "del":
+            deletes.append(Call(host, "DEL", ASKED, cid, "eth0", pod))
+            read_by_now(host)
+        elif event == "del net1":
+            deletes.append(Call(host, "DEL", {"cniVersion": "1.0.0", "name": "blue", "type": "netmgr"}, cid, "net1", pod))
+            read_by_now(host)
+        else:
+            with contextlib.suppress(AssertionError):  # one that is in use already stays
+                written(host, event)
+    points.disarm()
+    for delete in deletes:
+        delete.answer().expect_ok()
+    if "close" not in events:
+        answer = add.answer()
+        assert answer.error in ("", TRY_AGAIN) or {"remove", "change"} & set(events), add.known
+        if answer.ok:
+            made = {"eth0", "net1", "net2"}
+            assert "del" in events or set(interfaces(pod)) == made, (interfaces(pod), host.logs())
+        if "del" not in events:
+            call(host, "DEL", ASKED, cid, "eth0", pod).expect_ok()
+    elif told and told.ok:
+        call(host, "DEL", ASKED, cid, "eth0", pod).expect_ok()
+    if {"remove", "change"} & set(events):
+        written(host, "as before")
+    return True
+
+
+@pytest.mark.skipif(not compiled_in(), reason="this build has no failpoints")
+@pytest.mark.failpoints
+@pytest.mark.sanitize
+@pytest.mark.parametrize("name", EVENTS)
+def test_whatever_happens_at_any_step_of_an_add_of_three(name):
+    events = EVENTS[name]
+    host = Host()
+    points = Failpoints(host)
+    with host:
+        write_network(host, "third", "bridge", "10.98.9.0/24")
+        ready(host)
+        resident = host.add(annotated(routed(), {NETWORKS: "third"}), args=pod_args())
+        pod = host.pod()
+        for verb in ("ADD", "DEL"):  # the networks are made with their first interfaces
+            call(host, verb, ASKED, "c0", "eth0", pod).expect_ok()
+        with points.passed() as seen:
+            call(host, "ADD", ASKED, "c0", "eth0", pod).expect_ok()
+        call(host, "DEL", ASKED, "c0", "eth0", pod).expect_ok()
+        steps = sorted(p for p in seen if p.process in ("netmgrd", "netmgr-nsd") and p.name not in TOLD)
+        base, number = [x for x in host.links() if x.startswith("nmg")], 0
+        held = 0
+        for step in steps:
+            if step.name in ON_THE_LOOP and set(events) != {"close"}:
+                continue
+            most = seen[step]
+            for nth in sorted({1, (most + 1) // 2, most}):
+                number += 1
+                held += step_of_an_add(host, points, pod, f"c{number}", step, nth, events)
+                settle(lambda: len(host.ledger()["attachment"]) == 2 and not interfaces(pod) and
+                       [x for x in host.links() if x.startswith("nmg")] == base and not host.ledger()["port"] and
+                       not host.netmgrd.netns_fds(),
+                       lambda: f"{step} {nth} {name}: nothing is left: {host.ledger()} {host.links()} {host.netmgrd.fds()}")
+        resident.check().expect_ok()
+        assert held > 20
+        finish(host)
