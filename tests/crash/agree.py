@@ -128,6 +128,8 @@ def with_namespaces(host, attachments):
         links = {x["ifname"]: x for x in json.loads(host.run(["ip", "-n", pod.name, "-j", "addr"]).stdout)}
         mine = [a for a in attachments.values() if a["sandbox"] == pod.name]
         for a in mine:
+            if a["pending"]:  # it may be there until the plugin that made it is told
+                continue
             link = links.get(a["ifname"])
             if not link:
                 yield f"{pod.name} lacks {a['ifname']}"
@@ -178,7 +180,7 @@ def disagreements(host):
     attachments, addresses = rows(host)
     there = {i: a for i, a in attachments.items() if not a["pending"]}
     return [*with_trail(host, attachments), *ledger_alone(host, attachments, addresses), *with_links(host, there),
-            *with_rules(host, there), *with_namespaces(host, there), *with_status_files(host, there)]
+            *with_rules(host, there), *with_namespaces(host, attachments), *with_status_files(host, there)]
 
 
 def await_agreement(host, when):
