@@ -27,7 +27,7 @@ class Gate:
         self.vendor, self.name, self.command = vendor, name, command
         self.path = f"{vendor.dir}/{name}.gate"
         os.mkfifo(self.path)
-        vendor.put(name, f'if [ "$CNI_COMMAND" = {command} ]; then read -r x < {self.path}; fi; exec /usr/lib/cni/{program}')
+        vendor.put(name, f'if [ "$CNI_COMMAND" = {command} -a -p {self.path} ]; then read -r x < {self.path}; fi; exec /usr/lib/cni/{program}')
 
     def reached(self):
         settle(lambda: self.command in [c for c, _ in self.vendor.of(self.name)], "the plugin waits")
@@ -35,6 +35,13 @@ class Gate:
     def open(self):
         with open(self.path, "w") as f:
             f.write("\n")
+
+
+    def remove(self):
+        """Lets everybody through from now on, whether somebody waits or not"""
+        self.fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        os.write(self.fd, b"\n")
+        os.unlink(self.path)
 
 
 class Plugin:
@@ -369,3 +376,71 @@ def test_whatever_happens_at_any_step_of_an_add_of_three(name):
         resident.check().expect_ok()
         assert held > 20
         finish(host)
+
+
+# --- the end of netmgrd ----------------------------------------------------------------------------
+
+@pytest.mark.host(exec_plugins="others")
+@pytest.mark.sanitize
+@pytest.mark.parametrize("waits", ["ADD", "ADD, DEL", "attach", "attach, DEL", "detach", "DEL"])
+def test_netmgrd_ends_in_the_middle(host, vendor, waits):
+    """Of what waits for a plugin nothing is left but rows, which the next life takes to their end."""
+    ready(host)
+    gate = Gate(vendor, "vendor-slow", "tuning", command="DEL" if waits in ("detach", "DEL") else "ADD")
+    write_list(host, "slow", vendor.bridge("10.98.3.0/24"), vendor.plugin("vendor-slow", mtu=1400))
+    reload(host)
+    first, processes = waits.split(", ")[0], []
+    conf = annotated(routed(), {NETWORKS: "blue,slow,red"} if first in ("ADD", "DEL") else {NETWORKS: "blue"})
+    if first == "ADD":
+        pod, cid = host.pod(), "c1"
+        processes.append(Plugin(host, "ADD", conf, cid, pod, env=vendor.env))
+    else:
+        a = host.add(conf, cid="c1", args=pod_args(), env=vendor.env)
+        a.live, pod, cid = False, a.pod, "c1"
+        if first == "detach":
+            host.ctl("attach", cid, "slow", check=True)
+        if first == "DEL":
+            processes.append(Plugin(host, "DEL", conf, cid, pod, env=vendor.env))
+        else:
+            argv = ["attach", cid, "slow"] if first == "attach" else ["detach", cid, "net2"]
+            host.popen(["netmgrctl", *argv], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    gate.reached()
+    if waits.endswith(", DEL"):
+        processes.append(Plugin(host, "DEL", conf, cid, pod, env=vendor.env))
+        settle(lambda: host.netmgrd.running and read_by_now(host) is None, "it is there")
+    host.netmgrd.stop()
+    gate.remove()
+    for p in processes:
+        p.answer()
+    host.netmgrd.start()
+    host.cni("DEL", conf, cid, "eth0", pod.path, env=vendor.env).expect_ok()
+    nothing_left(host, cid, pod)
+    settle(lambda: not host.held(), "no address is held")
+    os.close(gate.fd)
+    host.run(["ip", "link", "delete", "vendor0"])
+    finish(host)
+
+
+# --- the sandbox dies ------------------------------------------------------------------------------
+
+@pytest.mark.sanitize
+def test_a_sandbox_that_dies_in_the_middle(host, vendor):
+    """Its namespace is gone, but for what the plugin holds of it; the runtime may come with a DEL, or not."""
+    ready(host)
+    gate = Gate(vendor, "vendor-slow", "tuning")
+    write_list(host, "slow", vendor.bridge("10.98.3.0/24"), vendor.plugin("vendor-slow", mtu=1400))
+    reload(host)
+    pod = host.pod()
+    conf = annotated(routed(), {NETWORKS: "blue,slow,red"})
+    add = Plugin(host, "ADD", conf, "c1", pod, env=vendor.env)
+    gate.reached()
+    pod.delete()
+    gate.open()
+    code, answer = add.answer()
+    if code == 0:
+        host.cni("DEL", conf, "c1", "eth0", pod.path, env=vendor.env).expect_ok()
+    settle(lambda: not rows(host, "c1") and not host.held() and not host.netmgrd.netns_fds(),
+           lambda: f"nothing is left: {rows(host, 'c1')}, {host.held()}")
+    assert not [x for x in host.links() if x.startswith("nmg")]
+    host.run(["ip", "link", "delete", "vendor0"])
+    finish(host)
