@@ -10,7 +10,7 @@ import subprocess
 import pytest
 from failpoints import Failpoints, Point, compiled_in
 from host_daemon import settle
-from netmgr_host import MANAGER, ROOT, Host, routed
+from netmgr_host import MANAGER, ROOT, Host, bridge, routed
 from pod_networks import NETWORKS, annotated, finish, interfaces, pod_args, reload, write_list, write_network
 from runtime_client import TRY_AGAIN, Call, call
 from test_ordering import read_by_now
@@ -376,6 +376,106 @@ def test_whatever_happens_at_any_step_of_an_add_of_three(name):
         resident.check().expect_ok()
         assert held > 20
         finish(host)
+
+
+def step_of_a_change(host, points, argv, pod, conf, step, nth, events):
+    points.arm(step, "hold", nth=nth)
+    change = host.popen(["netmgrctl", *argv], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    if points.await_fired(lambda: change.poll() is not None):
+        calls, others = [], []
+        for event in events:
+            if event == "del":
+                calls.append(Call(host, "DEL", conf, "c1", "eth0", pod))
+                read_by_now(host)
+            elif event == "check":
+                calls.append(Call(host, "CHECK", conf, "c1", "eth0", pod))
+                read_by_now(host)
+            elif event == "remove":
+                written(host, "remove")
+            else:
+                others.append(host.popen(["netmgrctl", event, "c1", "blue" if event == "attach" else "net1"],
+                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        points.disarm()
+        for c in calls:
+            answer = c.answer()
+            assert answer.ok or c.verb == "CHECK" and answer.error == TRY_AGAIN, answer
+        for p in others:
+            p.wait()
+    points.disarm()
+    _, err = change.communicate()
+    return change.returncode, err
+
+
+@pytest.mark.skipif(not compiled_in(), reason="this build has no failpoints")
+@pytest.mark.failpoints
+@pytest.mark.sanitize
+@pytest.mark.parametrize("events", [["del"], ["del", "del"], ["check"], ["attach"], ["detach"], ["remove"], ["detach", "del"]],
+                         ids=", ".join)
+@pytest.mark.parametrize("verb", ["attach", "detach"])
+def test_whatever_happens_at_any_step_of_a_change(verb, events):
+    conf = routed()
+    host = Host()
+    points = Failpoints(host)
+    argv = [verb, "c1", "blue" if verb == "attach" else "net1"]
+    with host:
+        ready(host)
+        resident = host.add(conf)
+        pod = host.pod()
+
+        def prepare():
+            reply = call(host, "ADD", conf, "c1", "eth0", pod).expect_ok()
+            if verb == "detach":
+                host.ctl("attach", "c1", "blue", check=True)
+            return {**conf, "prevResult": reply.result}
+
+        for _ in range(2):  # the network is made with its first interface
+            prepare()
+            with points.passed() as seen:
+                host.ctl(*argv, check=True)
+            call(host, "DEL", conf, "c1", "eth0", pod).expect_ok()
+        steps = sorted(p for p in seen if p.process in ("netmgrd", "netmgr-nsd") and p.name not in TOLD | ON_THE_LOOP)
+        base = [x for x in host.links() if x.startswith("nmg")]
+        for step in steps:
+            for nth in sorted({1, seen[step]}):
+                checked = prepare()
+                code, err = step_of_a_change(host, points, argv, pod, checked, step, nth, events)
+                what = f"{step} {nth} {events}: {code} {err}"
+                assert code == 0 or events != ["check"], what
+                call(host, "DEL", conf, "c1", "eth0", pod).expect_ok()
+                settle(lambda: len(host.ledger()["attachment"]) == 1 and not interfaces(pod) and
+                       [x for x in host.links() if x.startswith("nmg")] == base and not host.netmgrd.netns_fds(),
+                       lambda: f"{what}: nothing is left: {host.ledger()} {host.links()} {host.netmgrd.fds()}")
+                if "remove" in events:
+                    written(host, "as before")
+        resident.check().expect_ok()
+        finish(host)
+
+
+def test_two_adds_of_one_sandbox(host):
+    """A runtime with two configurations: the second may not have what the first has, and harms nothing."""
+    ready(host)
+    conf, other = annotated(routed(), {NETWORKS: "blue,red"}), annotated(bridge("net2", "10.96.0.0/24"), {NETWORKS: "red@x,blue@net1"})
+    pod = host.pod()
+    first, second = Call(host, "ADD", conf, "c1", "eth0", pod), Call(host, "ADD", other, "c1", "eth1", pod)
+    answers = [first.answer(), second.answer()]
+    assert [a.ok for a in answers].count(True) <= 1, answers
+    for c, a in ((conf, answers[0]), (other, answers[1])):
+        if a.ok:
+            ifname = "eth0" if c is conf else "eth1"
+            call(host, "CHECK", {**c, "prevResult": a.result}, "c1", ifname, pod).expect_ok()
+    for c, ifname in ((other, "eth1"), (conf, "eth0")):
+        call(host, "DEL", c, "c1", ifname, pod).expect_ok()
+    nothing_left(host, "c1", pod)
+    # one after the other, with names of their own
+    other = annotated(bridge("net2", "10.96.0.0/24"), {NETWORKS: "red@x,blue@y"})
+    for c, ifname in ((conf, "eth0"), (other, "eth1")):
+        call(host, "ADD", c, "c1", ifname, pod).expect_ok()
+    assert set(interfaces(pod)) == {"eth0", "eth1", "net1", "net2", "x", "y"}
+    call(host, "DEL", other, "c1", "eth1", pod).expect_ok()
+    assert set(interfaces(pod)) == {"eth0", "net1", "net2"}
+    call(host, "DEL", conf, "c1", "eth0", pod).expect_ok()
+    nothing_left(host, "c1", pod)
+    finish(host)
 
 
 # --- the end of netmgrd ----------------------------------------------------------------------------
