@@ -178,6 +178,10 @@ def test_members_count_with_the_operation_that_they_are_of(host, vendor):
     for _ in range(2):
         a = host.add(annotated(routed(), {NETWORKS: "blue,list,red"}), args=pod_args(), env=vendor.env)
         a.check(env=vendor.env).expect_ok()
+        for network, fails in (("blue", False), ("nowhere", True), ("list", True)):  # there is no netmgr-exec
+            assert (host.ctl("attach", a.cid, network, "--interface=hot0").returncode != 0) == fails
+        for fails in (False, True):
+            assert (host.ctl("detach", a.cid, "hot0").returncode != 0) == fails
         a.delete(env=vendor.env).expect_ok()
         reply, _ = host.try_add(annotated(routed(), {NETWORKS: [{"name": "blue"}, {"name": "red", "ips": ["10.1.1.1"]}]}),
                                 args=pod_args())
