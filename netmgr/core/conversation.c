@@ -28,12 +28,17 @@ static void take_ticket_back(Conversation *c) {
                 (void) sd_event_source_set_enabled(c->expiry, SD_EVENT_OFF);
 }
 
+static void begin_turns(Manager *m);
+
 void conversation_clear(Conversation *c) {
         if (!c->manager)
                 return;
+        bool ran = c->runs;
         take_ticket_back(c);
         c->expiry = sd_event_source_disable_unref(c->expiry);
         c->over = true;
+        if (ran)
+                begin_turns(c->manager);
 }
 
 bool conversation_is_open(const Conversation *c) {
@@ -54,8 +59,6 @@ static void refuse_all(List *questions, int r) {
         }
 }
 
-static void begin_turns(Manager *m);
-
 static void end_with(Conversation *c, int r) {
         Manager *m = c->manager;
         List questions;
@@ -74,7 +77,8 @@ static void end_with(Conversation *c, int r) {
 }
 
 void conversation_end(Conversation *c) {
-        end_with(c, -ECONNRESET);
+        if (c->manager && !c->over)
+                end_with(c, -ECONNRESET);
 }
 
 void conversations_end(Manager *m) {
