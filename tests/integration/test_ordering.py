@@ -281,7 +281,7 @@ def test_whatever_happens_at_any_step_of_an_add(kind):
         call(host, "DEL", conf, "c0", "eth0", pod).expect_ok()
         steps = sorted(p for p in seen if p.process in ("netmgrd", "netmgr-nsd") and p.name not in TOLD)
         assert Point("netmgrd", "nl-veth-add") in steps and Point("netmgrd", "ledger-commit") in steps
-        base = [x for x in host.links() if x.startswith("nmg")]
+        base = {x for x in host.links() if x.startswith("nmg")}
         number = itertools.count(1)
         for step in steps:
             for name, events in EVENTS.items():
@@ -291,7 +291,7 @@ def test_whatever_happens_at_any_step_of_an_add(kind):
                     step_of_an_add(host, points, conf, pod, f"c{next(number)}", step, nth, events)
                     what = f"{step} {nth} {name}"
                     settle(lambda: len(host.ledger()["attachment"]) == 1 and
-                           [x for x in host.links() if x.startswith("nmg")] == base and
+                           {x for x in host.links() if x.startswith("nmg")} == base and
                            not host.ledger()["port"] and pod.link("eth0") is None,
                            lambda: f"{what}: nothing is left: {host.ledger()} {host.links()}")
         resident.check().expect_ok()

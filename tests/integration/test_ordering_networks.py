@@ -8,7 +8,7 @@ import select
 import subprocess
 
 import pytest
-from failpoints import Failpoints, Point, compiled_in
+from failpoints import Failpoints, Point, compiled_in, some
 from host_daemon import settle
 from netmgr_host import MANAGER, ROOT, Host, bridge, routed
 from pod_networks import NETWORKS, annotated, finish, interfaces, pod_args, reload, write_list, write_network
@@ -364,21 +364,19 @@ def test_whatever_happens_at_any_step_of_an_add_of_three(name):
             call(host, "ADD", ASKED, "c0", "eth0", pod).expect_ok()
         call(host, "DEL", ASKED, "c0", "eth0", pod).expect_ok()
         steps = sorted(p for p in seen if p.process in ("netmgrd", "netmgr-nsd") and p.name not in TOLD)
-        base, number = [x for x in host.links() if x.startswith("nmg")], 0
+        base, number = {x for x in host.links() if x.startswith("nmg")}, 0
         held = 0
-        for step in steps:
-            if step.name in ON_THE_LOOP and set(events) != {"close"}:
-                continue
-            most = seen[step]
-            for nth in sorted({1, (most + 1) // 2, most}):
-                number += 1
-                held += step_of_an_add(host, points, pod, f"c{number}", step, nth, events)
-                settle(lambda: len(host.ledger()["attachment"]) == 2 and not interfaces(pod) and
-                       [x for x in host.links() if x.startswith("nmg")] == base and not host.ledger()["port"] and
-                       not host.netmgrd.netns_fds(),
-                       lambda: f"{step} {nth} {name}: nothing is left: {host.ledger()} {host.links()} {host.netmgrd.fds()}")
+        cases = [(step, nth) for step in steps if step.name not in ON_THE_LOOP or set(events) == {"close"}
+                 for nth in sorted({1, (seen[step] + 1) // 2, seen[step]})]
+        for step, nth in some(cases, name):
+            number += 1
+            held += step_of_an_add(host, points, pod, f"c{number}", step, nth, events)
+            settle(lambda: len(host.ledger()["attachment"]) == 2 and not interfaces(pod) and
+                   {x for x in host.links() if x.startswith("nmg")} == base and not host.ledger()["port"] and
+                   not host.netmgrd.netns_fds(),
+                   lambda: f"{step} {nth} {name}: nothing is left: {host.ledger()} {host.links()} {set(interfaces(pod))} {host.netmgrd.fds()}")
         resident.check().expect_ok()
-        assert held > 20
+        assert held > 0
         finish(host)
 
 
@@ -438,19 +436,19 @@ def test_whatever_happens_at_any_step_of_a_change(verb, events):
                 host.ctl(*argv, check=True)
             call(host, "DEL", conf, "c1", "eth0", pod).expect_ok()
         steps = sorted(p for p in seen if p.process in ("netmgrd", "netmgr-nsd") and p.name not in TOLD | ON_THE_LOOP)
-        base = [x for x in host.links() if x.startswith("nmg")]
-        for step in steps:
-            for nth in sorted({1, seen[step]}):
-                checked = prepare()
-                code, err = step_of_a_change(host, points, argv, pod, checked, step, nth, events)
-                what = f"{step} {nth} {events}: {code} {err}"
-                assert code == 0 or events != ["check"], what
-                call(host, "DEL", conf, "c1", "eth0", pod).expect_ok()
-                settle(lambda: len(host.ledger()["attachment"]) == 1 and not interfaces(pod) and
-                       [x for x in host.links() if x.startswith("nmg")] == base and not host.netmgrd.netns_fds(),
-                       lambda: f"{what}: nothing is left: {host.ledger()} {host.links()} {host.netmgrd.fds()}")
-                if "remove" in events:
-                    written(host, "as before")
+        base = {x for x in host.links() if x.startswith("nmg")}
+        cases = [(step, nth) for step in steps for nth in sorted({1, seen[step]})]
+        for step, nth in some(cases, f"{verb}/{events}", most=6):
+            checked = prepare()
+            code, err = step_of_a_change(host, points, argv, pod, checked, step, nth, events)
+            what = f"{step} {nth} {events}: {code} {err}"
+            assert code == 0 or events != ["check"], what
+            call(host, "DEL", conf, "c1", "eth0", pod).expect_ok()
+            settle(lambda: len(host.ledger()["attachment"]) == 1 and not interfaces(pod) and
+                   {x for x in host.links() if x.startswith("nmg")} == base and not host.netmgrd.netns_fds(),
+                   lambda: f"{what}: nothing is left: {host.ledger()} {host.links()} {host.netmgrd.fds()}")
+            if "remove" in events:
+                written(host, "as before")
         resident.check().expect_ok()
         finish(host)
 

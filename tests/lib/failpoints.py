@@ -11,6 +11,7 @@ import contextlib
 import errno
 import mmap
 import os
+import random
 import struct
 
 from host_daemon import settle
@@ -23,6 +24,17 @@ SIZE = HEAD.size + PASSED_MAX * PASSED.size
 ACTIONS = {"none": 0, "kill": 1, "error": 2, "hold": 3}
 
 Point = collections.namedtuple("Point", "process name")
+
+SEED = int(os.environ.get("NETMGR_TEST_SEED") or random.SystemRandom().randrange(10**6))
+
+
+def some(cases, name, most=12):
+    """All of them with NETMGR_TEST_FULL=1, else a random sample in their order; NETMGR_TEST_SEED repeats it."""
+    if os.environ.get("NETMGR_TEST_FULL") == "1" or len(cases) <= most:
+        return cases
+    print(f"NETMGR_TEST_SEED={SEED}")
+    chosen = random.Random(f"{SEED}/{name}").sample(range(len(cases)), most)
+    return [cases[i] for i in sorted(chosen)]
 
 
 def compiled_in():
