@@ -308,7 +308,8 @@ static int pod_read(json_object *o, ImportPod *p, Error *e) {
                         r = delegates_read(p, &file, e);
                 known = (unsigned) p->n;
         }
-        put_in_order(p, known);
+        if (r >= 0)
+                put_in_order(p, known);
         return r;
 }
 

@@ -41,29 +41,13 @@ const JsonField net_port_fields[] = {
         {},
 };
 
-int net_protocol_parse(const char *s, uint8_t *ret) {
-        static const struct {
-                const char *name;
-                uint8_t protocol;
-        } protocols[] = { { "tcp", IPPROTO_TCP },
-                          { "udp", IPPROTO_UDP },
-                          { "sctp", IPPROTO_SCTP } };
-
-        for (size_t i = 0; i < ELEMENTSOF(protocols); i++)
-                if (strcasecmp(s, protocols[i].name) == 0) {
-                        *ret = protocols[i].protocol;
-                        return 0;
-                }
-        return -EINVAL;
-}
-
 static int port_fill(const PortInput *in, const char *path, NetPort *ret, Error *e) {
         *ret = (NetPort) { .protocol = IPPROTO_TCP };
         if (in->container_port == 0)
                 return error_setf(e, ERROR_INVALID_ARGUMENT,
                                   "\"%s.containerPort\": wanted a port from 1 to 65535, found none",
                                   path);
-        if (!isempty(in->protocol) && net_protocol_parse(in->protocol, &ret->protocol) < 0)
+        if (!isempty(in->protocol) && protocol_parse(in->protocol, &ret->protocol) < 0)
                 return error_setf(e, ERROR_INVALID_ARGUMENT,
                                   "\"%s.protocol\": wanted tcp, udp or sctp, found \"%.64s\"", path,
                                   in->protocol);
@@ -92,11 +76,7 @@ static const char *port_format(const NetPort *p, char buf[static PORT_STR_MAX]) 
 
         snprintf(buf, PORT_STR_MAX, "%s%s%s:%u/%s to %u", v6 ? "[" : "",
                  in_addr_is_set(&p->host) ? IN_ADDR_STR(&p->host) : "*", v6 ? "]" : "",
-                 p->host_port,
-                 p->protocol == IPPROTO_TCP   ? "tcp"
-                 : p->protocol == IPPROTO_UDP ? "udp"
-                                              : "sctp",
-                 p->container_port);
+                 p->host_port, strempty(protocol_name(p->protocol)), p->container_port);
         return buf;
 }
 

@@ -134,9 +134,6 @@ typedef struct NetPort {
         InAddr host; /* AF_UNSPEC: every address of both families; unspecified: every of that family */
 } NetPort;
 
-/* "tcp", "udp" or "sctp", in any case; -EINVAL. */
-int net_protocol_parse(const char *s, uint8_t *ret);
-
 /* Rates in bit/s and bursts in bits, as CNI has them. Rate 0: no limit; burst 0: unset. */
 typedef struct NetBandwidth {
         uint64_t ingress_rate, ingress_burst; /* into the sandbox */

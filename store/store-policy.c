@@ -5,34 +5,14 @@
 #include <stdio.h>
 
 #include "base/limits.h"
+#include "base/parse.h"
 #include "store/store-internal.h"
 
 /* A person with sqlite3 reads "tcp" rather than 6. */
-static const struct {
-        uint8_t protocol;
-        const char *name;
-} protocols[] = {
-        { IPPROTO_TCP, "tcp" },
-        { IPPROTO_UDP, "udp" },
-        { IPPROTO_SCTP, "sctp" },
-};
-
-static const char *protocol_name(uint8_t protocol) {
-        for (size_t i = 0; i < ELEMENTSOF(protocols); i++)
-                if (protocols[i].protocol == protocol)
-                        return protocols[i].name;
-        return NULL;
-}
-
 static bool column_protocol(sqlite3_stmt *stmt, int at, uint8_t *ret) {
         const char *text = (const char *) sqlite3_column_text(stmt, at);
 
-        for (size_t i = 0; i < ELEMENTSOF(protocols); i++)
-                if (streq_ptr(text, protocols[i].name)) {
-                        *ret = protocols[i].protocol;
-                        return true;
-                }
-        return false;
+        return text && protocol_parse(text, ret) >= 0 && streq(text, protocol_name(*ret));
 }
 
 static bool column_port(sqlite3_stmt *stmt, int at, uint16_t *ret) {

@@ -37,6 +37,7 @@ void conf_init(Conf *c) {
                 .cooldown_sec = COOLDOWN_SEC_DEFAULT,
                 .nftables_owner = true,
                 .repair = true,
+                .parallel_max = PARALLEL_MAX_DEFAULT,
                 .namespace_isolation = true,
         };
 }
@@ -209,6 +210,8 @@ static int read_key(Conf *c, const char *section, const char *key, const char *v
         if (streq(section, "Host") && streq(key, "ProtectedInterfaces"))
                 return read_words(value, PROTECTED_INTERFACES_MAX, &c->protected_interfaces, key,
                                   e);
+        if (streq(section, "Delegates") && streq(key, "ParallelMax"))
+                return number(value, 1, 256, &c->parallel_max, key, e);
         if (streq(section, "Delegates") && streq(key, "PluginPath"))
                 return read_plugin_path(value, c, e);
         if (streq(section, "Networks"))

@@ -34,6 +34,7 @@ typedef struct Conf {
         char **shared_namespaces; /* SharedNamespaces= owned; NULL: "default" */
         char *default_namespace; /* DefaultNetworkNamespace= where v1.multus-cni.io/default-network looks
                                    * for names without one; owned; NULL: "kube-system" */
+        uint32_t parallel_max; /* [Delegates] ParallelMax= plugins of others that run at a time, 1..256 */
         char *plugin_path; /* [Delegates] PluginPath= directories of plugins of others, divided by ':', each
                             * absolute; owned; NULL: the default */
         char **protected_interfaces; /* [Host] ProtectedInterfaces= patterns as of fnmatch(3): never lent

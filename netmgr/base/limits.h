@@ -212,7 +212,9 @@
  * runtime was there for, and its caller's patience is short: the next one goes on. */
 #define TICKET_GRACE_SEC        5U
 #define TICKETS_PER_REQUEST_MAX 1024U
-#define TICKETS_PER_GC_MAX      64U
+/* Plugins of others that callers run at the same time; one of them can take 50 MB and more. */
+#define PARALLEL_MAX_DEFAULT 16U
+#define TICKETS_PER_GC_MAX   64U
 
 /* Addresses in host-local's directory of one network, and bytes of one of its files (a container ID, an
  * interface name). A /20 full of pods; what is larger is a leak that a person has to look at. */

@@ -4,6 +4,7 @@
 
 #include "base/parse.h"
 
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <strings.h>
@@ -192,6 +193,31 @@ const char *format_rfc3339(uint64_t usec, char buf[static RFC3339_SIZE]) {
         if (!gmtime_r(&t, &tm) || strftime(buf, RFC3339_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
                 snprintf(buf, RFC3339_SIZE, "1970-01-01T00:00:00Z");
         return buf;
+}
+
+static const struct {
+        uint8_t protocol;
+        const char *name;
+} protocols[] = {
+        { IPPROTO_TCP, "tcp" },
+        { IPPROTO_UDP, "udp" },
+        { IPPROTO_SCTP, "sctp" },
+};
+
+const char *protocol_name(uint8_t protocol) {
+        for (size_t i = 0; i < ELEMENTSOF(protocols); i++)
+                if (protocols[i].protocol == protocol)
+                        return protocols[i].name;
+        return NULL;
+}
+
+int protocol_parse(const char *s, uint8_t *ret) {
+        for (size_t i = 0; i < ELEMENTSOF(protocols); i++)
+                if (strcasecmp(protocols[i].name, s) == 0) {
+                        *ret = protocols[i].protocol;
+                        return 0;
+                }
+        return -EINVAL;
 }
 
 char *strf(const char *format, ...) {

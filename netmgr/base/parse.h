@@ -35,5 +35,9 @@ int parse_hex64(const char *s, uint64_t *ret);
 #define RFC3339_SIZE 32
 const char *format_rfc3339(uint64_t usec, char buf[static RFC3339_SIZE]);
 
+/* "tcp", "udp", "sctp" of IPPROTO_*; NULL: another one. And back, in any case: -EINVAL. */
+const char *protocol_name(uint8_t protocol);
+int protocol_parse(const char *s, uint8_t *ret);
+
 /* asprintf() that returns NULL when out of memory. */
 char *strf(const char *format, ...) _printf_(1, 2);

@@ -5,26 +5,14 @@
  * sentence, before anybody is asked for leave.
  */
 
-#include <strings.h>
-
 #include "bus/change-request.h"
+
+#include "base/parse.h"
 #include "bus/options.h"
 
-static const struct {
-        uint8_t protocol;
-        const char *name;
-} protocols[] = {
-        { IPPROTO_TCP, "tcp" },
-        { IPPROTO_UDP, "udp" },
-        { IPPROTO_SCTP, "sctp" },
-};
-
 static int read_protocol(const char *s, uint8_t *ret, Error *e) {
-        for (size_t i = 0; i < ELEMENTSOF(protocols); i++)
-                if (strcasecmp(protocols[i].name, s) == 0) {
-                        *ret = protocols[i].protocol;
-                        return 0;
-                }
+        if (protocol_parse(s, ret) >= 0)
+                return 0;
         return error_setf(e, ERROR_INVALID_ARGUMENT,
                           "protocol: wanted tcp, udp or sctp, found \"%.32s\"", s);
 }

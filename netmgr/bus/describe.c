@@ -78,19 +78,15 @@ json_object *sandbox_describe_briefly(const Sandbox *s) {
         return finish(o, r);
 }
 
-static int add_owned_text(json_object *o, const char *key, char *text) {
-        _cleanup_free_ char *owned = text;
-        return owned ? json_add_string(o, key, owned) : -ENOMEM;
-}
-
 json_object *sandbox_describe(const Sandbox *s) {
+        _cleanup_free_ char *status = NULL, *multi_ip = NULL;
         json_object *o = sandbox_describe_briefly(s);
-        int r = o ? 0 : -ENOMEM;
 
+        int r = o ? sandbox_status_texts(s, &status, &multi_ip) : -ENOMEM;
         if (r >= 0)
-                r = add_owned_text(o, "NetworkStatus", sandbox_network_status_text(s));
+                r = json_add_string(o, "NetworkStatus", status);
         if (r >= 0)
-                r = add_owned_text(o, "MultiIPPreferences", sandbox_multi_ip_text(s));
+                r = json_add_string(o, "MultiIPPreferences", multi_ip);
         return finish(o, r);
 }
 

@@ -187,20 +187,29 @@ static int send_ticket(Conversation *talk, const char *text) {
         return r;
 }
 
+/* Also of one that has no ticket now: he may wait for his turn, and who is not there must not get one. */
 static int on_sender_gone(sd_bus_track *track _unused_, void *userdata) {
         RuntimeCall *c = userdata;
 
-        if (c->talk.asked)
-                conversation_end(&c->talk);
+        conversation_end(&c->talk);
         return 0;
+}
+
+static RuntimeCall *find_talking(const Bus *b, const sd_bus *connection) {
+        RuntimeCall *c;
+
+        LIST_FOREACH (c, &b->calls, RuntimeCall, list)
+                if (c->connection == connection && !c->talk.over)
+                        return c;
+        return NULL;
 }
 
 void runtime_connection_gone(Bus *b, const sd_bus *connection) {
         RuntimeCall *c;
 
-        LIST_FOREACH (c, &b->calls, RuntimeCall, list)
-                if (c->connection == connection && c->talk.asked)
-                        conversation_end(&c->talk);
+        /* The end of one may be that of others, whose turn comes by it: the list is looked at anew. */
+        while ((c = find_talking(b, connection)))
+                conversation_end(&c->talk);
 }
 
 static int watch_sender(RuntimeCall *c, sd_bus_message *m) {

@@ -186,6 +186,29 @@ static int copy_link(AddOp *op, Error *e) {
         return 0;
 }
 
+/* Two with one MAC on a bridge take each other's packets, and whoever may choose his could take anybody's. The
+ * reference plugin lets them. */
+static int check_mac(const AddOp *op, const MacAddr *mac, Error *e) {
+        const Attachment *mine = op->attachment, *other;
+        const Network *n = mine->network;
+
+        if (n->conf->plugin != NET_PLUGIN_NETMGR || !n->bridge[0])
+                return 0;
+        if (memcmp(mac, &n->bridge_mac, sizeof(*mac)) == 0)
+                return error_setf(e, ERROR_IN_USE, "mac: %s is that of bridge %s; choose another",
+                                  MAC_STR(mac), n->bridge);
+        MAP_FOREACH (other, op->manager->attachments)
+                if (other != mine && other->state != ATTACHMENT_RELEASING &&
+                    streq(other->network->bridge, n->bridge) &&
+                    memcmp(mac, &other->spec.mac, sizeof(*mac)) == 0)
+                        return error_setf(e, ERROR_IN_USE,
+                                          "mac: %s is that of interface %s of sandbox %s on bridge "
+                                          "%s; choose another, or delete that one",
+                                          MAC_STR(mac), other->spec.ifname, other->sandbox->id,
+                                          n->bridge);
+        return 0;
+}
+
 static int decide_macs(AddOp *op, Error *e) {
         AttachmentSpec *s = &op->attachment->spec;
         MacAddr wanted = netconf_choose_mac(op->attachment->network->conf, op->conf, &op->args);
@@ -199,6 +222,8 @@ static int decide_macs(AddOp *op, Error *e) {
                 s->mac = op->master.mac;
                 return 0;
         }
+        if (!mac_is_zero(&wanted) && (r = check_mac(op, &wanted, e)) < 0)
+                return r;
         if (mac_is_zero(&wanted) && s->nic)
                 s->mac = s->nic->mac;
         else if (mac_is_zero(&wanted))

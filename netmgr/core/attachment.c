@@ -168,7 +168,8 @@ void attachment_set_idle(Attachment *a) {
         /* It vanished while the operation went on, and then nobody looked. */
         if (a->lost && a->state == ATTACHMENT_UP)
                 netns_watch_suspect(a->manager->netns_watch, a->sandbox);
-        network_status_changed(a->sandbox);
+        if (a->state == ATTACHMENT_UP)
+                network_status_changed(a->sandbox);
         wake_waiters(a);
 }
 
@@ -191,7 +192,8 @@ Attachment *attachment_free(Attachment *a) {
                 list_unlink(&a->by_sandbox);
                 a->sandbox->n_attachments--;
                 a->network->n_attachments--;
-                network_status_changed(a->sandbox);
+                if (a->state == ATTACHMENT_UP)
+                        network_status_changed(a->sandbox);
         }
         Sandbox *s = a->sandbox;
         Network *n = a->network;
@@ -246,12 +248,14 @@ void attachment_set_state(Attachment *a, AttachmentState state) {
 
         if (a->state == state && a->announced)
                 return;
+        bool told = a->state == ATTACHMENT_UP || state == ATTACHMENT_UP;
         a->state = state;
         if (state == ATTACHMENT_UP)
                 attachment_announce(a);
         if (a->announced && o->attachment_changed)
                 o->attachment_changed(a, o->userdata);
-        network_status_changed(a->sandbox);
+        if (told)
+                network_status_changed(a->sandbox);
 }
 
 void attachment_to_row(const Attachment *a, char *plan, AttachmentRow *ret) {

@@ -14,22 +14,31 @@ void conversation_init(Conversation *c, Manager *m,
                        int (*send)(Conversation *c, const char *text)) {
         *c = (Conversation) { .manager = m, .send = send, .max_tickets = TICKETS_PER_REQUEST_MAX };
         list_init(&c->questions);
+        list_init(&c->turn);
 }
 
 static void take_ticket_back(Conversation *c) {
         if (c->asked)
                 map_remove_str(c->manager->tickets, c->id);
         c->asked = false;
+        list_unlink(&c->turn);
+        c->manager->n_programs -= c->runs;
+        c->runs = false;
         if (c->expiry)
                 (void) sd_event_source_set_enabled(c->expiry, SD_EVENT_OFF);
 }
 
+static void begin_turns(Manager *m);
+
 void conversation_clear(Conversation *c) {
         if (!c->manager)
                 return;
+        bool ran = c->runs;
         take_ticket_back(c);
         c->expiry = sd_event_source_disable_unref(c->expiry);
         c->over = true;
+        if (ran)
+                begin_turns(c->manager);
 }
 
 bool conversation_is_open(const Conversation *c) {
@@ -51,6 +60,7 @@ static void refuse_all(List *questions, int r) {
 }
 
 static void end_with(Conversation *c, int r) {
+        Manager *m = c->manager;
         List questions;
 
         list_init(&questions);
@@ -63,15 +73,21 @@ static void end_with(Conversation *c, int r) {
                 list_append(&questions, first);
         }
         refuse_all(&questions, r);
+        begin_turns(m);
 }
 
 void conversation_end(Conversation *c) {
-        end_with(c, -ECONNRESET);
+        if (c->manager && !c->over)
+                end_with(c, -ECONNRESET);
 }
 
 void conversations_end(Manager *m) {
         Conversation *c;
 
+        while (!list_is_empty(&m->programs_waiting)) {
+                c = list_entry(m->programs_waiting.next, Conversation, turn);
+                end_with(c, -ECANCELED);
+        }
         while (map_size(m->tickets) > 0) {
                 c = map_entry_value(map_first(m->tickets));
                 end_with(c, -ECANCELED);
@@ -133,12 +149,37 @@ static int send_first(Conversation *c, Question *q) {
         return r;
 }
 
+/* The first question, now or when it is its turn. */
+static int send_in_turn(Conversation *c, Question *q) {
+        Manager *m = c->manager;
+
+        if (q->ticket.task == TICKET_EXEC && m->n_programs >= m->conf.parallel_max) {
+                list_append(&m->programs_waiting, &c->turn);
+                return 0;
+        }
+        int r = send_first(c, q);
+        c->runs = r >= 0 && q->ticket.task == TICKET_EXEC;
+        m->n_programs += c->runs;
+        return r;
+}
+
+static void begin_turns(Manager *m) {
+        while (m->n_programs < m->conf.parallel_max && !list_is_empty(&m->programs_waiting)) {
+                Conversation *c = list_entry(m->programs_waiting.next, Conversation, turn);
+
+                list_unlink(&c->turn);
+                int r = send_in_turn(c, list_first(&c->questions, Question, list));
+                if (r < 0)
+                        end_with(c, r);
+        }
+}
+
 bool conversation_ask(Conversation *c, Question *q) {
         if (!conversation_is_open(c))
                 return false;
         bool is_first = list_is_empty(&c->questions);
         list_append(&c->questions, &q->list);
-        if (!is_first || send_first(c, q) >= 0)
+        if (!is_first || send_in_turn(c, q) >= 0)
                 return true;
         list_unlink(&q->list);
         c->over = true;
@@ -147,6 +188,7 @@ bool conversation_ask(Conversation *c, Question *q) {
 
 void conversation_answer(Conversation *c, const TaskAnswer *answer) {
         Question *q = list_first(&c->questions, Question, list), *next;
+        Manager *m = c->manager;
         List refused;
         int r = 0;
 
@@ -155,7 +197,7 @@ void conversation_answer(Conversation *c, const TaskAnswer *answer) {
         /* The next goes out before the answer is heard: what comes of that may be the end of the call. */
         list_init(&refused);
         next = list_first(&c->questions, Question, list);
-        if (next && (!conversation_is_open(c) || (r = send_first(c, next)) < 0)) {
+        if (next && (!conversation_is_open(c) || (r = send_in_turn(c, next)) < 0)) {
                 c->over = true;
                 while (!list_is_empty(&c->questions)) {
                         List *first = c->questions.next;
@@ -166,4 +208,5 @@ void conversation_answer(Conversation *c, const TaskAnswer *answer) {
         }
         q->answered(q, 0, answer);
         refuse_all(&refused, r < 0 ? r : -EBUSY);
+        begin_turns(m);
 }

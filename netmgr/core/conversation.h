@@ -6,6 +6,9 @@
  * operation become tickets (cri/ticket.h), one at a time, each answering the call that waits; his next call
  * brings the answer. Belongs to the call (bus/), which outlives the operation.
  *
+ * Programs of others need memory, each its own: at most [Delegates] ParallelMax= of them run for all callers
+ * together, the others wait as they came.
+ *
  * Nothing survives a crash: what a task may have done is in the ledger before it is asked for.
  */
 
@@ -37,6 +40,8 @@ struct Conversation {
         bool over;               /* he went away, or was too late */
         char id[TICKET_ID_SIZE]; /* of the ticket that is out */
         unsigned n_tickets, max_tickets;
+        List turn;               /* Manager.programs_waiting: his next ticket is for a program */
+        bool runs;               /* the ticket that is out is for one */
         sd_event_source *expiry; /* owned; made with the first ticket */
 };
 

@@ -88,18 +88,39 @@ void guest_add(AddOp *op, Attachment *host) {
         add_decide_now(op);
 }
 
-/* The real attachment has them: its end is theirs, whatever comes. */
+/* The real attachment has them: its end is theirs, whatever comes, and is told with them. What the plugin
+ * answers in the end takes the place of these addresses. */
 static int settle(Guest *g, Attachment *host) {
         const Attachment *a = &g->attachment;
-        Lease **more = reallocarray(host->leases, host->n_leases + a->n_leases + 1, sizeof(*more));
+        AttachmentSpec *s = &host->spec;
+        Lease **leases = reallocarray(host->leases, host->n_leases + a->n_leases + 1,
+                                      sizeof(*leases));
 
-        if (!more)
+        if (!leases)
                 return -ENOMEM;
-        host->leases = more;
+        host->leases = leases;
+        SpecAddress *addresses =
+                        reallocarray(s->addresses, s->n_addresses + a->spec.n_addresses + 1,
+                                     sizeof(*addresses));
+        if (!addresses)
+                return -ENOMEM;
+        s->addresses = addresses;
         for (size_t i = 0; i < a->n_leases; i++)
-                more[host->n_leases++] = a->leases[i];
+                leases[host->n_leases++] = a->leases[i];
+        for (size_t i = 0; i < a->spec.n_addresses; i++)
+                addresses[s->n_addresses++] = a->spec.addresses[i];
         g->settled = true;
         return 0;
+}
+
+/* The specification without an address that is not its lease any more. */
+static void drop_address(AttachmentSpec *s, const InAddr *address) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < s->n_addresses; i++)
+                if (!in_addr_equal(&s->addresses[i].address.address, address))
+                        s->addresses[n++] = s->addresses[i];
+        s->n_addresses = n;
 }
 
 static bool is_ours(const Guest *g, const Lease *l) {
@@ -116,10 +137,12 @@ static void unsettle(Guest *g, Attachment *host) {
         for (size_t i = 0; host && i < host->n_leases; i++)
                 if (!is_ours(g, host->leases[i]))
                         host->leases[n++] = host->leases[i];
-        if (host && n + g->attachment.n_leases == host->n_leases) {
-                host->n_leases = n;
-                g->settled = false;
-        }
+        if (!host || n + g->attachment.n_leases != host->n_leases)
+                return;
+        host->n_leases = n;
+        for (size_t i = 0; i < g->attachment.n_leases; i++)
+                drop_address(&host->spec, &g->attachment.leases[i]->address);
+        g->settled = false;
 }
 
 void guest_drop(AddOp *op) {
@@ -182,58 +205,84 @@ void guest_commit(AddOp *op) {
 
 /* ---- DEL -------------------------------------------------------------------------------------- */
 
+typedef struct Given {
+        char *pool; /* owned */
+        InAddr address;
+} Given;
+
 typedef struct GiveBack {
         Commit commit; /* first member */
         Manager *manager;
-        uint64_t id, usec;
+        Given *given; /* owned */
+        size_t n_given;
         ReleaseDone done;
         void *userdata;
 } GiveBack;
 
-static int write_release(Commit *c, Store *store, Error *e) {
+static GiveBack *give_back_free(GiveBack *g) {
+        if (!g)
+                return NULL;
+        for (size_t i = 0; i < g->n_given; i++)
+                free(g->given[i].pool);
+        free(g->given);
+        free(g);
+        return NULL;
+}
+DEFINE_CLEANUP(GiveBack *, give_back_free)
+
+/* As with an ADD that failed: no interface has had them for long, so they need not rest. */
+static int write_given(Commit *c, Store *store, Error *e) {
         const GiveBack *g = (const GiveBack *) c;
-        return store_release_addresses(store, g->id, g->usec, e);
+        int r = 0;
+
+        for (size_t i = 0; i < g->n_given && r >= 0; i++)
+                r = store_delete_address(store, g->given[i].pool, &g->given[i].address, e);
+        return r;
 }
 
-static void release_written(Task *task) {
+static void given_written(Task *task) {
         GiveBack *g = (GiveBack *) task;
 
         manager_set_commit_health(g->manager, &g->commit);
         g->done(task->r, &task->error, g->userdata);
         error_clear(&task->error);
-        free(g);
+        give_back_free(g);
 }
 
-/* The audit trail will say at the attachment's end what it had held. Without memory it does not. */
-static void keep_addresses(Attachment *host) {
-        AttachmentSpec *s = &host->spec;
-
-        if (s->n_addresses > 0)
-                return;
-        free(s->addresses);
-        s->addresses = new0(SpecAddress, host->n_leases + 1);
-        for (size_t i = 0; s->addresses && i < host->n_leases; i++)
-                s->addresses[s->n_addresses++].address =
-                                (InPrefix) { .address = host->leases[i]->address,
-                                             .length = host->leases[i]->prefix_length };
+static int take_given(GiveBack *g, const Attachment *host) {
+        g->given = new0(Given, host->n_leases + 1);
+        if (!g->given)
+                return -ENOMEM;
+        for (size_t i = 0; i < host->n_leases; i++) {
+                g->given[i] = (Given) { strdup(host->leases[i]->pool), host->leases[i]->address };
+                g->n_given++;
+                if (!g->given[i].pool)
+                        return -ENOMEM;
+        }
+        return 0;
 }
 
 void guest_give_back(Attachment *host, ReleaseDone done, void *userdata) {
+        _cleanup_(give_back_freep) GiveBack *g = NULL;
         _cleanup_error_ Error error = ERROR_NULL;
-        GiveBack *g = new0(GiveBack, 1);
 
-        if (!g) {
+        /* They end with it, once nothing of the interface is left. */
+        if (host->state == ATTACHMENT_RELEASING) {
+                done(0, NULL, userdata);
+                return;
+        }
+        g = new0(GiveBack, 1);
+        if (!g || take_given(g, host) < 0) {
                 done(error_oom(&error), &error, userdata);
                 return;
         }
-        *g = (GiveBack) { .manager = host->manager,
-                          .id = host->spec.id,
-                          .usec = now_realtime(),
-                          .done = done,
-                          .userdata = userdata };
-        keep_addresses(host);
-        attachment_release_leases(host, g->usec);
-        g->commit.write = write_release;
-        g->commit.task.deliver = release_written;
-        committer_submit(host->manager->committer, &g->commit);
+        for (size_t i = 0; i < g->n_given; i++)
+                drop_address(&host->spec, &g->given[i].address);
+        attachment_forget_leases(host);
+        g->manager = host->manager;
+        g->done = done;
+        g->userdata = userdata;
+        g->commit.write = write_given;
+        g->commit.task.deliver = given_written;
+        committer_submit(host->manager->committer, &TAKE_PTR(g)->commit);
 }

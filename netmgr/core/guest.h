@@ -23,5 +23,5 @@ void guest_commit(AddOp *op);
 void guest_drop(AddOp *op);
 struct Guest *guest_free(struct Guest *g); /* accepts NULL, returns NULL */
 
-/* DEL: the attachment's addresses are given back, and it lasts. */
+/* DEL: the attachment's addresses are given back, and it lasts; of one that ends they end with it. */
 void guest_give_back(Attachment *host, ReleaseDone done, void *userdata);

@@ -52,6 +52,11 @@ static char *report_text(ImportReport *p) {
         json_object *imported = p->imported ? TAKE_PTR(p->imported) : json_object_new_array(),
                     *skipped = p->skipped ? TAKE_PTR(p->skipped) : json_object_new_array();
 
+        if (!o) {
+                json_object_put(imported);
+                json_object_put(skipped);
+                return NULL;
+        }
         int r = json_add(o, "imported", imported);
         r = json_add(o, "skipped", skipped) < 0 ? -ENOMEM : r;
         return r < 0 || p->r < 0 ? NULL : json_to_text(o);

@@ -94,6 +94,11 @@ static json_object *row_of(const ImportAttachment *from) {
         json_object *o = import_report_row(from->container_id, from->ifname, from->network);
         json_object *addresses = json_object_new_array(), *plugins = json_object_new_array();
 
+        if (!o) {
+                json_object_put(addresses);
+                json_object_put(plugins);
+                return NULL;
+        }
         for (size_t i = 0; i < from->n_addresses && addresses; i++)
                 (void) json_append(addresses,
                                    json_object_new_string(IN_PREFIX_STR(&from->addresses[i])));
@@ -388,7 +393,7 @@ static void import_written(Task *task) {
                 error_clear(&error);
                 return;
         }
-        failpoint_past("imported");
+        failpoint_past("import-written");
         for (size_t i = 0; i < op->n_taken; i++) {
                 Attachment *a = op->taken[i].attachment;
 
@@ -427,6 +432,8 @@ static void import_make(ImportOp *op) {
         op->put_sandbox = !s->stored;
         s->stored = true;
         sandbox_to_row(s, &op->sandbox_row);
+        op->commit.durable =
+                        true; /* the files that it comes from may be deleted behind the answer */
         op->commit.write = write_import;
         op->commit.task.deliver = import_written;
         committer_submit(op->manager->committer, &op->commit);

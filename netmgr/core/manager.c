@@ -147,6 +147,7 @@ int manager_new(sd_event *event, const ManagerParams *params, Manager **ret, Err
         list_init(&m->give_backs);
         list_init(&m->foreign_ops);
         list_init(&m->networks_ops);
+        list_init(&m->programs_waiting);
         conf_init(&m->conf);
         m->state_dir = strdup(params->state_dir);
         m->config_dir = strdup(params->config_dir);

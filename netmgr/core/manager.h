@@ -106,14 +106,16 @@ struct Manager {
         char **features_missing; /* "kind-vlan: why not"; NULL: nothing */
         struct PortTable *ports;
 
-        Map *networks;       /* name -> Network */
-        Map *sandboxes;      /* id -> Sandbox */
-        Map *attachments;    /* id -> Attachment */
-        Map *host_ends;      /* host ifname -> Attachment */
-        Map *host_ifindexes; /* of the host end -> Attachment */
-        Map *imports;        /* network -> what is known of host-local's directory */
-        Map *tickets;        /* id -> Conversation whose caller has it */
-        Map *orphans;        /* host ifname -> what rebuild.c knows of it */
+        Map *networks;         /* name -> Network */
+        Map *sandboxes;        /* id -> Sandbox */
+        Map *attachments;      /* id -> Attachment */
+        Map *host_ends;        /* host ifname -> Attachment */
+        Map *host_ifindexes;   /* of the host end -> Attachment */
+        Map *imports;          /* network -> what is known of host-local's directory */
+        unsigned n_programs;   /* of others, which callers run for us; at most conf.parallel_max */
+        List programs_waiting; /* Conversation.turn: whose is the next */
+        Map *tickets;          /* id -> Conversation whose caller has it */
+        Map *orphans;          /* host ifname -> what rebuild.c knows of it */
         uint64_t lost_id; /* highest id that a lost ledger may have given out; 0: none was lost */
         Commit probe; /* whether the ledger can be written again; see manager_set_commit_health() */
         bool probing;

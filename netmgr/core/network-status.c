@@ -259,7 +259,7 @@ json_object *sandbox_network_status(const Sandbox *s) {
 
 /* encoding/json escapes for HTML, too. */
 static void write_string(FILE *f, const char *s, size_t size) {
-        fputc('"', f);
+        putc_unlocked('"', f);
         for (size_t i = 0; i < size; i++) {
                 unsigned char c = (unsigned char) s[i];
 
@@ -279,9 +279,9 @@ static void write_string(FILE *f, const char *s, size_t size) {
                         fprintf(f, "\\u202%c", (unsigned char) s[i + 2] == 0xa8 ? '8' : '9');
                         i += 2;
                 } else
-                        fputc(c, f);
+                        putc_unlocked(c, f);
         }
-        fputc('"', f);
+        putc_unlocked('"', f);
 }
 
 static void write_line(FILE *f, unsigned depth) {
@@ -293,25 +293,25 @@ static void write_value(FILE *f, json_object *v, unsigned depth);
 static void write_array(FILE *f, json_object *v, unsigned depth) {
         size_t n = json_object_array_length(v);
 
-        fputc('[', f);
+        putc_unlocked('[', f);
         for (size_t i = 0; i < n; i++) {
                 if (i > 0)
-                        fputc(',', f);
+                        putc_unlocked(',', f);
                 write_line(f, depth + 1);
                 write_value(f, json_object_array_get_idx(v, i), depth + 1);
         }
         if (n > 0)
                 write_line(f, depth);
-        fputc(']', f);
+        putc_unlocked(']', f);
 }
 
 static void write_object(FILE *f, json_object *v, unsigned depth) {
         bool first = true;
 
-        fputc('{', f);
+        putc_unlocked('{', f);
         json_object_object_foreach(v, key, value) {
                 if (!first)
-                        fputc(',', f);
+                        putc_unlocked(',', f);
                 first = false;
                 write_line(f, depth + 1);
                 write_string(f, key, strlen(key));
@@ -320,7 +320,7 @@ static void write_object(FILE *f, json_object *v, unsigned depth) {
         }
         if (!first)
                 write_line(f, depth);
-        fputc('}', f);
+        putc_unlocked('}', f);
 }
 
 static void write_value(FILE *f, json_object *v, unsigned depth) {
@@ -335,7 +335,7 @@ static void write_value(FILE *f, json_object *v, unsigned depth) {
         else if (json_object_is_type(v, json_type_boolean))
                 fputs(json_object_get_boolean(v) ? "true" : "false", f);
         else
-                fputs("null", f); /* there are no other values in it */
+                fputs("null", f); /* there are no other numbers in a status */
 }
 
 /* A stream in memory, closed; NULL: there was not enough. */
@@ -360,22 +360,21 @@ char *json_to_go_text(json_object *v) {
         return finish_text(f, &text);
 }
 
-char *sandbox_network_status_text(const Sandbox *s) {
-        _cleanup_json_ json_object *all = sandbox_network_status(s);
+/* The library joins objects that it has written one by one. */
+static char *status_text(json_object *all) {
         char *text = NULL;
         size_t size = 0;
-        FILE *f = all ? open_memstream(&text, &size) : NULL;
+        FILE *f = open_memstream(&text, &size);
 
         if (!f)
                 return NULL;
-        /* The library joins objects that it has written one by one. */
-        fputc('[', f);
+        putc_unlocked('[', f);
         for (size_t i = 0; i < json_object_array_length(all); i++) {
                 if (i > 0)
-                        fputc(',', f);
+                        putc_unlocked(',', f);
                 write_value(f, json_object_array_get_idx(all, i), 0);
         }
-        fputc(']', f);
+        putc_unlocked(']', f);
         return finish_text(f, &text);
 }
 
@@ -418,12 +417,11 @@ static int add_preference(json_object *ips, json_object *entry, size_t number) {
         return json_add(ips, key, TAKE_PTR(o));
 }
 
-char *sandbox_multi_ip_text(const Sandbox *s) {
-        _cleanup_json_ json_object *all = sandbox_network_status(s), *o = json_object_new_object(),
-                                   *ips = json_object_new_object();
+static char *multi_ip_text(json_object *all) {
+        _cleanup_json_ json_object *o = json_object_new_object(), *ips = json_object_new_object();
         size_t n = 0;
 
-        if (!all || !o || !ips)
+        if (!o || !ips)
                 return NULL;
         for (size_t i = 0; i < json_object_array_length(all); i++) {
                 json_object *entry = json_object_array_get_idx(all, i);
@@ -436,4 +434,30 @@ char *sandbox_multi_ip_text(const Sandbox *s) {
             json_add(o, "ips", sorted(ips)) < 0)
                 return NULL;
         return json_to_text(o);
+}
+
+/* --- for others ---------------------------------------------------------------------------------- */
+
+int sandbox_status_texts(const Sandbox *s, char **ret_status, char **ret_multi_ip) {
+        _cleanup_json_ json_object *all = sandbox_network_status(s);
+        _cleanup_free_ char *status = all ? status_text(all) : NULL,
+                            *multi_ip = all && ret_multi_ip ? multi_ip_text(all) : NULL;
+
+        if (!status || (ret_multi_ip && !multi_ip))
+                return -ENOMEM;
+        if (ret_status)
+                *ret_status = TAKE_PTR(status);
+        if (ret_multi_ip)
+                *ret_multi_ip = TAKE_PTR(multi_ip);
+        return 0;
+}
+
+char *sandbox_network_status_text(const Sandbox *s) {
+        char *text;
+        return sandbox_status_texts(s, &text, NULL) < 0 ? NULL : text;
+}
+
+char *sandbox_multi_ip_text(const Sandbox *s) {
+        char *text;
+        return sandbox_status_texts(s, NULL, &text) < 0 ? NULL : text;
 }

@@ -23,6 +23,8 @@ json_object *sandbox_network_status(const Sandbox *s);
 char *sandbox_network_status_text(const Sandbox *s);
 /* CNI-Genie's multi-ip-preferences: an address per interface, "" where there are not two. Owned likewise. */
 char *sandbox_multi_ip_text(const Sandbox *s);
+/* Both at once; what is NULL is not wanted. -ENOMEM. */
+int sandbox_status_texts(const Sandbox *s, char **ret_status, char **ret_multi_ip);
 
 /* Any value as encoding/json's MarshalIndent(v, "", "    ") writes it. */
 char *json_to_go_text(json_object *v);

@@ -145,15 +145,42 @@ static int plain_text(const NetworksOp *op, const Member *m, const Network *n, j
         return *ret ? 0 : -ENOMEM;
 }
 
+static bool names_its_device(const NetConf *c) {
+        const NetDevice *d = &c->device;
+
+        return d->name[0] || !mac_is_zero(&d->mac) || d->kernel_path || d->pci_bus_id;
+}
+
+/* What a runtime says goes before these of the network; a pod's author is no runtime, and would get the node's other
+ * NICs, or any address at all. Where the network leaves it open it is there to be said. */
+static int check_fixed(const Member *m, const Network *n, Error *e) {
+        const NetSelection *s = m->selection;
+        const NetConf *c = n->conf;
+
+        if (s->device_id && names_its_device(c))
+                return error_setf(
+                                e, ERROR_ACCESS_DENIED,
+                                "%s: \"deviceID\" was asked for, but network %s says itself which "
+                                "device it has; leave it out",
+                                s->where, m->network);
+        if (c->ipam == NET_IPAM_STATIC && c->n_addresses > 0 &&
+            (s->n_ips > 0 || json_get(s->cni_args, "ips")))
+                return error_setf(e, ERROR_ACCESS_DENIED,
+                                  "%s: \"ips\" was asked for, but network %s says itself which "
+                                  "addresses it has (ipam of type static); leave it out",
+                                  s->where, m->network);
+        return 0;
+}
+
 /* A network of type netmgr declares nothing, and has all that it reads: these it reads of some kinds, or of none. */
-static int check_plain(const Member *m, const Network *n, Error *e) {
+static int check_plain(const NetworksOp *op, const Member *m, const Network *n, Error *e) {
         const NetSelection *s = m->selection;
         const char *key = !s                   ? NULL
                           : s->infiniband_guid ? "infiniband-guid"
                           : s->device_id && n->conf->kind != NET_KIND_HOST_DEVICE ? "deviceID"
                                                                                   : NULL;
-        if (!key)
-                return 0;
+        if (!key) /* an administrator attaches what he likes */
+                return s && !op->hot ? check_fixed(m, n, e) : 0;
         return error_setf(
                         e, ERROR_INVALID_ARGUMENT,
                         "%s: \"%s\" was asked for, which network %s of kind %s does not have; leave it "
@@ -211,7 +238,7 @@ static int member_text(NetworksOp *op, const Member *m, char **ret_type, char **
                         return r;
                 *ret_type = strdup(m->list->plugins[m->next].type);
         } else {
-                int r = n ? check_plain(m, n, e) : 0;
+                int r = n ? check_plain(op, m, n, e) : 0;
                 if (r < 0)
                         return r;
                 if (!m->selection && (!n || streq_ptr(op->conf->network, n->name)))

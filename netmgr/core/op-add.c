@@ -348,7 +348,6 @@ static void network_ready(NetworkWaiter *w, int r, const Error *e) {
 
 static int inspect_run(Job *job, WorkerContext *w, Error *e) {
         AddOp *op = (AddOp *) job;
-        NlLink link;
         dev_t dev;
         ino_t ino;
 
@@ -379,16 +378,7 @@ static int inspect_run(Job *job, WorkerContext *w, Error *e) {
         /* Of an IPAM plugin's caller the interface may be there already: it is not ours to make. */
         if (r < 0 || op->loopback || op->kind == NET_KIND_FOREIGN)
                 return r;
-        r = kernel_get_link(op->pod, op->request.ifname, &link);
-        if (r == -ENODEV)
-                return 0;
-        if (r < 0)
-                return error_set_errnof(e, ERROR_KERNEL, r, "looking for %s in the sandbox's netns",
-                                        op->request.ifname);
-        return error_setf(e, ERROR_EXISTS,
-                          "interface %s exists already in netns \"%.256s\"; DEL it, or choose "
-                          "another name",
-                          op->request.ifname, op->request.netns_path);
+        return wire_check_name_is_free(op->pod, op->request.ifname, op->request.netns_path, e);
 }
 
 static void inspected(Task *task);
@@ -530,6 +520,13 @@ static void add_hand_over(AddOp *op) {
         add_free(op);
 }
 
+/* Of an operation that was let in: a member, or what a plugin asks for that was run for one. */
+static bool is_part(const Manager *m, const Request *q) {
+        const Attachment *a = q->place ? NULL : attachment_find(m, q->container_id, q->ifname);
+
+        return q->place || (a && guest_is_of(a, q->type));
+}
+
 void operation_add(Manager *m, Request *q, RequestDone done, void *userdata) {
         Error error = ERROR_NULL;
 
@@ -553,8 +550,9 @@ void operation_add(Manager *m, Request *q, RequestDone done, void *userdata) {
         op->deadline = now_monotonic() + (uint64_t) m->conf.add_timeout_sec * 1000000U;
 
         /* A member counts with the operation that it is of. */
-        m->n_operations += op->request.place != NULL;
-        int r = op->request.place ? 0 : operation_begin(m, &error);
+        bool part = is_part(m, &op->request);
+        m->n_operations += part;
+        int r = part ? 0 : operation_begin(m, &error);
         if (r < 0) {
                 op->done(r, &error, "", op->userdata);
                 error_clear(&error);

@@ -9,6 +9,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "core/enforce.h"
 #include "core/flows.h"
 #include "core/host-end.h"

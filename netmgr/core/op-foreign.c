@@ -171,6 +171,7 @@ static void put_intent(ForeignOp *op) {
                 attachment_to_row(a, op->plan_json, &op->attachment_row);
         }
         op->delegate_row = delegate_row(a, &a->delegates[a->n_delegates - 1]);
+        op->commit.durable = true; /* what the plugin takes may be outside of this machine */
         op->commit.write = write_intent;
         op->commit.task.deliver = intent_written;
         committer_submit(op->manager->committer, &op->commit);
@@ -193,23 +194,13 @@ static void network_ready(NetworkWaiter *w, int r, const Error *e) {
 static int look_run(Job *job, WorkerContext *w, Error *e) {
         ForeignOp *op = (ForeignOp *) job;
         _cleanup_(kernel_socket_freep) NlSocket *pod = NULL;
-        NlLink link;
 
         int r = foreign_identify(&op->request, &op->netns, e);
         if (r >= 0)
                 r = wire_open_netns(w, op->request.netns_fd, &pod, &op->netns.cookie, e);
         if (r < 0 || !op->is_first)
                 return r;
-        r = kernel_get_link(pod, op->request.ifname, &link);
-        if (r == -ENODEV)
-                return 0;
-        if (r < 0)
-                return error_set_errnof(e, ERROR_KERNEL, r, "looking for %s in the sandbox's netns",
-                                        op->request.ifname);
-        return error_setf(e, ERROR_EXISTS,
-                          "interface %s exists already in netns \"%.256s\"; DEL it, or choose "
-                          "another name",
-                          op->request.ifname, op->request.netns_path);
+        return wire_check_name_is_free(pod, op->request.ifname, op->request.netns_path, e);
 }
 
 static void looked(Task *task) {
@@ -420,16 +411,8 @@ void operation_add_foreign(Manager *m, Request *q, RequestDone done, void *userd
         *q = (Request) { .netns_fd = -EBADF, .host_netns_fd = -EBADF };
         op->deadline = now_monotonic() + (uint64_t) m->conf.add_timeout_sec * 1000000U;
         list_append(&m->foreign_ops, &op->list);
-        /* A member counts with the operation that it is of. */
-        m->n_operations += op->request.place != NULL;
-        int r = op->request.place ? 0 : operation_begin(m, &error);
-        if (r < 0) {
-                op->done(r, &error, "", op->userdata);
-                error_clear(&error);
-                foreign_free(op);
-                return;
-        }
-        r = foreign_parse(op, &error);
+        m->n_operations++; /* part of one that was let in */
+        int r = foreign_parse(op, &error);
         if (r < 0)
                 foreign_fail(op, r, &error);
         else

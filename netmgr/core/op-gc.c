@@ -25,6 +25,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "core/choose.h"
 #include "core/delegate.h"
 #include "core/dhcp-call.h"
 #include "core/exec-call.h"
@@ -351,6 +352,17 @@ static int check_room(Manager *m, const char *pool_network, const NetConf *conf,
         return 0;
 }
 
+/* Whether an ADD would find one of them. */
+static int check_group(Manager *m, const NetConf *group, Error *e) {
+        _cleanup_error_ Error why = ERROR_NULL;
+        _cleanup_free_ char *reason = NULL;
+        Network *n;
+
+        if (network_choose(m, group, &n, &reason, &why) >= 0)
+                return 0;
+        return error_setf(e, ERROR_NOT_READY, "%s", error_message(&why));
+}
+
 static int status_check(Manager *m, const Request *q, char **ret_delegate, Error *e) {
         _cleanup_(netconf_freep) NetConf *conf = NULL;
 
@@ -363,6 +375,8 @@ static int status_check(Manager *m, const Request *q, char **ret_delegate, Error
         if (!conf->name)
                 return error_setf(e, ERROR_INVALID_ARGUMENT,
                                   "name: wanted the network's name, found nothing");
+        if (conf->any_of)
+                return check_group(m, conf, e);
         if (!conf->network && conf->ipam == NET_IPAM_FOREIGN) {
                 *ret_delegate = strdup(conf->ipam_type);
                 return *ret_delegate ? 0 : error_oom(e);
@@ -374,6 +388,8 @@ static int status_check(Manager *m, const Request *q, char **ret_delegate, Error
         if (network_resolve(m, conf->network, &n, NULL) < 0)
                 return error_setf(e, ERROR_NOT_READY, "network: there is no network \"%s\"",
                                   conf->network);
+        if (n->conf->any_of)
+                return check_group(m, n->conf, e);
         return n->conf->ipam == NET_IPAM_DHCP ? dhcp_call_probe(m, e)
                                               : check_room(m, n->name, n->conf, e);
 }

@@ -6,6 +6,7 @@
 
 #include <netinet/in.h>
 
+#include "base/parse.h"
 #include "nl/listeners.h"
 
 typedef struct PortHold PortHold;
@@ -24,19 +25,6 @@ typedef struct PortKey {
 struct PortTable {
         Map *holds; /* PortKey -> first PortHold; never an empty chain */
 };
-
-const char *protocol_name(uint8_t protocol) {
-        switch (protocol) {
-        case IPPROTO_TCP:
-                return "tcp";
-        case IPPROTO_UDP:
-                return "udp";
-        case IPPROTO_SCTP:
-                return "sctp";
-        default:
-                return "unknown";
-        }
-}
 
 static PortKey key_of(const SpecPort *p) {
         return (PortKey) { .protocol = p->protocol,

@@ -36,5 +36,3 @@ void attachment_give_back_all_ports(Attachment *a);
 /* ERROR_PORT_IN_USE when a program of the host listens on one of the ports, with its name. Asks the
  * kernel: on a worker. */
 int ports_check_listeners(const SpecPort *ports, size_t n, Error *e);
-
-const char *protocol_name(uint8_t protocol);

@@ -83,8 +83,8 @@ static int remove_file(int dir, const char *name) {
         return r;
 }
 
-/* Tells who watches, and brings the file to the same state. */
-static int update(int dir, Sandbox *s) {
+/* Tells who watches, and brings the file to the same state. *dir is opened for the first that needs it. */
+static int update(int *dir, Sandbox *s) {
         const ManagerObserver *o = &s->manager->observer;
         _cleanup_free_ char *text = sandbox_network_status_text(s);
 
@@ -102,9 +102,11 @@ static int update(int dir, Sandbox *s) {
         bool empty = streq(text, "[]");
         if (empty && s->status.written == 0)
                 return 0; /* there is none: it has never been up */
-        if (dir < 0)
-                return dir;
-        int r = empty ? remove_file(dir, s->id) : write_file(dir, s->id, text);
+        if (*dir < 0)
+                *dir = open_dir(s->manager);
+        if (*dir < 0)
+                return *dir;
+        int r = empty ? remove_file(*dir, s->id) : write_file(*dir, s->id, text);
         if (r >= 0)
                 s->status.written = empty ? 0 : hash;
         return r;
@@ -146,19 +148,20 @@ static int remove_strays(const Manager *m, int dir) {
 
 /* At most so many; the rest has its turn when the loop comes by again. */
 static void work(StatusFiles *f, size_t most) {
-        _cleanup_close_ int dir = open_dir(f->manager);
+        _cleanup_close_ int dir = -EBADF;
         const char *name = "";
-        int r = dir < 0 ? dir : 0;
         Sandbox *s;
+        int r = 0;
 
-        if (r >= 0 && f->strays) {
-                r = remove_strays(f->manager, dir);
+        if (f->strays) {
+                dir = open_dir(f->manager);
+                r = dir < 0 ? dir : remove_strays(f->manager, dir);
                 f->strays = r < 0;
         }
         LIST_FOREACH (s, &f->dirty, Sandbox, status.dirty) {
                 if (most-- == 0)
                         break;
-                int k = update(dir, s);
+                int k = update(&dir, s);
                 if (k >= 0)
                         list_unlink(&s->status.dirty);
                 else if (r >= 0) {

@@ -41,6 +41,21 @@ int wire_open_netns(WorkerContext *w, int netns_fd, NlSocket **ret, uint64_t *re
         return 0;
 }
 
+int wire_check_name_is_free(NlSocket *pod, const char *ifname, const char *netns_path, Error *e) {
+        NlLink link;
+
+        int r = kernel_get_link(pod, ifname, &link);
+        if (r == -ENODEV)
+                return 0;
+        if (r < 0)
+                return error_set_errnof(e, ERROR_KERNEL, r, "looking for %s in the sandbox's netns",
+                                        ifname);
+        return error_setf(e, ERROR_EXISTS,
+                          "interface %s exists already in netns \"%.256s\"; DEL it, or choose "
+                          "another name",
+                          ifname, netns_path);
+}
+
 int host_sysctl_write(const PlanSysctl *s, Error *e) {
         _cleanup_free_ char *path = strf("/proc/sys/net/%s", s->name);
         if (!path)

@@ -12,6 +12,8 @@
 
 /* A route socket in the sandbox's netns and its cookie. The caller frees the socket. */
 int wire_open_netns(WorkerContext *w, int netns_fd, NlSocket **ret, uint64_t *ret_cookie, Error *e);
+/* ERROR_EXISTS: the sandbox has an interface of that name. */
+int wire_check_name_is_free(NlSocket *pod, const char *ifname, const char *netns_path, Error *e);
 
 /* Executes the plan; pod is a socket from wire_open_netns(). A failure deletes its links again; *ret_left:
  * the kernel refused that too. */

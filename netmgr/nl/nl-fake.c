@@ -67,7 +67,8 @@ static int dump_locked(const FakeNetns *ns, NlDumpMask mask, NlDump *d) {
         d->routes = new0(NlRoute, ns->n_routes + 1);
         d->neighs = new0(NlNeigh, ns->n_neighs + 1);
         d->rules = new0(NlRule, ns->n_rules + 1);
-        if (!d->links || !d->addrs || !d->routes || !d->neighs || !d->rules)
+        d->stats = new0(NlStat, ns->n_links + 1);
+        if (!d->links || !d->addrs || !d->routes || !d->neighs || !d->rules || !d->stats)
                 return -ENOMEM;
         for (size_t i = 0; (mask & NL_DUMP_LINKS) && i < ns->n_links; i++) {
                 NlLink *l = &d->links[d->n_links++];
@@ -75,6 +76,8 @@ static int dump_locked(const FakeNetns *ns, NlDumpMask mask, NlDump *d) {
                 if (l->alias && !(l->alias = strdup(l->alias)))
                         return -ENOMEM;
         }
+        for (size_t i = 0; (mask & NL_DUMP_COUNTERS) && i < ns->n_links; i++)
+                d->stats[d->n_stats++].ifindex = ns->links[i].link.ifindex;
         for (size_t i = 0; (mask & NL_DUMP_ADDRS) && i < ns->n_addrs; i++)
                 d->addrs[d->n_addrs++] = ns->addrs[i];
         for (size_t i = 0; (mask & NL_DUMP_ROUTES) && i < ns->n_routes; i++)

@@ -64,8 +64,8 @@ def ledger_alone(host, attachments, addresses):
         yield f"sandbox {s} has no attachment"
     imported = {r["network"] for r in host.sql("SELECT network FROM import")}
     for r in addresses:
-        # what the reference plugin host-local has given out is held by no attachment
-        if r["attachment"] is None and r["network"] in imported:
+        # what others have given out is held by no attachment
+        if r["attachment"] is None and (r["network"] in imported or r["pool"].startswith("@")):
             continue
         if r["attachment"] not in attachments:
             yield f"address {r['address']} is held by nobody"
@@ -128,8 +128,8 @@ def with_namespaces(host, attachments):
         links = {x["ifname"]: x for x in json.loads(host.run(["ip", "-n", pod.name, "-j", "addr"]).stdout)}
         mine = [a for a in attachments.values() if a["sandbox"] == pod.name]
         for a in mine:
-            if a["pending"]:  # it may be there until the plugin that made it is told
-                continue
+            if a["pending"]:
+                continue  # there or not: the plugin of others that made it still has to be told
             link = links.get(a["ifname"])
             if not link:
                 yield f"{pod.name} lacks {a['ifname']}"
@@ -160,16 +160,17 @@ def with_status_files(host, attachments):
 
 def with_trail(host, attachments):
     """What was given and is there no more has one end in the audit trail; what is there has none."""
-    ended = [r["attachment"] for r in host.sql("SELECT attachment FROM event WHERE since_usec IS NOT NULL")]
+    ended = [r["attachment"] for r in host.sql("SELECT attachment FROM event WHERE since_usec IS NOT NULL AND op <> 'give-up'")]
     for number in sorted({n for n in ended if ended.count(n) > 1} if len(set(ended)) < len(ended) else ()):
         yield f"attachment {number} has ended twice"
     for number in set(ended) & set(attachments):
         yield f"attachment {number} has ended, but has a row"
-    begun = {r["attachment"] for r in host.sql("SELECT attachment FROM event WHERE op = 'add'")}
+    begun = {r["attachment"] for r in host.sql("SELECT attachment FROM event WHERE op IN ('add', 'import')")}
     for number in begun - set(ended) - set(attachments):
         yield f"attachment {number} has gone without an end in the audit trail"
     for r in host.sql("SELECT address FROM address WHERE attachment IS NULL AND address NOT IN "
-                      "(SELECT address FROM event_address) AND network NOT IN (SELECT network FROM import)"):
+                      "(SELECT address FROM event_address) AND network NOT IN (SELECT network FROM import) AND "
+                      "pool NOT LIKE '@%'"):
         # given back already by the plugin that had asked for it, whose own end is still to be told
         if any(a["pending"] and f'"{r["address"]}/' in a["plan"] for a in attachments.values()):
             continue

@@ -29,6 +29,8 @@ class AddList(Add):
         write_list(self.host, "crash-vendor", {"type": "vendor-bridge", "bridge": "crash-v0", "isGateway": True, "ipam": self.ipam},
                    {"type": "vendor-tuning", "mtu": 1400}, cniVersion="1.0.0")
         reload(self.host)
+        # with an address of its own: one that it lost with its last port is more than the reference's bridge can do with
+        self.host.run(["ip", "link", "add", "crash-v0", "address", "02:00:00:00:00:06", "type", "bridge"])
         super().prepare()
 
     def cni(self, verb, conf):
@@ -37,6 +39,11 @@ class AddList(Add):
 
     def call(self, verb, conf):
         return self.host.cni(verb, conf, self.pod.name, self.ifname, self.pod.path, env={"CNI_PATH": self.dir})
+
+    def check_outcome(self, o):
+        # a plugin whose call of host-local came to nothing fails in its own words, or is killed with it
+        if o.ok or o.status < 0 or o.code not in (108, 999):
+            super().check_outcome(o)
 
     def check(self, result):
         self.call("CHECK", {**self.conf, "prevResult": result}).expect_ok()
@@ -69,7 +76,7 @@ class AddList(Add):
         super().remove_pod()
         os.unlink(f"{self.host.networks_dir}/crash-vendor.conflist")
         reload(self.host)
-        self.host.run(["ip", "link", "delete", "crash-v0"], check=False)
+        self.host.run(["ip", "link", "delete", "crash-v0"])
 
 
 class DelList(AddList):

@@ -27,14 +27,19 @@ sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 from agree import await_agreement, disagreements  # noqa: E402
 from failpoints import Failpoints, Point  # noqa: E402
 import operations  # noqa: E402
+import operations_addresses  # noqa: E402
+import operations_chain  # noqa: E402
 import operations_dhcp  # noqa: E402
+import operations_import  # noqa: E402
 import operations_inside  # noqa: E402
 import operations_links  # noqa: E402
 import operations_lists  # noqa: E402
+import operations_named  # noqa: E402
 import operations_networks  # noqa: E402
 
-OPERATIONS = (operations.OPERATIONS + operations_inside.OPERATIONS + operations_links.OPERATIONS +
-              operations_dhcp.OPERATIONS + operations_networks.OPERATIONS + operations_lists.OPERATIONS)
+KINDS = (operations, operations_chain, operations_named, operations_inside, operations_links, operations_dhcp,
+         operations_networks, operations_lists, operations_addresses, operations_import)
+OPERATIONS = [o for kind in KINDS for o in kind.OPERATIONS]
 
 pytestmark = pytest.mark.failpoints
 
@@ -193,7 +198,8 @@ def points_of_the_source():
             with open(name) as f:
                 names |= set(re.findall(r'(?:failpoint(?:_past)?\(|step\(|\] = )"([a-z]+(?:-[a-z]+)+)"', f.read()))
     return {n for n in names if n.split("-")[0] in ("nl", "nft", "nsd", "ledger", "bus", "plugin", "spool", "sysctl",
-                                                    "adjust", "announce", "chain", "conntrack", "dhcp", "exec", "foreign")}
+                                                    "adjust", "announce", "chain", "conntrack", "dhcp", "exec", "foreign",
+                                                    "give", "import")}
 
 
 def test_every_failpoint_belongs_to_an_operation(world):

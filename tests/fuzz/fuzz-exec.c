@@ -50,7 +50,9 @@ static void read_ticket(const char *text) {
         require(r < 0 ? error_is_set(&e) : true);
         if (r < 0)
                 return;
-        require(t.task == TICKET_EXEC && delegate_name_is_valid(t.plugin) && t.config);
+        require(t.task == TICKET_EXEC && t.config);
+        require(t.originals ? cni_id_is_valid(t.plugin, NETWORK_NAME_MAX) && streq(t.command, "DEL")
+                            : delegate_name_is_valid(t.plugin));
         require(!strchr(t.plugin, '/') && is_clean(t.command) && is_clean(t.netns) &&
                 is_clean(t.args));
         require(!t.container_id || cni_id_is_valid(t.container_id, CONTAINER_ID_MAX));

@@ -5,7 +5,7 @@
  * written for each of its plugins, and what is written is accepted again and is the same network.
  */
 
-#include "cri/netlist.h"
+#include "cri/network-description.h"
 
 #include "fuzz-invariants.h"
 
@@ -91,12 +91,27 @@ static void fuzz_manifest(const char *text, size_t size) {
                 }
 }
 
+static void fuzz_description(const char *text, size_t size) {
+        _cleanup_(net_description_clear) NetDescription d = { 0 };
+        _cleanup_error_ Error e = ERROR_NULL;
+
+        if (net_description_parse(text, size, NULL, &d, &e) < 0) {
+                require(error_is_set(&e) && !d.name && !d.conf);
+                return;
+        }
+        require(network_name_is_valid(d.name) && d.conf && !error_is_set(&e));
+        require(!d.conf->network && !(d.alias && d.list));
+        require(!d.alias || network_name_is_valid(d.alias));
+        require(!d.conf->any_of || (d.conf->n_any_of > 0 && d.conf->n_any_of <= ANY_OF_MAX));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         const char *text = (const char *) data;
         _cleanup_free_ char *name = strndup(text, size);
 
         fuzz_list(text, size);
         fuzz_manifest(text, size);
+        fuzz_description(text, size);
         require(name != NULL);
         (void) network_name_is_valid(name);
         return 0;

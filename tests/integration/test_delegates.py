@@ -2,6 +2,7 @@
 """Addresses from IPAM plugins of others, which netmgr's CNI plugin executes for netmgrd."""
 import json
 import os
+import subprocess
 import threading
 
 import pytest
@@ -378,6 +379,43 @@ def test_del_while_the_plugin_runs(host, others):
     await_states(host, {})
 
 
+@pytest.mark.host(conf="[Delegates]\nParallelMax=1\n[Host]\nNodeAddress=192.0.2.1\n")
+@pytest.mark.parametrize("way", ["private socket", "system bus"])
+def test_who_goes_away_before_its_turn_does_not_get_one(host, others, way):
+    """Its ADD is undone at once, and those behind it are served when the plugin that runs has ended."""
+    env = {**others.env, **({"NETMGR_RUNTIME_DIR": "/run/nothing-here"} if way == "system bus" else {})}
+    gate = f"{others.data}/gate"
+    os.mkfifo(gate)
+    others.put("slow", f"if [ $CNI_COMMAND = ADD ]; then read x < {gate}; fi; exec /usr/lib/cni/host-local")
+    slow, conf, pods, replies = others.conf("net1", plugin="slow"), others.conf("net2", "10.97.9.0/24"), host.make_pods(3), {}
+
+    def call(i, conf):
+        replies[i] = host.cni("ADD", conf, pods[i].name, "eth0", pods[i].path, env=env)
+    threads = [threading.Thread(target=call, args=x) for x in ((0, slow), (2, conf))]
+    threads[0].start()
+    settle(lambda: others.commands() == ["ADD"], "the plugin runs")
+    waiting = host.popen([f"{host.dir}/cni/netmgr"], env=host.cni_env("ADD", pods[1].name, "eth0", pods[1].path, env=env),
+                         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    waiting.stdin.write(json.dumps(conf).encode())
+    waiting.stdin.close()
+    settle(lambda: states(host).get(f"{pods[1].name}/eth0") == "planned", "it waits for its turn")
+    threads[1].start()
+    settle(lambda: states(host).get(f"{pods[2].name}/eth0") == "planned", "one more does")
+    waiting.kill()
+    waiting.wait(LIMIT)
+    settle(lambda: states(host).get(f"{pods[1].name}/eth0") != "planned", "the ADD of who has gone is undone")
+    with open(gate, "w") as f:
+        f.write("go\n")
+    for t in threads:
+        t.join(LIMIT)
+    replies[0].expect_ok()
+    replies[2].expect_ok()
+    assert others.commands() == ["ADD", "ADD"]
+    for pod, c in zip(pods, (slow, conf, conf)):
+        host.cni("DEL", c, pod.name, "eth0", pod.path, env=env).expect_ok()
+    await_states(host, {})
+
+
 def test_callers_without_tickets(host, others):
     """busctl runs nothing: it is told so, and its DEL leaves the plugin's part to the runtime."""
     pod, conf = host.pod(), others.conf()
@@ -492,3 +530,18 @@ def test_more_ends_than_one_call_runs(host, others):
     assert others.reserved() == {}
     for a in many:
         a.live = False
+
+
+def test_a_manifest_with_a_foreign_plugin(host, others):
+    """The plugin gets the configuration that the manifest holds, not the manifest."""
+    conf = {k: v for k, v in others.conf("inner").items() if k != "name"}
+    manifest = {"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition",
+                "metadata": {"name": "blue", "namespace": "prod"}, "spec": {"config": json.dumps(conf)}}
+    host.manager("AddNetwork", "ssa{sv}", "", json.dumps(manifest), 0)
+    a = add(host, others, {"cniVersion": "1.0.0", "name": "pods", "type": "netmgr", "network": "prod/blue"})
+    assert a.ips == ["10.97.0.2"]
+    given = json.loads(others.calls()[0]["stdin"])
+    assert (given["name"], given["type"], given["ipam"]["type"]) == ("blue", "netmgr", NAME)
+    delete(a).expect_ok()
+    assert others.reserved("blue") == {}
+    host.manager("RemoveNetwork", "sa{sv}", "prod/blue", 0)

@@ -380,6 +380,7 @@ def test_no_server(host, lan):
     with host.unchanged():
         reply, _ = host.try_add(lan.conf())
         reply.expect_error(11, "lan", "no DHCP server answered")
+        lan.forget_flows()
     settle(lambda: host.ledger()["attachment"] == [] and host.held() == {}, "the end of the rows")
 
 

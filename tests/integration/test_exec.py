@@ -182,6 +182,19 @@ def test_a_plugin_that_failed_is_tried_again(host, others, way):
     gone(a)
 
 
+def test_netmgrd_tries_again_by_itself(host, others):
+    """A plugin that failed is asked again after a while (EXEC_RETRY_FIRST_SEC), without anybody's doing."""
+    others.put(NAME, f"if [ $CNI_COMMAND = DEL ] && [ ! -e {others.data}/well ]; then {error(42, 'no database')}; fi; {REAL}")
+    a = add(host, others, others.conf())
+    a.pod.delete()
+    await_pending(host, a)
+    open(f"{others.data}/well", "w").close()
+    others.forget()
+    settle(lambda: states(host) == {}, "it was told", limit=3 * LIMIT)
+    assert others.commands() == ["DEL"] and others.reserved() == {}
+    gone(a)
+
+
 # --- netmgr-exec comes and goes --------------------------------------------------------------------
 
 def health(host):

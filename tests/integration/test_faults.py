@@ -9,6 +9,7 @@ rule tables and the descriptors.
 
 NETMGR_TEST_FULL=1 tries every n. Otherwise a random sample of them is tried, for a few seconds per
 operation; the seed is printed and NETMGR_TEST_SEED repeats it."""
+import base64
 import contextlib
 import errno
 import json
@@ -18,8 +19,9 @@ import subprocess
 import time
 
 import pytest
+from delegates import Delegates
 from faults import NEVER, Faults
-from netmgr_host import BUS, LIMIT, MANAGER, ROOT, Host, bridge, netconf, routed, settle
+from netmgr_host import BUS, LIMIT, MANAGER, ROOT, RUNTIME, Host, bridge, netconf, routed, settle
 from pod_networks import NETWORKS, annotated
 
 FULL = os.environ.get("NETMGR_TEST_FULL") == "1"
@@ -140,6 +142,34 @@ class DelBridge(Del):
     conf = BRIDGE
 
 
+class DelByExec(Operation):
+    """A caller who runs nothing: netmgr-exec tells the IPAM plugin of others."""
+
+    def __init__(self, host, pod):
+        super().__init__(host, pod)
+        self.others = Delegates(host)
+        self.conf = self.others.conf()
+        host.exec.start()
+
+    def prepare(self):
+        must(self.host.cni("ADD", self.conf, "box", "eth0", self.pod.path, env=self.others.env, timeout=LIMIT))
+
+    def run(self):
+        import dbus
+        self.call(ROOT, RUNTIME, "Del", "a{sv}", dbus.Dictionary(
+            {"Type": "netmgr", "ContainerId": "box", "IfName": "eth0", "Config": json.dumps(self.conf)}, signature="sv"))
+
+    def restore(self):
+        """What could not be told is told now, without waiting for netmgrd's own time for it."""
+        import dbus
+
+        def ended():
+            self.call(ROOT, MANAGER, "CollectGarbage", "a{sv}", dbus.Dictionary({}, signature="sv"))
+            return self.host.ledger()["attachment"] == []
+        settle(ended, lambda: f"the plugin has been told\n{self.host.logs()[-4000:]}")
+        assert self.others.reserved() == {}
+
+
 class Check(Operation):
     def __init__(self, host, pod):
         super().__init__(host, pod)
@@ -225,13 +255,14 @@ class SetShape(SetBandwidth):
 
 
 class AddNetwork(Operation):
+    name = "extra"
     text = '{"cniVersion":"1.0.0","name":"extra","type":"netmgr","ipMasq":true,"ipam":{"type":"local","subnet":"10.99.0.0/24"}}'
 
     def is_there(self):
-        return any(n[0] == "extra" for n in self.call(ROOT, MANAGER, "ListNetworks"))
+        return any(n[0] == self.name for n in self.call(ROOT, MANAGER, "ListNetworks"))
 
     def run(self):
-        self.call(ROOT, MANAGER, "AddNetwork", "ssa{sv}", "extra", self.text, {})
+        self.call(ROOT, MANAGER, "AddNetwork", "ssa{sv}", self.name, self.text, {})
 
     def again(self):
         if self.is_there():
@@ -239,7 +270,7 @@ class AddNetwork(Operation):
         self.run()
 
     def restore(self):
-        self.call(ROOT, MANAGER, "RemoveNetwork", "sa{sv}", "extra", {})
+        self.call(ROOT, MANAGER, "RemoveNetwork", "sa{sv}", self.name, {})
 
 
 class RemoveNetwork(AddNetwork):
@@ -257,12 +288,45 @@ class RemoveNetwork(AddNetwork):
         pass
 
 
+class AddManifest(AddNetwork):
+    """With a chain of plugins in it."""
+    name = "space/extra"
+    text = json.dumps({"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition",
+                       "metadata": {"name": "extra", "namespace": "space"},
+                       "spec": {"config": json.dumps({"plugins": [
+                           {"type": "bridge", "ipam": {"type": "host-local", "subnet": "10.99.0.0/24"}},
+                           {"type": "tuning", "mtu": 1400, "capabilities": {"mac": True}}, {"type": "theirs"}]})}})
+
+
 class Reload(Operation):
     # a netmgr.conf that cannot be read is as good as a broken one
     documented = CODES | NAMES | {"org.netmgr1.Error.InvalidArgument"}
 
     def run(self):
         self.call(ROOT, MANAGER, "Reload")
+
+
+class Import(Operation):
+    """A sandbox of others; its end is run by a plugin that holds nothing."""
+    entry = {"kind": "cniCacheV1", "containerId": "box", "ifName": "eth0", "networkName": "theirs",
+             "cniArgs": [["K8S_POD_NAME", "p"]], "config": base64.b64encode(json.dumps(
+                 {"cniVersion": "1.0.0", "name": "theirs", "type": "static"}).encode()).decode()}
+
+    def text(self):
+        result = {"cniVersion": "1.0.0", "interfaces": [{"name": "eth0", "sandbox": self.pod.path}],
+                  "ips": [{"address": "10.99.0.2/24", "interface": 0}], "dns": {}}
+        return json.dumps({"container": "box", "results": [
+            {"file": "/f", "text": json.dumps({**self.entry, "result": result}), "written": 2**60}]})
+
+    def run(self):
+        answer = json.loads(self.call(ROOT, MANAGER, "Import", "ssa{sv}", "multus", self.text(), {}))
+        reasons = {r["reason"] for r in answer["skipped"]}
+        if not answer["imported"] and reasons != {"known already"}:
+            raise Failed(11, str(reasons))  # which of the steps in between it was is told in words only
+
+    def restore(self):
+        must(self.host.cni("DEL", ROUTED, "box", "eth0", self.pod.path, timeout=LIMIT,
+                           env={"CNI_PATH": f"{self.host.dir}/cni:/usr/lib/cni"}))
 
 
 class AddNetworks(Add):
@@ -318,8 +382,8 @@ class Detach(Attach):
             self.run()
 
 
-OPERATIONS = [Add, AddBridge, Del, DelBridge, Check, Gc, AddPort, RemovePort, SetBandwidth, SetShape,
-              AddNetwork, RemoveNetwork, Reload, AddNetworks, DelNetworks, Attach, Detach]
+OPERATIONS = [Import, Add, AddBridge, Del, DelBridge, DelByExec, Check, Gc, AddPort, RemovePort, SetBandwidth, SetShape,
+              AddNetwork, AddManifest, RemoveNetwork, Reload, AddNetworks, DelNetworks, Attach, Detach]
 
 
 class Loop:
@@ -496,6 +560,28 @@ def test_nth_failure_of_nsd():
         else:
             loop.sample(rng, SECONDS, NSD_FAILURES)
         assert host.nsd.running and host.nsd.pid == pid, loop.last
+        loop.compare()
+        assert loop.tries
+
+
+EXEC_FAILURES = [f for f in FAILURES if f[0] in ("malloc", "unix-send", "unix-recv", "open", "socket", "accept")]
+EXEC_FAILURES += [("read", errno.EIO), ("read", errno.EINTR)]
+
+
+def test_nth_failure_of_exec():
+    """netmgr-exec lives; what it could not do is done when it is asked again."""
+    with faulty_host(["exec"]) as (host, faults):
+        loop = Loop(host, faults, DelByExec, "netmgr-exec")
+        pid = host.exec.pid
+        loop.quiet()
+        rng = random.Random(SEED)
+        print(f"NETMGR_TEST_SEED={SEED}")
+        if FULL:
+            for what, error in EXEC_FAILURES:
+                loop.every(what, error)
+        else:
+            loop.sample(rng, SECONDS, EXEC_FAILURES)
+        assert host.exec.running and host.exec.pid == pid, loop.last
         loop.compare()
         assert loop.tries
 

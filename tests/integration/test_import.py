@@ -240,7 +240,7 @@ def test_nothing_of_a_sandbox_by_halves(host, node):
     report = node.imported()
     assert keys(report["imported"]) == {(good.cid, "eth0")}, report
     row, = report["skipped"]
-    assert row["file"] == bad.name and "base64" in row["reason"], row
+    assert row["container"] == bad.name and "base64" in row["reason"], row
     node.cache(other)
     assert keys(node.imported()["imported"]) == {(bad.name, "eth0"), (bad.name, "net1")}
     for x in (first, other, good):
@@ -287,6 +287,22 @@ def test_the_end_that_netmgr_exec_tells(host, node):
     assert not any("8080" in x for x in node.snapshot()["rules"])
 
 
+@pytest.mark.host(exec_plugins="others")
+def test_after_a_reboot(host, node, tmp_path):
+    """What their plugins keep in files is given back; whoever has the namespace's name by then is left alone."""
+    a = node.add()
+    node.imported()
+    host.netmgrd.stop()
+    boot_id = tmp_path / "boot_id"
+    boot_id.write_text("11111111-2222-3333-4444-555555555555\n")
+    host.run(["mount", "--bind", str(boot_id), "/proc/sys/kernel/random/boot_id"])
+    host.netmgrd.start()
+    settle(lambda: attachments(host) == {} and node.files() == [], "it has ended")
+    assert links(a.pod) == {"lo", "eth0"}
+    host.run(["umount", "/proc/sys/kernel/random/boot_id"])
+    node.driver.delete(a).expect_ok()
+
+
 def test_a_pod_that_nothing_tells_of(host, node):
     """Without a path in the result (0.2.0) it is never taken for dead: DEL brings its own."""
     a = node.add(node.bridge(version="0.2.0", ports=False))
@@ -295,6 +311,21 @@ def test_a_pod_that_nothing_tells_of(host, node):
     json.loads(host.manager("CollectGarbage", "a{sv}", 0)[0])
     host.cni("GC", {**conf(host), "cniVersion": "1.1.0", "cni.dev/valid-attachments": []}).expect_ok()
     assert set(attachments(host)) == {(a.cid, "eth0")}
+    delete(host, a.pod).expect_ok()
+    assert links(a.pod) == {"lo"} and node.files() == []
+    settle(lambda: attachments(host) == {}, "nothing is left")
+
+
+def test_a_path_of_a_process(host, node):
+    """The process may be another one by now: it is not looked at, and the runtime's own path counts."""
+    a = node.add()
+    for interface in a.result["interfaces"]:
+        if interface.get("sandbox"):
+            interface["sandbox"] = f"/proc/{host.holder.pid}/ns/net"
+    node.cache(a)
+    node.imported()
+    assert host.sql("SELECT netns_seen, netns_cookie, netns_start FROM sandbox") == [
+        {"netns_seen": 0, "netns_cookie": 0, "netns_start": 0}]
     delete(host, a.pod).expect_ok()
     assert links(a.pod) == {"lo"} and node.files() == []
     settle(lambda: attachments(host) == {}, "nothing is left")

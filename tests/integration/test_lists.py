@@ -166,9 +166,12 @@ def test_ours_behind_others(host, vendor):
     finish(host)
 
 
-def test_as_the_default_network(host, vendor):
-    """The runtime's own interface is a list's."""
-    network(host, "blue", vendor.bridge(BLUE, routes=[{"dst": "0.0.0.0/0"}]), vendor.plugin("vendor-tuning", mtu=1400))
+@pytest.mark.parametrize("ipam", ["vendor-local", "host-local"])
+def test_as_the_default_network(host, vendor, ipam):
+    """The runtime's own interface is a list's, with addresses of another plugin or of netmgr."""
+    if ipam == "host-local":
+        vendor.serve_ipam(ipam)
+    network(host, "blue", vendor.bridge(BLUE, ipam, routes=[{"dst": "0.0.0.0/0"}]), vendor.plugin("vendor-tuning", mtu=1400))
     reload(host)
     conf = netconf("pods", network="blue")
     a = host.add(conf, env=vendor.env)
@@ -217,6 +220,41 @@ def test_the_default_route_is_anothers(host, vendor):
     delete(a)
     for bridge in ("vendor0", "vendor1"):
         host.run(["ip", "link", "delete", bridge])
+    finish(host)
+
+
+def test_several_default_routes(host, vendor):
+    """By several gateways of both families, in the order of preference, in place of the plugin's own."""
+    subnets = f"{BLUE} fd98:1::/64"
+    network(host, "blue", vendor.bridge(subnets, routes=[{"dst": "0.0.0.0/0"}, {"dst": "::/0"}, {"dst": "10.55.0.0/16", "gw": "10.98.1.1"}]),
+            vendor.plugin("vendor-tuning", mtu=1400))
+    reload(host)
+    gateways = ["10.98.1.1", "10.98.1.9", "fd98:1::1", "fd98:1::9"]
+    a = add(host, vendor, [{"name": "blue", "default-route": gateways}])
+    for family in (4, 6):
+        wanted = [g for g in gateways if (":" in g) == (family == 6)]
+        found = [r for r in a.pod.ip(f"-{family}", "route", "show", "default") if r["dev"] == "net1"]
+        assert [r["gateway"] for r in sorted(found, key=lambda r: r.get("metric", 0))] == wanted
+        assert not [r for r in a.pod.ip(f"-{family}", "route", "show", "default") if r["dev"] != "net1"]
+    assert [r for r in a.pod.ip("-4", "route", "show", "10.55.0.0/16")]
+    told = [(r["dst"], r.get("gw")) for r in json.loads(rows(host)["net1"]["result"])["routes"]]
+    assert sorted(t for t in told if t[0] in ("0.0.0.0/0", "::/0")) == sorted(
+        ("::/0" if ":" in g else "0.0.0.0/0", g) for g in gateways)
+    assert ("10.55.0.0/16", "10.98.1.1") in told
+    a.check(env=vendor.env).expect_ok()
+    delete(a)
+    host.run(["ip", "link", "delete", "vendor0"])
+    finish(host)
+
+
+def test_a_gateway_that_cannot_be_reached(host, vendor):
+    network(host, "blue", vendor.bridge(BLUE))
+    reload(host)
+    reply = try_add(host, vendor, [{"name": "blue", "default-route": ["10.77.0.1"]}], pod := host.pod())
+    reply.expect_error(105, "10.77.0.1", "net1")
+    assert not interfaces(pod)
+    nothing_held(host, vendor)
+    host.run(["ip", "link", "delete", "vendor0"])
     finish(host)
 
 
@@ -355,6 +393,61 @@ def test_a_plugin_of_the_list_fails(host, vendor, at):
     finish(host)
 
 
+def test_a_plugin_behind_ours_fails(host, vendor):
+    """What netmgr made is undone as well, behind the plugin's DEL: that finds the interface."""
+    vendor.put("bad", f"case $CNI_COMMAND in ADD) {error(77, 'the moon is full')};; DEL) cat > /dev/null; "
+                      f"ip -n $CNI_CONTAINERID link show net1 > {host.dir}/seen;; esac")
+    network(host, "blue", plugin("bridge", BLUE, isGateway=True), vendor.plugin("bad"))
+    reload(host)
+    try_add(host, vendor, "blue", pod := host.pod()).expect_error(77, "bad", "the moon is full")
+    assert vendor.commands() == ["ADD", "DEL"]
+    with open(f"{host.dir}/seen") as f:
+        assert "net1" in f.read()
+    assert not interfaces(pod)
+    nothing_held(host, vendor)
+    settle(lambda: not host.held(), "the addresses are free")
+    finish(host)
+
+
+def test_a_del_that_fails(host, vendor):
+    """The row waits for who tries again; the interface of others stays, that of netmgr is gone."""
+    vendor.put("stubborn", f"cat > {host.dir}/given; case $CNI_COMMAND in DEL) [ ! -e {host.dir}/refuse ] || "
+                           f"{{ {error(77, 'not now')}; }};; esac; exec /usr/lib/cni/tuning < {host.dir}/given")
+    network(host, "blue", plugin("bridge", BLUE, isGateway=True), vendor.plugin("stubborn", mtu=1400))
+    reload(host)
+    a = add(host, vendor, "blue")
+    open(f"{host.dir}/refuse", "w").close()
+    a.delete(env=vendor.env).expect_error(77, "stubborn", "not now")
+    settle(lambda: {n: r["state"] for n, r in rows(host).items()} == {"net1": "releasing"}, lambda: f"net1 waits: {rows(host)}")
+    assert not interfaces(a.pod)
+    os.unlink(f"{host.dir}/refuse")
+    a.delete(env=vendor.env).expect_ok()
+    nothing_held(host, vendor)
+    finish(host)
+
+
+def test_many_at_once(host, vendor):
+    """Each with two lists, and netmgr's IPAM below them."""
+    vendor.serve_ipam("host-local")
+    for name, subnet, bridge in (("blue", BLUE, "vendor0"), ("red", "10.98.2.0/24", "vendor1")):
+        # with an address of its own: two that make a bridge at once, and its first port, are a race of the reference
+        host.run(["ip", "link", "add", bridge, "address", "02:00:00:00:00:06", "type", "bridge"])
+        network(host, name, vendor.plugin("vendor-bridge", bridge=bridge, isGateway=True,
+                                          ipam={"type": "host-local", "subnet": subnet}), vendor.plugin("vendor-tuning", mtu=1400))
+    reload(host)
+    pods = host.make_pods(12)
+    many = host.parallel(12, lambda i: add(host, vendor, "blue,red", pod=pods[i]))
+    held = {k: v for k, v in host.held().items() if k.startswith("10.98.")}
+    assert sorted(held.values()) == sorted(f"{a.cid}/{i}" for a in many for i in ("net1", "net2"))
+    for a in many:
+        assert {f"{x}" for x in a.pod.addresses("net1")} <= set(held)
+    host.parallel(12, lambda i: delete(many[i]))
+    nothing_held(host, vendor)
+    for bridge in ("vendor0", "vendor1"):
+        host.run(["ip", "link", "delete", bridge])
+    finish(host)
+
+
 BAD_RESULTS = {
     "no JSON": "echo hello",
     "no object": "echo '[]'",
@@ -436,4 +529,59 @@ def test_a_del_while_a_plugin_runs(host, vendor):
     assert not interfaces(pod)
     nothing_held(host, vendor)
     host.run(["ip", "link", "delete", "vendor0"])
+    finish(host)
+
+
+# --- while the sandbox runs ----------------------------------------------------------------------
+
+@pytest.mark.host(exec_plugins="others")
+def test_attached_and_detached_while_it_runs(host, vendor):
+    """No runtime is there: netmgr-exec runs the plugins, and netmgr's host-local below them."""
+    vendor.serve_ipam("host-local")
+    network(host, "blue", vendor.plugin("vendor-bridge", bridge="vendor0", isGateway=True,
+                                        ipam={"type": "host-local", "subnet": BLUE}), vendor.plugin("vendor-tuning", mtu=1400))
+    reload(host)
+    a = host.add(routed(), env=vendor.env)
+    host.manager("Attach", "ssa{sv}", a.cid, "blue", 0)
+    assert a.pod.addresses("net1") == {"10.98.1.2/24"} and a.pod.link("net1")["mtu"] == 1400
+    assert host.held()["10.98.1.2/24"] == f"{a.cid}/net1"
+    a.pod.wait_ping("10.98.1.1")
+    a.check(env=vendor.env).expect_ok()
+    vendor.forget()
+    host.manager("Detach", "ssa{sv}", a.cid, "net1", 0)
+    assert vendor.order() == [("DEL", "vendor-tuning", "net1"), ("DEL", "vendor-bridge", "net1")]
+    assert set(interfaces(a.pod)) == {"eth0"}
+    # and once more, with the end of the sandbox by nobody
+    host.manager("Attach", "ssa{sv}", a.cid, "blue", 0)
+    a.pod.delete()
+    a.live = False
+    nothing_held(host, vendor)
+    settle(lambda: not host.held(), "the addresses are free")
+    host.run(["ip", "link", "delete", "vendor0"])
+    finish(host)
+
+
+# Notes how many of it run; sh -c of the recorder, which passes stdin on.
+COUNTING = """touch {count}/run.$$; ls {count} | grep -c '^run' >> {count}/seen
+sleep 0.2; /usr/lib/cni/ptp; status=$?; rm {count}/run.$$; exit $status"""
+
+
+@pytest.mark.host(conf="[Delegates]\nParallelMax=2\n[Host]\nNodeAddress=192.0.2.1\n")
+def test_so_many_plugins_of_others_run_at_a_time(host, vendor):
+    """Each takes memory of its own; who waits is served all the same."""
+    count = f"{host.dir}/count"
+    os.mkdir(count)
+    vendor.put("vendor-counting", COUNTING.format(count=count))
+    network(host, "blue", vendor.plugin("vendor-counting", ipam={"type": "vendor-local", "subnet": BLUE, "dataDir": vendor.data}))
+    reload(host)
+    conf, pods = annotated(routed(), {NETWORKS: "blue"}), host.make_pods(8)
+
+    def life(i):
+        reply, a = host.try_add(conf, pods[i], args=pod_args(name=f"p{i}"), env=vendor.env)
+        reply.expect_ok()
+        a.delete(env=vendor.env).expect_ok()
+    host.parallel(8, life, workers=8)
+    with open(f"{count}/seen") as f:
+        seen = [int(x) for x in f.read().split()]
+    assert len(seen) == 16 and max(seen) == 2, seen
     finish(host)

@@ -108,6 +108,17 @@ def test_group_is_a_network(host, networks, source):
     settle(lambda: name not in names(host), "forgotten")
 
 
+def test_status_of_a_group(host, networks):
+    def status(*members):
+        return host.cni("STATUS", {**group(*members), "cniVersion": "1.1.0"})
+    status("a", "nowhere").expect_ok()
+    status("nowhere").expect_error(50, "nowhere")
+    got = [host.add(pointer("a")) for _ in range(2)]
+    status("a").expect_error(50, "a has no free address")
+    for x in got:
+        x.delete().expect_ok()
+
+
 def test_members_come_and_go(host, networks):
     conf = group("late", choose="free-addresses")
     host.try_add(conf)[0].expect_error(7, "anyOf", "late")

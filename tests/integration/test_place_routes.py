@@ -4,7 +4,8 @@ import contextlib
 
 import features
 import pytest
-from netmgr_host import bridge, netconf, routed, settle
+from dhcp_lan import Lan
+from netmgr_host import netconf, routed, settle
 from pod_networks import DANM, NETWORKS, annotated, finish, pod_args, reload, write_network
 from traffic import OUT4, OUT6, Outside, ask, serving
 
@@ -381,4 +382,36 @@ def test_mtu_of_each_network(host):
     row, = [r for r in host.describe("attachments") if r["Interface"] == "net2"]
     assert host.link(row["HostInterface"])["mtu"] == 9000
     still_right(host, a)
+    finish(host)
+
+
+# --- routes of a DHCP server -----------------------------------------------------------------------
+
+@pytest.mark.parametrize("wish,expected", [
+    ("lan", [("eth0", "169.254.1.1", 0), ("net1", "10.9.0.1", 1001)]),
+    ([{"name": "lan", "default-route": []}], [("net1", "10.9.0.1", 0)]),
+    ([{"name": "lan"}, {"name": "red", "default-route": []}], [("net2", "169.254.1.1", 0)])])
+def test_default_route_of_a_lease(host, wish, expected):
+    """As any other network's, also after a renewal: the place of the interface is in the ledger."""
+    with Lan(host) as lan:
+        lan.udhcpd(lease=8, options=["router 10.9.0.1"])
+        write_network(host, "lan", "bridge", bridge="lan0", isGateway=False, ipam={"type": "dhcp"})
+        write_network(host, "red", "routed", "10.98.2.0/24")
+        reload(host)
+        a = add(host, wish, routed("net1", "10.97.0.0/24"))
+        assert main_routes(a.pod) == expected
+        began = lan.lease()["obtained_boot_usec"]
+        settle(lambda: lan.lease()["obtained_boot_usec"] > began, "the lease is renewed")
+        assert main_routes(a.pod) == expected
+        a.check().expect_ok()
+        a.delete().expect_ok()
+    finish(host)
+
+
+def test_a_gateway_on_a_network_with_leases(host):
+    with Lan(host):
+        write_network(host, "lan", "bridge", bridge="lan0", isGateway=False, ipam={"type": "dhcp"})
+        reload(host)
+        wish = annotated(routed(), {NETWORKS: [{"name": "lan", "default-route": ["10.9.0.1"]}]})
+        host.try_add(wish, host.pod(), args=pod_args())[0].expect_error(2, "lan", "DHCP")
     finish(host)

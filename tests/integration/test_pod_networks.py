@@ -132,6 +132,47 @@ def test_a_wish_that_a_network_of_ours_cannot_grant(host, key, value):
     finish(host)
 
 
+@pytest.mark.parametrize("wish", [{"ips": ["192.0.2.77/32"]}, {"cni-args": {"ips": ["192.0.2.77/32"]}}])
+def test_a_pod_does_not_change_static_addresses(host, wish):
+    """Of a routed network that would be a route of the node, to whatever a pod's author likes."""
+    write_list(host, "fixed", {"type": "netmgr", "kind": "routed",
+                               "ipam": {"type": "static", "addresses": [{"address": "10.98.7.7/32"}]}})
+    reload(host)
+    reply, _ = host.try_add(annotated(routed(), {NETWORKS: [{"name": "fixed", **wish}]}), pod := host.pod(), args=pod_args())
+    reply.expect_error((7, 999), f"{NETWORKS}[0]", "ips", "fixed", "static")
+    assert not interfaces(pod) and not host.describe("attachments")
+    a = host.add(annotated(routed(), {NETWORKS: "fixed"}), args=pod_args())
+    assert a.pod.addresses("net1") == {"10.98.7.7/32"}
+    finish(host)
+
+
+def test_a_pod_does_not_change_the_device(host):
+    """The network is for one NIC of the node, and not for all."""
+    write_list(host, "nic", {"type": "netmgr", "kind": "host-device", "device": "nic0", "ipam": ipam("10.98.7.0/24")})
+    reload(host)
+    reply, _ = host.try_add(annotated(routed(), {NETWORKS: [{"name": "nic", "deviceID": "0000:3b:00.1"}]}),
+                            pod := host.pod(), args=pod_args())
+    reply.expect_error((7, 999), f"{NETWORKS}[0]", "deviceID", "nic", "says itself")
+    assert not interfaces(pod) and not host.describe("attachments")
+    finish(host)
+
+
+def test_a_pod_does_not_take_the_mac_of_another(host):
+    ready(host)
+    a = host.add(annotated(routed(), {NETWORKS: "blue"}), args=pod_args(name="a"))
+    taken = a.pod.link("net1")["address"]
+    for mac in (taken, host.link("nmb-blue")["address"]):
+        reply, _ = host.try_add(annotated(routed(), {NETWORKS: [{"name": "blue", "mac": mac}]}), pod := host.pod(),
+                                args=pod_args(name="b"))
+        reply.expect_error(104, f"{NETWORKS}[0]", mac)
+        assert not interfaces(pod)
+    # who is gone has it no more, and a link of its own is no bridge
+    host.add(annotated(routed(), {NETWORKS: [{"name": "red", "mac": taken}]}), args=pod_args(name="c"))
+    a.delete().expect_ok()
+    host.add(annotated(routed(), {NETWORKS: [{"name": "blue", "mac": taken}]}), args=pod_args(name="b"))
+    finish(host)
+
+
 def test_namespaces_are_isolated(host):
     conf = {"type": "netmgr", "kind": "bridge", "isGateway": True, "ipam": ipam(BLUE)}
     write_nad(host, "one", "lan", conf)

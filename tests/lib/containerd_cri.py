@@ -129,13 +129,13 @@ class Client:
 class CriPod:
     """A pod sandbox with one container that sleeps"""
 
-    def __init__(self, runtime, name, annotations=None):
+    def __init__(self, runtime, name, annotations=None, ports=()):
         self.runtime, self.name = runtime, name
         call = runtime.client.call
         self.config = {
             "metadata": {"name": name, "namespace": "tests", "uid": f"uid-{name}"}, "hostname": name,
             "log_directory": f"{runtime.dir}/logs", "labels": {"app": "test"},
-            "annotations": annotations or {},
+            "annotations": annotations or {}, **({"port_mappings": list(ports)} if ports else {}),
             "linux": {"cgroup_parent": "/" + runtime.cgroup}}
         self.id = call("RunPodSandbox", {"config": self.config})["pod_sandbox_id"]
         runtime.pods.append(self)
@@ -239,8 +239,8 @@ class Containerd(Daemon):
         settle(lambda: "image" in self.client.call("ImageStatus", {"image": {"image": IMAGE}}),
                "the image is in the CRI plugin's store")
 
-    def pod(self, name, annotations=None):
-        return CriPod(self, name, annotations)
+    def pod(self, name, annotations=None, ports=()):
+        return CriPod(self, name, annotations, ports)
 
     def remove_all(self):
         """Stops and removes every sandbox that the runtime knows, half-made ones too."""

@@ -87,7 +87,13 @@ class Lan:
                 self.server.stop()
             status = self.dhcp.stop()
             self.host.run(["ip", "link", "delete", "lan0"], check=False)
+            self.forget_flows()
         assert status in (0, -signal.SIGKILL), f"netmgr-dhcp ended with status {status}"
+
+    def forget_flows(self):
+        """The kernel tracks what the server's host said and heard for half a minute: of the LAN, not of netmgr."""
+        for port in ("67", "68"):
+            self.host.run(["conntrack", "-D", "-p", "udp", "--orig-port-dst", port], check=False)
 
     def file(self, name):
         return f"{self.host.dir}/{name}"

@@ -147,6 +147,8 @@ class Host:
         self.netmgrd.start()
         if self.polkit:
             self.polkitd.await_ready()
+        # the kernel adds it behind the address (host-ns), when it has time
+        settle(lambda: self.run(["ip", "-6", "route", "show", "table", "local", "2001:db8::1"]).stdout, "the route of the host's address")
         self.baseline = self.snapshot()
         return self
 

@@ -91,6 +91,13 @@ static void test_networks(void **state) {
         assert_null(none.shared_namespaces[0]);
 }
 
+static void test_delegates(void **state) {
+        _cleanup_(conf_clear) Conf c = load("[Delegates]\nPluginPath=/a:/b/c\n"), none = load("");
+
+        assert_string_equal(c.plugin_path, "/a:/b/c");
+        assert_null(none.plugin_path);
+}
+
 static void test_later_wins(void **state) {
         write_file("netmgr.conf.d/20.conf", "[Networks]\nSharedNamespaces=c\n");
         write_file("netmgr.conf.d/10.conf",
@@ -119,6 +126,9 @@ static void test_refused(void **state) {
         refuse("[Networks]\nDefaultNetworkNamespace=\n",
                "2: DefaultNetworkNamespace=: wanted a namespace (lower-case letters, digits and '-'), found "
                "\"\"");
+        refuse("[Delegates]\nPluginPath=/a:b\n",
+               "2: PluginPath=: wanted directories as /DIR:/DIR, found \"/a:b\"");
+        refuse("[Delegates]\nPath=/a\n", "2: [Delegates] Path=: unknown key, with value \"/a\"");
         refuse("[Networks]\nIsolation=yes\n",
                "2: [Networks] Isolation=: unknown key, with value \"yes\"");
 }
@@ -169,10 +179,10 @@ static void test_limit(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_defaults),   cmocka_unit_test(test_networks),
-                cmocka_unit_test(test_later_wins), cmocka_unit_test(test_refused),
-                cmocka_unit_test(test_limit),      cmocka_unit_test(test_indented),
-                cmocka_unit_test(test_long_line),
+                cmocka_unit_test(test_defaults),  cmocka_unit_test(test_networks),
+                cmocka_unit_test(test_delegates), cmocka_unit_test(test_later_wins),
+                cmocka_unit_test(test_refused),   cmocka_unit_test(test_limit),
+                cmocka_unit_test(test_indented),  cmocka_unit_test(test_long_line),
         };
 
         return cmocka_run_group_tests(tests, make_dir, remove_dir);

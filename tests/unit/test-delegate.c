@@ -18,6 +18,7 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/parse.h"
+#include "cri/cni/originals.h"
 #include "cri/cni/program.h"
 #include "cri/cni/task.h"
 #include "cri/cni/wait.h"
@@ -537,6 +538,76 @@ static void tasks_of_a_hostile_netmgrd(void **state) {
         free(dir);
 }
 
+/* What was taken over is ended by the plugins that made it, which may have our names; nothing else is. */
+static void originals_of_our_names(void **state) {
+        static const struct {
+                Verb verb;
+                const char *plugin, *command, *config;
+                bool originals, allowed;
+        } cases[] = {
+                { VERB_DEL, "bridge", "DEL", "{\"type\":\"bridge\"}", true, true },
+                { VERB_GC, "bridge", "DEL", "{\"type\":\"bridge\"}", true, true },
+                { VERB_DEL, "bridge", "DEL", "{\"type\":\"bridge\"}", false, false },
+                { VERB_DEL, "bridge", "DEL", "{\"type\":\"portmap\"}", true, false },
+                { VERB_DEL, "bridge", "DEL", NULL, true, false },
+                { VERB_ADD, "bridge", "ADD", "{\"type\":\"bridge\"}", true, false },
+                { VERB_STATUS, "bridge", "DEL", "{\"type\":\"bridge\"}", true, false },
+                { VERB_DEL, "../bridge", "DEL", "{\"type\":\"../bridge\"}", true, false },
+        };
+        char base[] = "/tmp/netmgr-originals.XXXXXX";
+
+        if (geteuid() != 0)
+                skip();
+        assert_non_null(mkdtemp(base));
+        assert_int_equal(chdir(base), 0);
+        put_dir("ours", 0755, 0);
+        put_dir("theirs", 0755, 0);
+        put_dir("mixed", 0755, 0);
+        put_file("netmgr", 0755, 0);
+        put_file("mixed/portmap", 0755, 0);
+        assert_int_equal(symlink("../netmgr", "ours/netmgr"), 0);
+        assert_int_equal(symlink("netmgr", "ours/bridge"), 0);
+        assert_int_equal(symlink("../netmgr", "mixed/netmgr"), 0);
+        FILE *f = fopen("theirs/bridge", "we");
+        assert_non_null(f);
+        fprintf(f, "#!/bin/sh\ncat >&2; echo \" in $CNI_PATH\" >&2; exit 7\n");
+        fclose(f);
+        assert_int_equal(chmod("theirs/bridge", 0755), 0);
+
+        _cleanup_free_ char *path = strf("%s/ours:%s/theirs:%s/mixed", base, base, base),
+                            *want = strf("%s/theirs:%s/mixed:/more", base, base),
+                            *found = originals_path_of(path, "/more");
+        assert_string_equal(found, want);
+        assert_int_equal(setenv("NETMGR_CONFIG_DIR", base, 1), 0);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_(task_result_clear) TaskResult result = { 0 };
+                const Environment env = { .verb = cases[i].verb,
+                                          .path = path,
+                                          .container_id = "c1",
+                                          .netns_path = "/ns/1" };
+                const Ticket t = { .task = TICKET_EXEC,
+                                   .timeout_ms = 30000,
+                                   .plugin = (char *) cases[i].plugin,
+                                   .command = (char *) cases[i].command,
+                                   .container_id = (char *) "c1",
+                                   .ifname = (char *) "eth0",
+                                   .netns = (char *) "/ns/1",
+                                   .config = (char *) cases[i].config,
+                                   .originals = cases[i].originals };
+
+                task_run(&t, &env, "netmgr", "{\"name\":\"n\"}", &result);
+                assert_int_equal(result.exit, cases[i].allowed ? 7 : TICKET_EXIT_NOT_STARTED);
+                /* And what it executes itself is not ours either. */
+                if (cases[i].allowed)
+                        assert_true(strstr(result.text, "/theirs:") &&
+                                    !strstr(result.text, "/ours"));
+        }
+        assert_int_equal(chdir("/"), 0);
+        _cleanup_free_ char *command = strf("rm -r %s", base);
+        assert_int_equal(system(command), 0);
+        assert_int_equal(unsetenv("NETMGR_CONFIG_DIR"), 0);
+}
+
 /* Only an ADD has somebody for whom addresses are taken. */
 static void addresses_without_an_owner(void **state) {
         _cleanup_(task_result_clear) TaskResult result = { 0 };
@@ -580,6 +651,7 @@ int main(void) {
                 cmocka_unit_test(programs_that_only_root_can_replace),
                 cmocka_unit_test_setup_teardown(tasks_of_a_hostile_netmgrd, make_script,
                                                 remove_script),
+                cmocka_unit_test(originals_of_our_names),
                 cmocka_unit_test(addresses_without_an_owner),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

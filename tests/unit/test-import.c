@@ -282,6 +282,39 @@ static void pools_that_are_refused(void **state) {
         }
 }
 
+/* One more than the limit, each at its own number. */
+static void pools_that_are_too_large(void **state) {
+        _cleanup_json_ json_object *o = json_object_new_object();
+        json_object *allocations = json_object_new_object(), *spec = json_object_new_object(),
+                    *metadata = json_object_new_object();
+        _cleanup_error_ Error e = ERROR_NULL;
+        ImportPools p = { 0 };
+        char key[16];
+
+        for (unsigned i = 0; i < IMPORT_ADDRESSES_MAX; i++) {
+                snprintf(key, sizeof(key), "%u", i);
+                assert_int_equal(json_add(allocations, key, json_object_new_object()), 0);
+        }
+        assert_int_equal(json_add(spec, "allocations", allocations), 0);
+        assert_int_equal(json_add_string(spec, "range", "10.0.0.0/8"), 0);
+        assert_int_equal(json_add_string(metadata, "name", "x"), 0);
+        assert_int_equal(json_add_string(o, "kind", "IPPool"), 0);
+        assert_int_equal(json_add(o, "metadata", metadata), 0);
+        assert_int_equal(json_add(o, "spec", spec), 0);
+        _cleanup_free_ char *most = json_to_text(o);
+        assert_int_equal(import_pools_parse(most, strlen(most), &p, &e), 0);
+        assert_int_equal(p.pools[0].n, IMPORT_ADDRESSES_MAX);
+        import_pools_clear(&p);
+        assert_int_equal(json_add(allocations, "9999999", json_object_new_object()), 0);
+        _cleanup_free_ char *more = json_to_text(o), *large = malloc(IMPORT_SIZE_MAX + 1);
+        assert_true(import_pools_parse(more, strlen(more), &p, &e) < 0);
+        assert_non_null(strstr(error_message(&e), "the limit"));
+        memset(large, ' ', IMPORT_SIZE_MAX + 1);
+        error_clear(&e);
+        assert_true(import_pools_parse(large, IMPORT_SIZE_MAX + 1, &p, &e) < 0);
+        assert_non_null(strstr(error_message(&e), "at most"));
+}
+
 /* ---- what the pools of ours make of it ------------------------------------------------------------ */
 
 static InAddr addr(const char *s) {
@@ -341,6 +374,7 @@ int main(void) {
                 cmocka_unit_test(pods_that_are_refused),
                 cmocka_unit_test(pools_of_whereabouts),
                 cmocka_unit_test(pools_that_are_refused),
+                cmocka_unit_test(pools_that_are_too_large),
                 cmocka_unit_test(addresses_of_others),
         };
 

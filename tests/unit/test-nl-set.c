@@ -6,6 +6,39 @@
 
 #include "nl-world.h"
 
+/* ---- counters ------------------------------------------------------------------------------------ */
+
+static const NlStat *find_stat(const NlDump *d, uint32_t ifindex) {
+        const NlStat *found = NULL;
+
+        for (size_t i = 0; i < d->n_stats; i++)
+                if (d->stats[i].ifindex == ifindex) {
+                        EXPECT(!found); /* each link once */
+                        found = &d->stats[i];
+                }
+        return found;
+}
+
+/* Of every link, and what one end sends is what the other receives. */
+static void scenario_counters(World *w) {
+        NlApplied at = attach(w);
+        NlDump host = { 0 }, pod = { 0 };
+
+        EXPECT_INT(kernel_dump(w->host, NL_DUMP_COUNTERS | NL_DUMP_LINKS, &host), 0);
+        EXPECT_INT(kernel_dump(w->pod, NL_DUMP_COUNTERS, &pod), 0);
+        EXPECT_INT(host.n_stats, host.n_links);
+        for (size_t i = 0; i < host.n_links; i++)
+                EXPECT(find_stat(&host, host.links[i].ifindex));
+        const NlStat *mine = find_stat(&host, at.host_ifindex),
+                     *theirs = find_stat(&pod, at.pod_ifindex);
+        EXPECT(mine && theirs);
+        /* Neither is up: nothing was sent. */
+        EXPECT(mine->rx_bytes == 0 && mine->tx_bytes == 0);
+        EXPECT(theirs->rx_bytes == 0 && theirs->tx_bytes == 0);
+        kernel_dump_clear(&host);
+        kernel_dump_clear(&pod);
+}
+
 /* ---- settings ------------------------------------------------------------------------------------ */
 
 static void scenario_settings(World *w) {
@@ -273,6 +306,7 @@ static void scenario_nonsense(World *w) {
         EXPECT_INT(link_of(w->host, "nmb0").flags & IFF_UP, 0);
 }
 
+BOTH(counters)
 BOTH(settings)
 BOTH(alias)
 BOTH(rename)
@@ -283,9 +317,9 @@ BOTH(nonsense)
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                TEST_BOTH(settings), TEST_BOTH(alias), TEST_BOTH(rename),
-                TEST_BOTH(move),     TEST_BOTH(port),  TEST_BOTH(vlan_filtering),
-                TEST_BOTH(nonsense),
+                TEST_BOTH(settings), TEST_BOTH(alias),    TEST_BOTH(rename),
+                TEST_BOTH(move),     TEST_BOTH(port),     TEST_BOTH(vlan_filtering),
+                TEST_BOTH(nonsense), TEST_BOTH(counters),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
