@@ -364,7 +364,7 @@ def test_whatever_happens_at_any_step_of_an_add_of_three(name):
             call(host, "ADD", ASKED, "c0", "eth0", pod).expect_ok()
         call(host, "DEL", ASKED, "c0", "eth0", pod).expect_ok()
         steps = sorted(p for p in seen if p.process in ("netmgrd", "netmgr-nsd") and p.name not in TOLD)
-        base, number = [x for x in host.links() if x.startswith("nmg")], 0
+        base, number = {x for x in host.links() if x.startswith("nmg")}, 0
         held = 0
         for step in steps:
             if step.name in ON_THE_LOOP and set(events) != {"close"}:
@@ -374,7 +374,7 @@ def test_whatever_happens_at_any_step_of_an_add_of_three(name):
                 number += 1
                 held += step_of_an_add(host, points, pod, f"c{number}", step, nth, events)
                 settle(lambda: len(host.ledger()["attachment"]) == 2 and not interfaces(pod) and
-                       [x for x in host.links() if x.startswith("nmg")] == base and not host.ledger()["port"] and
+                       {x for x in host.links() if x.startswith("nmg")} == base and not host.ledger()["port"] and
                        not host.netmgrd.netns_fds(),
                        lambda: f"{step} {nth} {name}: nothing is left: {host.ledger()} {host.links()} {host.netmgrd.fds()}")
         resident.check().expect_ok()
@@ -438,7 +438,7 @@ def test_whatever_happens_at_any_step_of_a_change(verb, events):
                 host.ctl(*argv, check=True)
             call(host, "DEL", conf, "c1", "eth0", pod).expect_ok()
         steps = sorted(p for p in seen if p.process in ("netmgrd", "netmgr-nsd") and p.name not in TOLD | ON_THE_LOOP)
-        base = [x for x in host.links() if x.startswith("nmg")]
+        base = {x for x in host.links() if x.startswith("nmg")}
         for step in steps:
             for nth in sorted({1, seen[step]}):
                 checked = prepare()
@@ -447,7 +447,7 @@ def test_whatever_happens_at_any_step_of_a_change(verb, events):
                 assert code == 0 or events != ["check"], what
                 call(host, "DEL", conf, "c1", "eth0", pod).expect_ok()
                 settle(lambda: len(host.ledger()["attachment"]) == 1 and not interfaces(pod) and
-                       [x for x in host.links() if x.startswith("nmg")] == base and not host.netmgrd.netns_fds(),
+                       {x for x in host.links() if x.startswith("nmg")} == base and not host.netmgrd.netns_fds(),
                        lambda: f"{what}: nothing is left: {host.ledger()} {host.links()} {host.netmgrd.fds()}")
                 if "remove" in events:
                     written(host, "as before")
