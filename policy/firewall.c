@@ -487,7 +487,8 @@ static int commit_changes(Firewall *f, Error *e) {
         ElementList networks = { 0 };
 
         int r = build_changes(f, &networks, e);
-        if (r >= 0 && f->batch.n_messages > 0) {
+        /* Without memory for its first message there is none, and all the same something to send. */
+        if (r >= 0 && (f->batch.n_messages > 0 || f->batch.error < 0)) {
                 r = nft_batch_finish(&f->batch);
                 if (r >= 0)
                         r = f->socket->ops->send(f->socket, &f->batch);

@@ -58,6 +58,10 @@ static int open_netns(const Sandbox *s, int *ret, Error *e) {
         *ret = open(s->netns_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
         if (*ret >= 0)
                 return 0;
+        if (errno != ENOENT && errno != EACCES && errno != EPERM)
+                return error_set_errnof(e, ERROR_TRY_AGAIN, errno,
+                                        "opening the network namespace \"%.256s\" of sandbox %s",
+                                        s->netns_path, s->id);
         return error_set_errnof(
                         e, errno == ENOENT ? ERROR_NO_SUCH_SANDBOX : ERROR_NOT_SUPPORTED, errno,
                         "opening the network namespace \"%.256s\" of sandbox %s; netmgrctl, "

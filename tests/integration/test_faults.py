@@ -456,6 +456,8 @@ class Loop:
         self.patiently(self.operation.restore)
         settle(lambda: self.cheap() == self.rows,
                lambda: f"rows and links as before, after {self.last}\n{self.rows}\n{self.cheap()}")
+        if hits and "build_changes" in self.last:
+            self.compare()  # the rules are not in what is cheap
         return hits > 0 or self.faults.skipped > 0
 
     def count(self, what):
@@ -527,6 +529,18 @@ def run_loop(loop):
 def test_nth_failure(operation):
     with faulty_host() as (host, faults):
         run_loop(Loop(host, faults, operation))
+
+
+def test_elements_go_without_memory_for_their_message():
+    """A transaction that was not begun has not succeeded."""
+    with faulty_host() as (host, faults):
+        loop = Loop(host, faults, DelBridge)
+        loop.quiet()
+        total, met = loop.count("malloc"), 0
+        for n in range(1, total, 2):
+            loop.once("malloc", n, errno.ENOMEM)
+            met += "build_changes" in loop.last
+        assert met, f"{total} allocations, none of them for elements"
 
 
 NSD_FAILURES = [f for f in FAILURES if f[0] in ("malloc", "unix-send", "unix-recv", "open", "socket", "accept")]
