@@ -4,6 +4,7 @@
 
 #include "core/network-status.h"
 
+#include <inttypes.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
 
@@ -329,8 +330,12 @@ static void write_value(FILE *f, json_object *v, unsigned depth) {
                 write_array(f, v, depth);
         else if (json_object_is_type(v, json_type_string))
                 write_string(f, json_object_get_string(v), (size_t) json_object_get_string_len(v));
-        else
-                fputs(v ? json_object_to_json_string_ext(v, JSON_C_TO_STRING_PLAIN) : "null", f);
+        else if (json_object_is_type(v, json_type_int))
+                fprintf(f, "%" PRId64, json_object_get_int64(v));
+        else if (json_object_is_type(v, json_type_double))
+                fprintf(f, "%.17g", json_object_get_double(v));
+        else /* by itself json-c would want memory for these words, too */
+                fputs(!v ? "null" : json_object_get_boolean(v) ? "true" : "false", f);
 }
 
 /* A stream in memory, closed; NULL: there was not enough. */

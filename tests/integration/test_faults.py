@@ -22,6 +22,7 @@ import pytest
 from delegates import Delegates
 from faults import NEVER, Faults
 from netmgr_host import BUS, LIMIT, MANAGER, ROOT, RUNTIME, Host, bridge, routed, settle
+from pod_networks import NETWORKS, annotated, reload, write_list, write_network
 
 FULL = os.environ.get("NETMGR_TEST_FULL") == "1"
 SEED = int(os.environ.get("NETMGR_TEST_SEED") or random.SystemRandom().randrange(1 << 32))
@@ -328,7 +329,88 @@ class Import(Operation):
                            env={"CNI_PATH": f"{self.host.dir}/cni:/usr/lib/cni"}))
 
 
-OPERATIONS = [Import, Add, AddBridge, Del, DelBridge, DelByExec, Check, Gc, AddPort, RemovePort, SetBandwidth, SetShape,
+class WithNetworks(Operation):
+    """Two networks of the node, one of them a list of plugins."""
+    networks = "blue,chain@lan0"
+
+    def __init__(self, host, pod):
+        super().__init__(host, pod)
+        write_network(host, "blue", "bridge", "10.98.1.0/24")
+        write_list(host, "chain", {"type": "ptp", "ipam": {"type": "host-local", "subnet": "10.98.2.0/24"}},
+                   {"type": "tuning", "mtu": 1400})
+        reload(host)
+        # a bridge gets its last routes when it has a port: it has had one before anything is compared
+        host.add(annotated(BOX, {NETWORKS: "blue"}), cid="other")
+        self.conf = annotated(ROUTED, {NETWORKS: self.networks}) if self.networks else ROUTED
+
+
+class AddMembers(WithNetworks, Add):
+    pass
+
+
+class DelMembers(WithNetworks, Del):
+    pass
+
+
+class CheckMembers(WithNetworks):
+    def __init__(self, host, pod):
+        super().__init__(host, pod)
+        self.attachment = host.add(self.conf, pod, cid="box")
+
+    def run(self):
+        must(self.attachment.check())
+
+
+class Attach(WithNetworks):
+    """To a sandbox that runs."""
+    networks, wanted = None, "blue"
+
+    def __init__(self, host, pod):
+        super().__init__(host, pod)
+        host.add(self.conf, pod, cid="box")
+
+    def run(self):
+        self.call(ROOT, MANAGER, "Attach", "ssa{sv}", "box", self.wanted, {})
+
+    def end(self):
+        """What may have come to its end already, or never have begun."""
+        try:
+            self.call(ROOT, MANAGER, "Detach", "ssa{sv}", "box", "net1", {})
+        except Failed as e:
+            if e.what != "org.netmgr1.Error.NoSuchAttachment":
+                raise
+
+    def again(self):
+        self.end()
+        self.run()
+
+    def restore(self):
+        self.call(ROOT, MANAGER, "Detach", "ssa{sv}", "box", "net1", {})
+
+
+class AttachList(Attach):
+    wanted = "chain"
+
+
+class Detach(Attach):
+    def prepare(self):
+        super().run()
+
+    def run(self):
+        super().restore()
+
+    def again(self):
+        self.end()
+
+    def restore(self):
+        pass
+
+
+class DetachList(Detach):
+    wanted = "chain"
+
+
+OPERATIONS = [Import, AddMembers, DelMembers, CheckMembers, Attach, AttachList, Detach, DetachList, Add, AddBridge, Del, DelBridge, DelByExec, Check, Gc, AddPort, RemovePort, SetBandwidth, SetShape,
               AddNetwork, AddManifest, RemoveNetwork, Reload]
 
 
