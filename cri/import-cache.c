@@ -251,9 +251,9 @@ static const JsonField cache_fields[] = {
         {},
 };
 
-/* [["K", "V"]] as the CNI_ARGS that libcni makes of it; owned. NULL: -ENOMEM, or no such list. */
-static char *args_text(json_object *list) {
-        char *all = strdup("");
+/* [["K", "V"]] as the CNI_ARGS that libcni makes of it; owned. -EINVAL: it is no such list. */
+static int args_text(json_object *list, char **ret) {
+        _cleanup_free_ char *all = strdup("");
 
         for (size_t i = 0; all && list && i < json_object_array_length(list); i++) {
                 json_object *pair = json_object_array_get_idx(list, i);
@@ -264,17 +264,20 @@ static char *args_text(json_object *list) {
                         k = json_object_array_get_idx(pair, 0);
                         v = json_object_array_get_idx(pair, 1);
                 }
-                char *more = json_object_is_type(k, json_type_string) &&
-                                                             json_object_is_type(v,
-                                                                                 json_type_string)
-                                             ? strf("%s%s%s=%s", all, i ? ";" : "",
-                                                    json_object_get_string(k),
-                                                    json_object_get_string(v))
-                                             : NULL;
+                if (!json_object_is_type(k, json_type_string) ||
+                    !json_object_is_type(v, json_type_string))
+                        return -EINVAL;
+                char *more = strf("%s%s%s=%s", all, i ? ";" : "", json_object_get_string(k),
+                                  json_object_get_string(v));
                 free(all);
                 all = more;
         }
-        return all;
+        if (!all)
+                return -ENOMEM;
+        if (strlen(all) > CNI_ARGS_MAX)
+                return -EINVAL;
+        *ret = TAKE_PTR(all);
+        return 0;
 }
 
 static int check_input(const CacheInput *in, Error *e) {
@@ -314,15 +317,18 @@ static int cache_build(const CacheInput *in, ImportAttachment *a, Error *e) {
                                                  in->config);
         a->container_id = strdup(in->container_id);
         a->ifname = strdup(in->ifname);
-        a->netns = isempty(in->netns) || strlen(in->netns) > NETNS_PATH_MAX ? NULL
-                                                                            : strdup(in->netns);
         if (!a->container_id || !a->ifname)
                 return error_oom(e);
-        a->args = args_text(in->cni_args);
-        if (!a->args || strlen(a->args) > CNI_ARGS_MAX)
-                return error_setf(e, ERROR_INVALID_ARGUMENT,
-                                  "cniArgs: wanted pairs of strings, at most %u bytes, found %s",
-                                  CNI_ARGS_MAX, JSON_SHORT(in->cni_args));
+        if (!isempty(in->netns) && strlen(in->netns) <= NETNS_PATH_MAX &&
+            !(a->netns = strdup(in->netns)))
+                return error_oom(e);
+        r = args_text(in->cni_args, &a->args);
+        if (r < 0)
+                return r == -ENOMEM ? error_oom(e)
+                                    : error_setf(e, ERROR_INVALID_ARGUMENT,
+                                                 "cniArgs: wanted pairs of strings, at most %u bytes, "
+                                                 "found %s",
+                                                 CNI_ARGS_MAX, JSON_SHORT(in->cni_args));
         r = import_config_parse(config, size, in->network, in->capability_args, in->result, a, e);
         return r < 0 || a->role != IMPORT_INTERFACE ? r : take_result(a, in->result, e);
 }

@@ -41,18 +41,25 @@ int import_pool_add(ImportPool *p, const InPrefix *address, const char *id, cons
         return a->id && a->ifname ? 0 : -ENOMEM;
 }
 
-/* The pool of that name; made when there is none. NULL: out of memory, or of room for pools. */
-static ImportPool *pool_of(ImportPools *p, const char *name) {
+/* The pool of that name; made when there is none. */
+static int pool_of(ImportPools *p, const char *name, ImportPool **ret, Error *e) {
         for (size_t i = 0; i < p->n; i++)
-                if (streq(p->pools[i].name, name))
-                        return &p->pools[i];
-        ImportPool *more = p->n < NETWORKS_MAX ? reallocarray(p->pools, p->n + 1, sizeof(*more))
-                                               : NULL;
+                if (streq(p->pools[i].name, name)) {
+                        *ret = &p->pools[i];
+                        return 0;
+                }
+        if (p->n >= NETWORKS_MAX)
+                return error_setf(e, ERROR_INVALID_ARGUMENT, "more than %u pools, the limit",
+                                  NETWORKS_MAX);
+        ImportPool *more = reallocarray(p->pools, p->n + 1, sizeof(*more));
         if (!more)
-                return NULL;
+                return error_oom(e);
         p->pools = more;
         more[p->n] = (ImportPool) { .name = strdup(name) };
-        return more[p->n].name ? &more[p->n++] : NULL;
+        if (!more[p->n].name)
+                return error_oom(e);
+        *ret = &more[p->n++];
+        return 0;
 }
 
 static const char *text_of(json_object *o, const char *key) {
@@ -96,9 +103,10 @@ static int ip_pool_read(ImportPools *p, const char *name, json_object *spec, Err
                 return error_setf(e, ERROR_INVALID_ARGUMENT,
                                   "spec.range: wanted a subnet as 10.0.0.0/16, found %s",
                                   JSON_SHORT(json_get(spec, "range")));
-        ImportPool *pool = pool_of(p, name);
-        if (!pool)
-                return error_oom(e);
+        ImportPool *pool;
+        int r = pool_of(p, name, &pool, e);
+        if (r < 0)
+                return r;
         if (!allocations)
                 return 0;
         if (!json_object_is_type(allocations, json_type_object))
@@ -106,7 +114,7 @@ static int ip_pool_read(ImportPools *p, const char *name, json_object *spec, Err
                                   "spec.allocations: wanted an object, found %s",
                                   JSON_SHORT(allocations));
         json_object_object_foreach(allocations, key, value) {
-                int r = allocation_read(pool, &range, key, value, e);
+                r = allocation_read(pool, &range, key, value, e);
                 if (r < 0)
                         return r;
         }
@@ -141,10 +149,13 @@ static int address_of_name(const char *name, InPrefix *ret) {
 }
 
 static int reservation_read(ImportPools *p, const char *name, json_object *spec, Error *e) {
-        ImportPool *pool = pool_of(p, OVERLAPPING);
         InPrefix address = { 0 };
+        ImportPool *pool;
 
-        int r = pool ? address_of_name(name, &address) : -ENOMEM;
+        int r = pool_of(p, OVERLAPPING, &pool, e);
+        if (r < 0)
+                return r;
+        r = address_of_name(name, &address);
         if (r == -EINVAL)
                 return error_setf(e, ERROR_INVALID_ARGUMENT,
                                   "metadata.name: wanted an address, found \"%.64s\"", name);

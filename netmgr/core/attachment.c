@@ -436,11 +436,15 @@ void attachment_forget_leases(Attachment *a) {
 }
 
 char *attachment_addresses_text(const Attachment *a) {
+        size_t n = a->spec.n_addresses;
         char *all = strdup("");
 
-        for (size_t i = 0; all && i < a->spec.n_addresses; i++) {
-                char *more = strf("%s%s%s", all, i ? "," : "",
-                                  IN_PREFIX_STR(&a->spec.addresses[i].address));
+        /* Nothing is known of the interface yet but what its plugin was given. */
+        for (size_t i = 0; all && i < (n ? n : a->n_leases); i++) {
+                InPrefix p = n ? a->spec.addresses[i].address
+                               : (InPrefix) { .address = a->leases[i]->address,
+                                              .length = a->leases[i]->prefix_length };
+                char *more = strf("%s%s%s", all, i ? "," : "", IN_PREFIX_STR(&p));
                 free(all);
                 all = more;
         }

@@ -106,7 +106,8 @@ void audit_tell_repair(RepairKind kind, const LogContext *about, const char *fou
 }
 
 bool audit_op_is_reap(const char *op) {
-        return strncmp(op, "del", strlen("del")) != 0 && !streq(op, "add-failed");
+        return strncmp(op, "del", strlen("del")) != 0 && !streq(op, "add-failed") &&
+               !streq(op, "detach");
 }
 
 void audit_count_reaps(Manager *m, const char *op, uint64_t n) {

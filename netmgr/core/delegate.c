@@ -177,9 +177,10 @@ static void ask(const Attachment *a, const Delegate *d, const char *command, uin
                 .config = config ? (char *) config : d->config,
                 .originals = a->spec.imported,
         };
-        /* A file said where it is, and we never saw it there: the name may be another's by now (/proc/PID). Who
-         * calls for that sandbox knows. */
-        if (a->spec.imported && !a->sandbox->netns_witness.seen)
+        /* A file said where it is, and we never saw it there, or in another life of the machine: the name may be
+         * another's by now. Who calls for that sandbox knows. */
+        if (a->spec.imported &&
+            (!a->sandbox->netns_witness.seen || !streq(a->sandbox->boot_id, a->manager->boot_id)))
                 ret->ticket.netns = NULL;
 }
 

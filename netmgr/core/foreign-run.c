@@ -117,6 +117,7 @@ static void inspected(Task *task) {
                 foreign_fail(op, r, &task->error);
                 return;
         }
+        op->commit.durable = false;
         op->commit.write = write_up;
         op->commit.enforce = op->policy ? enforce_up : NULL;
         op->commit.task.deliver = up_written;

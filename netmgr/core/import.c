@@ -432,6 +432,8 @@ static void import_make(ImportOp *op) {
         op->put_sandbox = !s->stored;
         s->stored = true;
         sandbox_to_row(s, &op->sandbox_row);
+        op->commit.durable =
+                        true; /* the files that it comes from may be deleted behind the answer */
         op->commit.write = write_import;
         op->commit.task.deliver = import_written;
         committer_submit(op->manager->committer, &op->commit);

@@ -332,10 +332,10 @@ static void write_value(FILE *f, json_object *v, unsigned depth) {
                 write_string(f, json_object_get_string(v), (size_t) json_object_get_string_len(v));
         else if (json_object_is_type(v, json_type_int))
                 fprintf(f, "%" PRId64, json_object_get_int64(v));
-        else if (json_object_is_type(v, json_type_double))
-                fprintf(f, "%.17g", json_object_get_double(v));
-        else /* by itself json-c would want memory for these words, too */
-                fputs(!v ? "null" : json_object_get_boolean(v) ? "true" : "false", f);
+        else if (json_object_is_type(v, json_type_boolean))
+                fputs(json_object_get_boolean(v) ? "true" : "false", f);
+        else
+                fputs("null", f); /* there are no other numbers in a status */
 }
 
 /* A stream in memory, closed; NULL: there was not enough. */

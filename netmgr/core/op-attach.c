@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/limits.h"
+#include "core/network-status.h"
 #include "core/networks-internal.h"
 
 void attach_request_clear(AttachRequest *q) {
@@ -155,6 +156,7 @@ static void detached(int r, const Error *e, void *userdata) {
         if (r < 0 && e->kind == ERROR_KERNEL)
                 r = 0;
         operation_end(op->manager);
+        network_status_flush(op->manager); /* who hears of the end may look */
         op->done(r, e, "", op->userdata);
         free(op);
 }

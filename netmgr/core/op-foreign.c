@@ -171,6 +171,7 @@ static void put_intent(ForeignOp *op) {
                 attachment_to_row(a, op->plan_json, &op->attachment_row);
         }
         op->delegate_row = delegate_row(a, &a->delegates[a->n_delegates - 1]);
+        op->commit.durable = true; /* what the plugin takes may be outside of this machine */
         op->commit.write = write_intent;
         op->commit.task.deliver = intent_written;
         committer_submit(op->manager->committer, &op->commit);

@@ -19,14 +19,14 @@
 
 /* ---- files ------------------------------------------------------------------------------------ */
 
-int import_skip(json_object *skipped, const char *path, const char *reason) {
+int import_skip(json_object *skipped, const char *key, const char *what, const char *reason) {
         _cleanup_json_ json_object *o = json_object_new_object();
-        _cleanup_free_ char *name = strdup(path);
+        _cleanup_free_ char *name = strdup(what);
 
         if (!name)
                 return -ENOMEM;
         text_make_utf8(name);
-        if (!o || json_add_string(o, "file", name) < 0 || json_add_string(o, "reason", reason) < 0)
+        if (!o || json_add_string(o, key, name) < 0 || json_add_string(o, "reason", reason) < 0)
                 return -ENOMEM;
         return json_append(skipped, TAKE_PTR(o));
 }
@@ -80,7 +80,7 @@ static int visit_file(int dirfd, const char *name, const char *path, size_t max,
         if (r == -ENOMEM || r == -ENOENT) /* somebody was quicker */
                 return r == -ENOENT ? 0 : r;
         if (r < 0)
-                return import_skip(skipped, path, reason_of(r));
+                return import_skip(skipped, "file", path, reason_of(r));
         return visit(&(ImportFile) { .name = name,
                                      .path = path,
                                      .text = text,
@@ -186,11 +186,11 @@ static int visit_result(const ImportFile *file, void *userdata) {
 
         int r = json_parse(file->text, file->size, "the file", &o, &error);
         if (r < 0)
-                return import_skip(p->skipped, file->path, error_message(&error));
+                return import_skip(p->skipped, "file", file->path, error_message(&error));
         json_object *id = json_get(o, "containerId");
         if (!json_object_is_type(id, json_type_string) ||
             !cni_id_is_valid(json_object_get_string(id), CONTAINER_ID_MAX))
-                return import_skip(p->skipped, file->path,
+                return import_skip(p->skipped, "file", file->path,
                                    "it names no container: no entry of libcni 0.8 or newer");
         json_object *pod = pod_of(p, json_object_get_string(id));
         return pod ? json_append(json_object_object_get(pod, "results"), file_of(file)) : -ENOMEM;
@@ -200,7 +200,8 @@ static int visit_delegates(const ImportFile *file, void *userdata) {
         Pods *p = userdata;
 
         if (!cni_id_is_valid(file->name, CONTAINER_ID_MAX))
-                return import_skip(p->skipped, file->path, "its name is no id of a container");
+                return import_skip(p->skipped, "file", file->path,
+                                   "its name is no id of a container");
         json_object *pod = pod_of(p, file->name);
         return pod ? json_add(pod, "delegates", file_of(file)) : -ENOMEM;
 }
@@ -305,7 +306,7 @@ int import_read_host_local(const char *dir, json_object *skipped, json_object **
                         r = cni_id_is_valid(list[i]->d_name, NETWORK_NAME_MAX - 1)
                                             ? read_network(path, list[i]->d_name, &st, skipped,
                                                            requests, e)
-                                            : import_skip(skipped, path,
+                                            : import_skip(skipped, "file", path,
                                                           "its name is none of a network");
                 free(list[i]);
         }

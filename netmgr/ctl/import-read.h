@@ -30,8 +30,8 @@ int import_read_dir(const char *path, size_t max, json_object *skipped, ImportVi
 int import_read_file(const char *path, size_t max, json_object *skipped, ImportVisit visit,
                      void *userdata, sd_bus_error *e);
 
-/* {"file", "reason"} at the end of the list; -ENOMEM. */
-int import_skip(json_object *skipped, const char *path, const char *reason);
+/* {KEY: what, "reason"} at the end of the list; -ENOMEM. */
+int import_skip(json_object *skipped, const char *key, const char *what, const char *reason);
 
 /*
  * Requests for Manager.Import, in an array each; owned by caller.

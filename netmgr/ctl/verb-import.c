@@ -60,15 +60,15 @@ static int move_list(json_object *answer, const char *key, json_object *to) {
 }
 
 /* Refused by itself: the rest may do better. Not so when nobody is there, or we may not. */
-static int refused(Import *im, const char *what, sd_bus_error *e) {
+static int refused(Import *im, const char *key, const char *what, sd_bus_error *e) {
         if (client_exit_status(e) != EXIT_STATUS_FAILURE) {
                 sd_bus_error_move(im->error, e);
                 return -EIO;
         }
-        return import_skip(im->skipped, what, strempty(e->message));
+        return import_skip(im->skipped, key, what, strempty(e->message));
 }
 
-static int send_text(Import *im, const char *what, const char *text) {
+static int send_text(Import *im, const char *key, const char *what, const char *text) {
         _cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_message_ sd_bus_message *m = NULL, *reply = NULL;
         _cleanup_json_ json_object *answer = NULL;
@@ -88,7 +88,7 @@ static int send_text(Import *im, const char *what, const char *text) {
         if (r < 0) {
                 if (!sd_bus_error_is_set(&error))
                         (void) sd_bus_error_set_errno(&error, r);
-                return refused(im, what, &error);
+                return refused(im, key, what, &error);
         }
         r = move_list(answer, "imported", im->imported);
         return r < 0 ? r : move_list(answer, "skipped", im->skipped);
@@ -103,12 +103,12 @@ static int send_all(Import *im, json_object *requests, const char *key) {
                 if (!text)
                         return -ENOMEM;
                 if (strlen(text) > IMPORT_SIZE_MAX) {
-                        if (import_skip(im->skipped, json_object_get_string(name),
+                        if (import_skip(im->skipped, key, json_object_get_string(name),
                                         "there is too much of it") < 0)
                                 return -ENOMEM;
                         continue;
                 }
-                int r = send_text(im, json_object_get_string(name), text);
+                int r = send_text(im, key, json_object_get_string(name), text);
                 if (r < 0)
                         return r;
         }
@@ -142,7 +142,7 @@ static int import_host_local(Import *im) {
 }
 
 static int visit_dump(const ImportFile *file, void *userdata) {
-        return send_text(userdata, file->path, file->text);
+        return send_text(userdata, "file", file->path, file->text);
 }
 
 static int import_whereabouts(Import *im) {
@@ -178,6 +178,7 @@ static const Column address_rows[] = {
 static const Column skipped_rows[] = {
         { "CONTAINER", "container", CELL_TRUNC, NULL },
         { "INTERFACE", "interface", 0, NULL },
+        { "NETWORK", "network", 0, NULL },
         { "ADDRESS", "address", 0, NULL },
         { "FILE", "file", CELL_TRUNC, NULL },
         { "REASON", "reason", 0, NULL },

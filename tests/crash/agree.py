@@ -171,6 +171,9 @@ def with_trail(host, attachments):
     for r in host.sql("SELECT address FROM address WHERE attachment IS NULL AND address NOT IN "
                       "(SELECT address FROM event_address) AND network NOT IN (SELECT network FROM import) AND "
                       "pool NOT LIKE '@%'"):
+        # given back already by the plugin that had asked for it, whose own end is still to be told
+        if any(a["pending"] and f'"{r["address"]}/' in a["plan"] for a in attachments.values()):
+            continue
         yield f"address {r['address']} was released without an end in the audit trail"
 
 

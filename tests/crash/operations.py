@@ -357,104 +357,6 @@ class CollectGarbage(BusOperation):
         self.host.run(["ip", "netns", "delete", self.pod.name])
 
 
-class Chained(Attached):
-    """A plugin behind the one that made the interface."""
-    conf = bridge("crash-c", "10.98.4.0/24", "fd98:4::/64", isDefaultGateway=True)
-    keys = {}
-
-    def prepare(self):
-        Operation.prepare(self)
-        self.reply = self.host.cni("ADD", self.conf, self.pod.name, self.ifname, self.pod.path).expect_ok()
-        self.prev = self.reply.json
-
-    def chained(self):
-        return {"cniVersion": "1.0.0", "name": self.conf["name"], "type": self.plugin, "prevResult": self.prev,
-                **self.keys}
-
-    def argv(self):
-        return self.cni("ADD", self.chained())
-
-    def finish(self, outcome):
-        self.retry()  # the same call gives the same, however far the first one came
-        again = self.host.cni("ADD", self.chained(), self.pod.name, self.ifname, self.pod.path, plugin=self.plugin)
-        conf = {**self.chained(), "prevResult": again.expect_ok().json}
-        self.host.cni("CHECK", conf, self.pod.name, self.ifname, self.pod.path, plugin=self.plugin).expect_ok()
-        self.check_made()
-        self.host.cni("DEL", conf, self.pod.name, self.ifname, self.pod.path, plugin=self.plugin).expect_ok()
-        self.delete()
-        self.remove_pod()
-
-    def check_made(self):
-        pass
-
-
-class ChainPortmap(Chained):
-    name, plugin, keys = "chain-portmap", "portmap", PORTS
-
-    def check_made(self):
-        assert {p["HostPort"] for p in self.host.describe("ports")} >= {8000, 8053}
-
-
-class ChainBandwidth(Chained):
-    name, plugin = "chain-bandwidth", "bandwidth"
-    keys = {"ingressRate": 10**8, "ingressBurst": 10**8, "egressRate": 10**8, "egressBurst": 10**8}
-
-    def check_made(self):
-        link = [x["ifname"] for x in self.host.ip("-d", "link", "show", "type", "ifb")]
-        assert len(link) == 1, link
-
-
-class ChainFirewall(Chained):
-    name, plugin, keys = "chain-firewall", "firewall", {"ingressPolicy": "isolated"}
-
-    def check_made(self):
-        assert "closed" in self.host.run(["nft", "list", "set", "bridge", "netmgr_br", "closed"]).stdout
-
-
-class ForeignPortmap(ChainPortmap):
-    """Behind an interface that somebody else has made, and takes away himself."""
-    name, ifname = "foreign-portmap", "for0"
-
-    def prepare(self):
-        Operation.prepare(self)
-        self.end = f"f{self.pod.name}"[:15]
-        for argv in (["link", "add", self.end, "type", "veth", "peer", "name", "for0", "netns", self.pod.name],
-                     ["link", "set", self.end, "up"], ["addr", "add", "10.99.0.1/32", "peer", "10.99.0.2", "dev", self.end],
-                     ["-n", self.pod.name, "addr", "add", "10.99.0.2/24", "dev", "for0"],
-                     ["-n", self.pod.name, "link", "set", "for0", "up"]):
-            self.host.run(["ip", *argv])
-        self.prev = {"cniVersion": "1.0.0", "interfaces": [{"name": self.end}, {"name": "for0", "sandbox": self.pod.path}],
-                     "ips": [{"address": "10.99.0.2/24", "interface": 1}]}
-
-    def delete(self):
-        assert self.host.run(["sysctl", "-n", f"net.ipv4.conf.{self.end}.route_localnet"]).stdout.strip() == "0"
-        self.host.run(["ip", "link", "del", self.end])
-
-
-class ForeignDel(ForeignPortmap):
-    """The end of one with a port and rates."""
-    name = "foreign-del"
-
-    def prepare(self):
-        super().prepare()
-        self.add_all()
-
-    def add_all(self):
-        for kind in (ChainPortmap, ChainBandwidth):
-            conf = {"cniVersion": "1.0.0", "name": self.conf["name"], "type": kind.plugin, "prevResult": self.prev, **kind.keys}
-            self.host.cni("ADD", conf, self.pod.name, "for0", self.pod.path, plugin=kind.plugin).expect_ok()
-
-    def argv(self):
-        return self.cni("DEL", self.chained())
-
-    def finish(self, outcome):
-        self.retry()
-        assert not self.host.ip("link", "show", "type", "ifb")
-        assert "mirred" not in self.host.run(["tc", "filter", "show", "dev", self.end, "ingress"]).stdout
-        self.delete()
-        self.remove_pod()
-
-
 class EndWithoutDel(Attached):
     """The namespace dies, and nobody says so: the process only waits until that was noticed."""
     name = "end-without-del"
@@ -519,89 +421,6 @@ class BandwidthShape(Bandwidth):
     conf = AddBridge.conf
 
 
-def manifest(name, namespace, conf):
-    return {"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition",
-            "metadata": {"name": name, "namespace": namespace}, "spec": {"config": json.dumps(conf)}}
-
-
-class NetworkAdd(BusOperation):
-    name, network = "network-add", "crash-n"
-
-    def prepare(self):
-        self.text = json.dumps(bridge("crash-n", "10.98.2.0/24"))
-
-    def argv(self):
-        return self.call(ROOT, MANAGER, "AddNetwork", "ssa{sv}", self.network, self.text, 0)
-
-    def finish(self, outcome):
-        names = {n["Name"] for n in self.host.describe("networks")}
-        if outcome.ok:
-            assert self.network in names, names
-        if self.network not in names:
-            self.retry()
-        self.host.manager("RemoveNetwork", "sa{sv}", self.network, 0)
-
-
-class ManifestAdd(NetworkAdd):
-    name, network = "manifest-add", "crash/n"
-
-    def prepare(self):
-        self.text = json.dumps(manifest("n", "crash", {"plugins": [{"type": "bridge", "ipam": {"type": "static"}},
-                                                                   {"type": "tuning"}]}))
-
-
-class NetworkRemove(NetworkAdd):
-    name = "network-remove"
-
-    def prepare(self):
-        super().prepare()
-        self.host.manager("AddNetwork", "ssa{sv}", "crash-n", self.text, 0)
-
-    def argv(self):
-        return self.call(ROOT, MANAGER, "RemoveNetwork", "sa{sv}", "crash-n", 0)
-
-    def finish(self, outcome):
-        names = {n["Name"] for n in self.host.describe("networks")}
-        if outcome.ok:
-            assert "crash-n" not in names, names
-        if "crash-n" in names:
-            self.retry()
-
-
-class Reload(BusOperation):
-    """A changed file of networks.d."""
-    name = "reload"
-
-    network = "crash-f"
-
-    def prepare(self):
-        self.file = f"{self.host.networks_dir}/crash-f.conflist"
-        conf = bridge("crash-f", "10.98.3.0/24")
-        with open(self.file, "w") as f:
-            json.dump({"cniVersion": "1.0.0", "name": "crash-f",
-                       "plugins": [{k: v for k, v in conf.items() if k not in ("cniVersion", "name")}]}, f)
-
-    def argv(self):
-        return self.call(ROOT, MANAGER, "Reload", "")[:1][0][:-2], None, ""
-
-    def finish(self, outcome):
-        self.retry()
-        assert self.network in {n["Name"] for n in self.host.describe("networks")}
-        import os
-        os.unlink(self.file)
-        self.retry()
-
-
-class ReloadManifest(Reload):
-    """A NetworkAttachmentDefinition among them."""
-    name, network = "reload-manifest", "crash/f"
-
-    def prepare(self):
-        self.file = f"{self.host.networks_dir}/crash.nad.json"
-        with open(self.file, "w") as f:
-            json.dump(manifest("f", "crash", bridge("crash-f", "10.98.3.0/24")), f)
-
-
 class Claim(BusOperation):
     """A runtime's list with the sandbox in it."""
     name = "synchronize-claim"
@@ -640,8 +459,6 @@ class Lose(Claim):
         self.remove_pod()
 
 
-OPERATIONS = [AddRouted, AddBridge, AddLoopback, AddDelegate, DelDelegate, DelByExec, AddHostLocal, DelRouted, DelBridge, DelDead, DelSpooled,
-              GarbageCollection, CollectGarbage, ChainPortmap, ChainBandwidth, ChainFirewall,
-              ForeignPortmap, ForeignDel, EndWithoutDel, AddPort,
-              RemovePort, Bandwidth, BandwidthShape, NetworkAdd, NetworkRemove, ManifestAdd, Reload, ReloadManifest, Claim,
-              Lose]
+OPERATIONS = [AddRouted, AddBridge, AddLoopback, AddDelegate, DelDelegate, DelByExec, AddHostLocal, DelRouted,
+              DelBridge, DelDead, DelSpooled, GarbageCollection, CollectGarbage, EndWithoutDel, AddPort, RemovePort,
+              Bandwidth, BandwidthShape, Claim, Lose]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Crash operations of the plugins that change the interface inside of the sandbox: tuning and sbr."""
-from operations import Chained, ForeignPortmap
+from operations_chain import Chained, ForeignPortmap
 
 MAC = "02:98:00:00:00:01"
 TUNING = {"mac": MAC, "mtu": 1400, "txQLen": 77, "sysctl": {"net.ipv4.conf.IFNAME.arp_filter": "1"}}

@@ -28,16 +28,18 @@ from agree import await_agreement, disagreements  # noqa: E402
 from failpoints import Failpoints, Point  # noqa: E402
 import operations  # noqa: E402
 import operations_addresses  # noqa: E402
+import operations_chain  # noqa: E402
 import operations_dhcp  # noqa: E402
 import operations_import  # noqa: E402
 import operations_inside  # noqa: E402
 import operations_links  # noqa: E402
 import operations_lists  # noqa: E402
+import operations_named  # noqa: E402
 import operations_networks  # noqa: E402
 
-OPERATIONS = (operations.OPERATIONS + operations_inside.OPERATIONS + operations_links.OPERATIONS +
-              operations_dhcp.OPERATIONS + operations_networks.OPERATIONS + operations_lists.OPERATIONS +
-              operations_addresses.OPERATIONS + operations_import.OPERATIONS)
+KINDS = (operations, operations_chain, operations_named, operations_inside, operations_links, operations_dhcp,
+         operations_networks, operations_lists, operations_addresses, operations_import)
+OPERATIONS = [o for kind in KINDS for o in kind.OPERATIONS]
 
 pytestmark = pytest.mark.failpoints
 
@@ -94,7 +96,7 @@ class World:
             self.points.go()
             return self.revive(case) or not disagreements(self.host)
         disturbed = [True] if self.points.fired else []
-        settle(settled, lambda: f"the four lists agree, or the fault has come: {disagreements(self.host)}")
+        settle(settled, lambda: f"the four lists agree, or the fault has come: {disagreements(self.host)[:10]}")
         self.points.disarm()
         self.revive(case)
         await_agreement(self.host, "after the fault")

@@ -21,7 +21,7 @@ import time
 import pytest
 from delegates import Delegates
 from faults import NEVER, Faults
-from netmgr_host import BUS, LIMIT, MANAGER, ROOT, RUNTIME, Host, bridge, routed, settle
+from netmgr_host import BUS, LIMIT, MANAGER, ROOT, RUNTIME, Host, bridge, netconf, routed, settle
 from pod_networks import NETWORKS, annotated, reload, write_list, write_network
 
 FULL = os.environ.get("NETMGR_TEST_FULL") == "1"
@@ -329,30 +329,83 @@ class Import(Operation):
                            env={"CNI_PATH": f"{self.host.dir}/cni:/usr/lib/cni"}))
 
 
-class WithNetworks(Operation):
-    """Two networks of the node, one of them a list of plugins."""
-    networks = "blue,chain@lan0"
+class AddNetworks(Add):
+    """Three interfaces by one ADD"""
+    conf = annotated(BOX, {NETWORKS: [{"name": "blue", "default-route": ["10.99.1.1"],
+                                       "portMappings": [{"hostPort": 8090, "containerPort": 80}],
+                                       "bandwidth": {"ingressRate": 8000000, "ingressBurst": 8000000}},
+                                      {"name": "red", "interface": "lan0", "ips": ["10.99.2.7"]}]})
 
     def __init__(self, host, pod):
         super().__init__(host, pod)
-        write_network(host, "blue", "bridge", "10.98.1.0/24")
+        for name, kind, subnet in (("blue", "bridge", "10.99.1.0/24"), ("red", "routed", "10.99.2.0/24")):
+            text = json.dumps(netconf(name, kind=kind, **({"isGateway": True} if kind == "bridge" else {}),
+                                      ipam={"type": "local", "ranges": [[{"subnet": subnet}]]}))
+            self.call(ROOT, MANAGER, "AddNetwork", "ssa{sv}", name, text, {})
+
+
+class DelNetworks(AddNetworks):
+    def prepare(self):
+        self.cni("ADD", self.conf)
+
+    def run(self):
+        self.cni("DEL", self.conf)
+
+    again = run
+
+
+class Attach(AddNetworks):
+    def prepare(self):
+        self.cni("ADD", BOX)
+
+    def run(self):
+        self.call(ROOT, MANAGER, "Attach", "ssa{sv}", "box", "blue", {})
+
+    def is_there(self):
+        return any(a["ifname"] == "net1" for a in self.host.sql("SELECT ifname FROM attachment"))
+
+    def again(self):
+        if not self.is_there():
+            self.run()
+
+
+class Detach(Attach):
+    def prepare(self):
+        super().prepare()
+        super().run()
+
+    def run(self):
+        self.call(ROOT, MANAGER, "Detach", "ssa{sv}", "box", "net1", {})
+
+    def again(self):
+        if self.is_there():
+            self.run()
+
+
+class WithList(Operation):
+    """A list of plugins beside a network of one."""
+    annotations = {NETWORKS: "lan,chain@lan0"}
+
+    def __init__(self, host, pod):
+        super().__init__(host, pod)
+        write_network(host, "lan", "bridge", "10.98.1.0/24")
         write_list(host, "chain", {"type": "ptp", "ipam": {"type": "host-local", "subnet": "10.98.2.0/24"}},
                    {"type": "tuning", "mtu": 1400})
         reload(host)
         # a bridge gets its last routes when it has a port: it has had one before anything is compared
-        host.add(annotated(BOX, {NETWORKS: "blue"}), cid="other")
-        self.conf = annotated(ROUTED, {NETWORKS: self.networks}) if self.networks else ROUTED
+        host.add(annotated(BOX, {NETWORKS: "lan"}), cid="other")
+        self.conf = annotated(ROUTED, self.annotations)
 
 
-class AddMembers(WithNetworks, Add):
+class AddList(WithList, Add):
     pass
 
 
-class DelMembers(WithNetworks, Del):
+class DelList(WithList, Del):
     pass
 
 
-class CheckMembers(WithNetworks):
+class CheckList(WithList):
     def __init__(self, host, pod):
         super().__init__(host, pod)
         self.attachment = host.add(self.conf, pod, cid="box")
@@ -361,57 +414,40 @@ class CheckMembers(WithNetworks):
         must(self.attachment.check())
 
 
-class Attach(WithNetworks):
-    """To a sandbox that runs."""
-    networks, wanted = None, "blue"
+class AttachList(WithList):
+    annotations = {}
 
     def __init__(self, host, pod):
         super().__init__(host, pod)
         host.add(self.conf, pod, cid="box")
 
-    def run(self):
-        self.call(ROOT, MANAGER, "Attach", "ssa{sv}", "box", self.wanted, {})
+    def attach(self):
+        self.call(ROOT, MANAGER, "Attach", "ssa{sv}", "box", "chain", {})
+
+    def detach(self):
+        self.call(ROOT, MANAGER, "Detach", "ssa{sv}", "box", "net1", {})
 
     def end(self):
         """What may have come to its end already, or never have begun."""
         try:
-            self.call(ROOT, MANAGER, "Detach", "ssa{sv}", "box", "net1", {})
+            self.detach()
         except Failed as e:
             if e.what != "org.netmgr1.Error.NoSuchAttachment":
                 raise
+
+    run, restore = attach, detach
 
     def again(self):
         self.end()
         self.run()
 
-    def restore(self):
-        self.call(ROOT, MANAGER, "Detach", "ssa{sv}", "box", "net1", {})
+
+class DetachList(AttachList):
+    prepare, run, again, restore = AttachList.attach, AttachList.detach, AttachList.end, Operation.restore
 
 
-class AttachList(Attach):
-    wanted = "chain"
-
-
-class Detach(Attach):
-    def prepare(self):
-        super().run()
-
-    def run(self):
-        super().restore()
-
-    def again(self):
-        self.end()
-
-    def restore(self):
-        pass
-
-
-class DetachList(Detach):
-    wanted = "chain"
-
-
-OPERATIONS = [Import, AddMembers, DelMembers, CheckMembers, Attach, AttachList, Detach, DetachList, Add, AddBridge, Del, DelBridge, DelByExec, Check, Gc, AddPort, RemovePort, SetBandwidth, SetShape,
-              AddNetwork, AddManifest, RemoveNetwork, Reload]
+OPERATIONS = [AddList, DelList, CheckList, AttachList, DetachList, Import, Add, AddBridge, Del, DelBridge, DelByExec, Check, Gc, AddPort, RemovePort, SetBandwidth, SetShape,
+              AddNetwork, AddManifest, RemoveNetwork, Reload, AddNetworks, DelNetworks, Attach, Detach]
 
 
 class Loop:

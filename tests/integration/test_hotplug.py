@@ -240,6 +240,22 @@ def test_restart_check_and_end_of_the_sandbox(host, box):
     settle(lambda: not host.ledger()["attachment"] and not host.status_files(), "nothing of it is left")
 
 
+def test_a_detach_is_no_reap(host, box):
+    """Somebody asked for it."""
+    attach(host, "blue")
+    detach(host, "net1")
+    assert host.get_property(ROOT, MANAGER, "Reaps") == 0 and "MESSAGE_ID" not in [
+        line for line in host.netmgrd.text().splitlines() if "detach: net1" in line][0]
+
+
+def test_the_file_is_true_when_the_answer_comes(host, box):
+    for _ in range(10):
+        for change, expected in ((lambda: attach(host, "blue"), ["eth0", "net1"]), (lambda: detach(host, "net1"), ["eth0"])):
+            change()
+            with open(f"{host.status_dir}/box") as f:
+                assert [e["interface"] for e in json.load(f)] == expected
+
+
 def test_gc_spares_what_hangs_on_a_listed_interface(host, box):
     attach(host, "blue")
     gc = {**box.conf, "cniVersion": "1.1.0", "cni.dev/valid-attachments": [{"containerID": "box", "ifname": "eth0"}]}

@@ -240,7 +240,7 @@ def test_nothing_of_a_sandbox_by_halves(host, node):
     report = node.imported()
     assert keys(report["imported"]) == {(good.cid, "eth0")}, report
     row, = report["skipped"]
-    assert row["file"] == bad.name and "base64" in row["reason"], row
+    assert row["container"] == bad.name and "base64" in row["reason"], row
     node.cache(other)
     assert keys(node.imported()["imported"]) == {(bad.name, "eth0"), (bad.name, "net1")}
     for x in (first, other, good):
@@ -285,6 +285,22 @@ def test_the_end_that_netmgr_exec_tells(host, node):
     a.pod.delete()
     settle(lambda: attachments(host) == {} and node.files() == [], "it ends")
     assert not any("8080" in x for x in node.snapshot()["rules"])
+
+
+@pytest.mark.host(exec_plugins="others")
+def test_after_a_reboot(host, node, tmp_path):
+    """What their plugins keep in files is given back; whoever has the namespace's name by then is left alone."""
+    a = node.add()
+    node.imported()
+    host.netmgrd.stop()
+    boot_id = tmp_path / "boot_id"
+    boot_id.write_text("11111111-2222-3333-4444-555555555555\n")
+    host.run(["mount", "--bind", str(boot_id), "/proc/sys/kernel/random/boot_id"])
+    host.netmgrd.start()
+    settle(lambda: attachments(host) == {} and node.files() == [], "it has ended")
+    assert links(a.pod) == {"lo", "eth0"}
+    host.run(["umount", "/proc/sys/kernel/random/boot_id"])
+    node.driver.delete(a).expect_ok()
 
 
 def test_a_pod_that_nothing_tells_of(host, node):

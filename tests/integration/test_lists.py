@@ -166,9 +166,12 @@ def test_ours_behind_others(host, vendor):
     finish(host)
 
 
-def test_as_the_default_network(host, vendor):
-    """The runtime's own interface is a list's."""
-    network(host, "blue", vendor.bridge(BLUE, routes=[{"dst": "0.0.0.0/0"}]), vendor.plugin("vendor-tuning", mtu=1400))
+@pytest.mark.parametrize("ipam", ["vendor-local", "host-local"])
+def test_as_the_default_network(host, vendor, ipam):
+    """The runtime's own interface is a list's, with addresses of another plugin or of netmgr."""
+    if ipam == "host-local":
+        vendor.serve_ipam(ipam)
+    network(host, "blue", vendor.bridge(BLUE, ipam, routes=[{"dst": "0.0.0.0/0"}]), vendor.plugin("vendor-tuning", mtu=1400))
     reload(host)
     conf = netconf("pods", network="blue")
     a = host.add(conf, env=vendor.env)
