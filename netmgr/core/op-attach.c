@@ -58,12 +58,12 @@ static int open_netns(const Sandbox *s, int *ret, Error *e) {
         *ret = open(s->netns_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
         if (*ret >= 0)
                 return 0;
-        if (errno != ENOENT && errno != EACCES && errno != EPERM)
-                return error_set_errnof(e, ERROR_TRY_AGAIN, errno,
-                                        "opening the network namespace \"%.256s\" of sandbox %s",
-                                        s->netns_path, s->id);
+        /* What the kernel is short of now is no reason to ask another way. */
+        ErrorKind kind = errno == ENOENT                     ? ERROR_NO_SUCH_SANDBOX
+                         : errno == EACCES || errno == EPERM ? ERROR_NOT_SUPPORTED
+                                                             : ERROR_TRY_AGAIN;
         return error_set_errnof(
-                        e, errno == ENOENT ? ERROR_NO_SUCH_SANDBOX : ERROR_NOT_SUPPORTED, errno,
+                        e, kind, errno,
                         "opening the network namespace \"%.256s\" of sandbox %s; netmgrctl, "
                         "run by root, passes it",
                         s->netns_path, s->id);

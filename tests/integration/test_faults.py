@@ -22,7 +22,7 @@ import pytest
 from delegates import Delegates
 from faults import NEVER, Faults
 from netmgr_host import BUS, LIMIT, MANAGER, ROOT, RUNTIME, Host, bridge, netconf, routed, settle
-from pod_networks import NETWORKS, annotated
+from pod_networks import NETWORKS, annotated, reload, write_list, write_network
 
 FULL = os.environ.get("NETMGR_TEST_FULL") == "1"
 SEED = int(os.environ.get("NETMGR_TEST_SEED") or random.SystemRandom().randrange(1 << 32))
@@ -382,7 +382,71 @@ class Detach(Attach):
             self.run()
 
 
-OPERATIONS = [Import, Add, AddBridge, Del, DelBridge, DelByExec, Check, Gc, AddPort, RemovePort, SetBandwidth, SetShape,
+class WithList(Operation):
+    """A list of plugins beside a network of one."""
+    annotations = {NETWORKS: "lan,chain@lan0"}
+
+    def __init__(self, host, pod):
+        super().__init__(host, pod)
+        write_network(host, "lan", "bridge", "10.98.1.0/24")
+        write_list(host, "chain", {"type": "ptp", "ipam": {"type": "host-local", "subnet": "10.98.2.0/24"}},
+                   {"type": "tuning", "mtu": 1400})
+        reload(host)
+        # a bridge gets its last routes when it has a port: it has had one before anything is compared
+        host.add(annotated(BOX, {NETWORKS: "lan"}), cid="other")
+        self.conf = annotated(ROUTED, self.annotations)
+
+
+class AddList(WithList, Add):
+    pass
+
+
+class DelList(WithList, Del):
+    pass
+
+
+class CheckList(WithList):
+    def __init__(self, host, pod):
+        super().__init__(host, pod)
+        self.attachment = host.add(self.conf, pod, cid="box")
+
+    def run(self):
+        must(self.attachment.check())
+
+
+class AttachList(WithList):
+    annotations = {}
+
+    def __init__(self, host, pod):
+        super().__init__(host, pod)
+        host.add(self.conf, pod, cid="box")
+
+    def attach(self):
+        self.call(ROOT, MANAGER, "Attach", "ssa{sv}", "box", "chain", {})
+
+    def detach(self):
+        self.call(ROOT, MANAGER, "Detach", "ssa{sv}", "box", "net1", {})
+
+    def end(self):
+        """What may have come to its end already, or never have begun."""
+        try:
+            self.detach()
+        except Failed as e:
+            if e.what != "org.netmgr1.Error.NoSuchAttachment":
+                raise
+
+    run, restore = attach, detach
+
+    def again(self):
+        self.end()
+        self.run()
+
+
+class DetachList(AttachList):
+    prepare, run, again, restore = AttachList.attach, AttachList.detach, AttachList.end, Operation.restore
+
+
+OPERATIONS = [AddList, DelList, CheckList, AttachList, DetachList, Import, Add, AddBridge, Del, DelBridge, DelByExec, Check, Gc, AddPort, RemovePort, SetBandwidth, SetShape,
               AddNetwork, AddManifest, RemoveNetwork, Reload, AddNetworks, DelNetworks, Attach, Detach]
 
 
