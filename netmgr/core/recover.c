@@ -170,9 +170,7 @@ int manager_recover(Manager *m, Store *store, Error *e) {
 static bool is_left_alone(const Attachment *a) {
         const Attachment *root = attachment_root(a);
 
-        /* What others had made was taken over as it was found. */
-        return a->spec.parent[0] && !a->spec.imported &&
-               (root == a || root->state != ATTACHMENT_UP);
+        return a->spec.parent[0] && (root == a || root->state != ATTACHMENT_UP);
 }
 
 void manager_finish_recovery(Manager *m) {
