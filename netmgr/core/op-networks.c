@@ -180,9 +180,6 @@ static void members_added(NetworksOp *op) {
         network_status_flush(op->manager); /* who hears of the end may look */
         RequestDone done = TAKE_PTR(op->done);
         done(0, &error, op->answer, op->userdata);
-        op->request.talk =
-                        NULL; /* his call has ended: netmgr-exec, or whoever comes next, runs DELs */
-        op->request.abandoned = NULL;
         if (!op->unwanted) {
                 op_end(op);
                 return;
