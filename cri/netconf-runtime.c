@@ -151,13 +151,11 @@ static int read_part(json_object *runtime, const char *key, JsonReader read, voi
         return path ? read(value, path, target, e) : error_oom(e);
 }
 
-/* What containerd and CRI-O pass to a configuration that declares the capability of this name. */
-#define POD_ANNOTATIONS "io.kubernetes.cri.pod-annotations"
-
 static int read_annotations(json_object *runtime, NetConf *c, Error *e) {
         json_object *value = NULL;
 
-        int r = object_get(runtime, POD_ANNOTATIONS, "runtimeConfig." POD_ANNOTATIONS, &value, e);
+        int r = object_get(runtime, CAPABILITY_ANNOTATIONS, "runtimeConfig." CAPABILITY_ANNOTATIONS,
+                           &value, e);
         if (r >= 0 && value)
                 c->annotations = json_object_get(value);
         return r;

@@ -306,6 +306,9 @@ typedef struct NetVrf {
         uint32_t table; /* 0: the first free one */
 } NetVrf;
 
+/* What containerd and CRI-O pass in runtimeConfig to a configuration that declares the capability of this name. */
+#define CAPABILITY_ANNOTATIONS "io.kubernetes.cri.pod-annotations"
+
 typedef struct NetConf {
         NetPlugin plugin;
         char *cni_version; /* never NULL; "0.1.0" when the object says nothing */
@@ -382,7 +385,7 @@ typedef struct NetConf {
         NetSysctl *args_sysctls;
         size_t n_args_sysctls;
         json_object *prev_result; /* owned; NULL when absent */
-        /* runtimeConfig."io.kubernetes.cri.pod-annotations", of type netmgr only; owned; NULL when absent */
+        /* runtimeConfig.CAPABILITY_ANNOTATIONS, of type netmgr only; owned; NULL when absent */
         json_object *annotations;
 
         /* GC: cni.dev/valid-attachments or cni.dev/attachments */

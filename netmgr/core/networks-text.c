@@ -9,11 +9,9 @@
 
 #include "base/fd.h"
 #include "base/parse.h"
-#include "core/ports.h"
 #include "cri/result.h"
 
 #define RUNTIME_CONFIG "runtimeConfig"
-#define ANNOTATIONS    "io.kubernetes.cri.pod-annotations"
 
 /* --- runtimeConfig ------------------------------------------------------------------------------- */
 
@@ -99,7 +97,7 @@ static json_object *runtime_config(const NetworksOp *op, const Member *m) {
                 return NULL;
         if (!o)
                 return NULL;
-        json_object_object_del(o, ANNOTATIONS);
+        json_object_object_del(o, CAPABILITY_ANNOTATIONS);
         if (m->selection && put_selection(o, m->selection) < 0)
                 return NULL;
         return TAKE_PTR(o);
