@@ -601,10 +601,10 @@ def test_elements_go_without_memory_for_their_message():
         loop = Loop(host, faults, DelBridge)
         loop.quiet()
         total, met = loop.count("malloc"), 0
-        for n in range(1, total, 2):
+        for n in range(1, total, 1 if FULL else 3):
             loop.once("malloc", n, errno.ENOMEM)
-            met += "build_changes" in loop.last
-        assert met, f"{total} allocations, none of them for elements"
+            met += "commit_all" in loop.last  # who writes rows and elements; an optimised build names no more
+        assert met, f"{total} allocations, none of them by the committer"
 
 
 NSD_FAILURES = [f for f in FAILURES if f[0] in ("malloc", "unix-send", "unix-recv", "open", "socket", "accept")]
