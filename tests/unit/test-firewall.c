@@ -18,7 +18,6 @@
 #include "nft-fake.h"
 #include "policy/element.h"
 #include "policy/firewall.h"
-#include "policy/interval.h"
 
 static InAddr addr(const char *s) {
         InAddr a;
@@ -666,49 +665,6 @@ static void test_real_flush(void **state) {
         run_real(real_flush, false);
 }
 
-/* ---- ranges ----------------------------------------------------------------------------------- */
-
-static AddressRange range(const char *prefix) {
-        InPrefix p;
-        assert_int_equal(in_prefix_parse(prefix, &p), 0);
-        return address_range_of(&p);
-}
-
-static void test_ranges(void **state) {
-        AddressRange r[] = { range("255.255.255.0/24"), range("10.0.1.0/24"),
-                             range("10.0.0.0/24"),      range("10.0.0.128/25"),
-                             range("10.0.3.0/24"),      range("fd00::/64"),
-                             range("fd00::/65"),        range("255.255.255.255/32") };
-        size_t n = address_ranges_merge(r, ELEMENTSOF(r));
-
-        assert_int_equal(n, 4);
-        assert_string_equal(IN_ADDR_STR(&r[0].first), "10.0.0.0");
-        assert_string_equal(IN_ADDR_STR(&r[0].last), "10.0.1.255");
-        assert_string_equal(IN_ADDR_STR(&r[1].first), "10.0.3.0");
-        assert_string_equal(IN_ADDR_STR(&r[2].last), "255.255.255.255");
-        assert_string_equal(IN_ADDR_STR(&r[3].first), "fd00::");
-        assert_int_equal(address_ranges_merge(r, 0), 0);
-}
-
-static void test_diff(void **state) {
-        ElementList from = { 0 }, to = { 0 }, gone = { 0 }, added = { 0 };
-        Example x;
-
-        assert_int_equal(elements_of_attachment(example(&x, 1, 1), &from), 0);
-        x.a.to.rate++;
-        assert_int_equal(elements_of_attachment(&x.a, &to), 0);
-        assert_int_equal(elements_diff(&from, &to, &gone, &added), 0);
-        assert_int_equal(
-                        gone.n,
-                        1); /* a changed limit is a new element: re-adding would keep the old rate */
-        assert_int_equal(added.n, 1);
-        assert_int_equal(gone.items[0].set, SET_POLICE_TO);
-        element_list_clear(&from);
-        element_list_clear(&to);
-        element_list_clear(&gone);
-        element_list_clear(&added);
-}
-
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_operations),    cmocka_unit_test(test_every_error),
@@ -716,8 +672,7 @@ int main(void) {
                 cmocka_unit_test(test_rollback),      cmocka_unit_test(test_foreign_flush),
                 cmocka_unit_test(test_features),      cmocka_unit_test(test_foreign_owner),
                 cmocka_unit_test(test_shared_bridge), cmocka_unit_test(test_many),
-                cmocka_unit_test(test_many_networks), cmocka_unit_test(test_ranges),
-                cmocka_unit_test(test_diff),          cmocka_unit_test(test_real_owned),
+                cmocka_unit_test(test_many_networks), cmocka_unit_test(test_real_owned),
                 cmocka_unit_test(test_real_plain),    cmocka_unit_test(test_real_flush),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
