@@ -78,9 +78,7 @@ NetConf *netconf_free(NetConf *c) {
         free(c->routes);
         net_dns_clear(&c->dns);
         free(c->masq_excludes);
-        for (size_t i = 0; i < c->n_allow; i++)
-                free(c->allow[i]);
-        free(c->allow);
+        strv_free(c->allow);
         free(c->conditions4);
         free(c->conditions6);
         net_sysctls_free(c->sysctls, c->n_sysctls);
@@ -205,11 +203,9 @@ static int allow_read_element(json_object *value, const char *path, void *target
         for (size_t i = 0; i < c->n_allow; i++)
                 if (streq(c->allow[i], s))
                         return 0;
-        char **more = reallocarray(c->allow, c->n_allow + 1, sizeof(*more));
-        if (!more)
+        if (strv_append(&c->allow, s) < 0)
                 return error_oom(e);
-        c->allow = more;
-        more[c->n_allow++] = TAKE_PTR(s);
+        c->n_allow++;
         return 0;
 }
 

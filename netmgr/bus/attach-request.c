@@ -149,20 +149,6 @@ static int read_netns(sd_bus_message *m, const char *key, void *target, Error *e
 
 /* --- the whole ----------------------------------------------------------------------------------- */
 
-static int read_network(const char *text, NetSelection *s, Error *e) {
-        const char *slash = strchr(text, '/'), *name = slash ? slash + 1 : text;
-
-        if (!text_is_clean(text, strlen(text)) || strlen(text) > 2 * NETWORK_NAME_MAX + 1 ||
-            !name[0] || slash == text || strchr(name, '/'))
-                return error_setf(e, ERROR_INVALID_ARGUMENT,
-                                  "network: wanted NAME or NAMESPACE/NAME, found \"%.64s\"", text);
-        s->where = strdup("network");
-        s->name = strdup(name);
-        if (slash)
-                s->namespace = strndup(text, (size_t) (slash - text));
-        return s->where && s->name && (!slash || s->namespace) ? 0 : error_oom(e);
-}
-
 static int take_texts(NetSelection *s, const char *ifname, const char *mac, const char *cni_args,
                       const char *claim, Error *e) {
         if (ifname && !ifname_is_valid(ifname))
@@ -200,22 +186,10 @@ static int take_texts(NetSelection *s, const char *ifname, const char *mac, cons
         return s->ipam_claim ? 0 : error_oom(e);
 }
 
-/* The other members belong to who reads annotations, and stay as they are. */
-static void selection_clear(NetSelection *s) {
-        free(s->where);
-        free(s->namespace);
-        free(s->name);
-        free(s->ips);
-        free(s->ports);
-        json_object_put(s->cni_args);
-        free(s->gateways);
-        free(s->ipam_claim);
-}
-
 int attach_request_read(sd_bus_message *m, const char **ret_sandbox, NetSelection *ret,
                         int *ret_netns_fd, Error *e) {
         const char *sandbox, *network, *ifname = NULL, *mac = NULL, *args = NULL, *claim = NULL;
-        _cleanup_(selection_clear) NetSelection s = { 0 };
+        _cleanup_(net_selection_clear) NetSelection s = { 0 };
         _cleanup_close_ int netns_fd = -EBADF;
         Option options[] = {
                 OPTION("Interface", "s", &ifname),
@@ -232,7 +206,7 @@ int attach_request_read(sd_bus_message *m, const char **ret_sandbox, NetSelectio
         int r = sd_bus_message_read(m, "ss", &sandbox, &network);
         if (r < 0)
                 return error_set_errnof(e, ERROR_INVALID_ARGUMENT, r, "reading the arguments");
-        r = read_network(network, &s, e);
+        r = net_selection_parse_item(network, "network", &s, e);
         if (r >= 0)
                 r = options_read(m, options, ELEMENTSOF(options), e);
         if (r >= 0)

@@ -32,10 +32,6 @@ static const char *const source_names[_IMPORT_SOURCE_MAX] = {
         [IMPORT_WHEREABOUTS] = "whereabouts-files",
 };
 
-const char *import_source_to_string(ImportSource source) {
-        return source >= 0 && source < _IMPORT_SOURCE_MAX ? source_names[source] : "unknown";
-}
-
 ImportSource import_source_from_string(const char *s) {
         for (ImportSource i = 0; i < _IMPORT_SOURCE_MAX; i++)
                 if (streq(source_names[i], s))

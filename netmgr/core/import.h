@@ -21,7 +21,6 @@ typedef enum ImportSource {
         _IMPORT_SOURCE_MAX,
         _IMPORT_SOURCE_INVALID = -EINVAL,
 } ImportSource;
-const char *import_source_to_string(ImportSource source);
 ImportSource import_source_from_string(const char *s);
 
 /*
